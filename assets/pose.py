@@ -1,0 +1,63 @@
+"""Where each kept person's body is in the photo."""
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from assets.curation import curated_photos
+from assets.metadata import OWNERS, refresh_metadata, skeleton_sheet, spread
+from bolid_pipeline.pose.fingerprints import pose_fingerprint
+from bolid_pipeline.storage.incremental import Stage, refresh_table
+from resources.compute_engine import ComputeEngine
+from resources.deployments import Deployment
+from resources.model_hub import ModelHub
+from resources.table_store import DataStore
+
+
+@dg.asset(
+    group_name="pose",
+    kinds={"yolo", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    deps=[curated_photos],
+    pool="gpu",
+)
+def poses(
+    store: DataStore,
+    model_hub: ModelHub,
+    compute_engine: ComputeEngine,
+    deployment: dg.ResourceParam[Deployment],
+) -> dg.MaterializeResult:
+    """17 COCO keypoints and the box of each kept person, in pixels of the photo."""
+
+    def make_stage() -> Stage:
+        from bolid_pipeline.pose.estimator import PoseStage
+
+        device = compute_engine.torch_device
+        return PoseStage(
+            store.photos,
+            weights.path,
+            deployment.pose,
+            fingerprint=made_by,
+            sha256=weights.sha256,
+            device=device,
+        )
+
+    weights = model_hub.file("pose_estimator")
+    made_by = pose_fingerprint(weights.path, deployment.pose)
+    photos = store.kept_photos()
+    report = refresh_table(store.tables, "poses", photos, make_stage, fingerprint=made_by)
+    sample = skeleton_sheet(store.photos, spread(photos, 16), store.tables.read("poses"))
+    return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": sample})
+
+
+@dg.asset_check(asset=poses, blocking=True)
+def every_kept_photo_has_a_pose(store: DataStore) -> dg.AssetCheckResult:
+    """A box and keypoints for each kept photo."""
+    rows = store.tables.read("poses", ["photo_id", "person_box"])
+    with_pose = set(rows.filter(pc.field("person_box").is_valid())["photo_id"].to_pylist())
+    without = [
+        photo_id for photo_id in store.kept_photos()["photo_id"].to_pylist() if photo_id not in with_pose
+    ]
+    return dg.AssetCheckResult(
+        passed=not without, metadata={"num_poses": len(with_pose), "without_pose": without[:20]}
+    )

@@ -1,0 +1,1 @@
+"""A synthetic world of people with ground truth, small enough for a laptop."""

@@ -1,0 +1,1 @@
+"""Training of the small networks of bodyworld; run as modules, used by nothing else."""

@@ -1,0 +1,233 @@
+"""Train the small Stable Diffusion of bodyworld: a U-Net on the autoencoder's latents, led by the CLIP's text tower.
+
+    python -m bolid_pipeline.bodyworld.pretrain.base_model --thumbnails data/pretrain/thumbnails
+
+The U-Net predicts v (https://arxiv.org/abs/2202.00512) on a schedule whose last step holds no signal at all
+(https://arxiv.org/abs/2305.08891): in pictures this small, the signal that Stable Diffusion's own schedule leaves at
+its last step gives away the background.
+
+Shape suffixes: B batch, C channel, H height, W width, T tokens, D text width.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+
+from bolid_pipeline.bodyworld.pretrain.autoencoder import to_tensor
+from bolid_pipeline.bodyworld.pretrain.prompts import spoken_caption
+from bolid_pipeline.bodyworld.pretrain.samples import SAMPLE_PROMPTS, draw_samples, write_sheet
+from bolid_pipeline.bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
+from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.bodyworld.pretrain.tokenizer import save_tokenizer
+from bolid_pipeline.bodyworld.pretrained import weights_folder
+
+logger = logging.getLogger(__name__)
+CAPTION_DROPOUT = 0.1
+
+
+def new_unet(text_width: int) -> UNet2DConditionModel:
+    """An untrained U-Net of 11 M parameters; text is attended to at the two coarser of its three levels."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 128, 192),
+        layers_per_block=1,
+        cross_attention_dim=text_width,
+        attention_head_dim=(2, 4, 4),
+        norm_num_groups=16,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    )
+
+
+def new_scheduler() -> DDIMScheduler:
+    """The schedule of training and sampling: 1000 steps, v-prediction, no signal left at the last one."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=1,
+    )
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, thumbnails: Thumbnails, batch_size: int = 64) -> NDArray[np.float16]:
+    """Scaled posterior means of all pictures, (N, 4, H / 4, W / 4)."""
+    pieces = []
+    for start in range(0, len(thumbnails), batch_size):
+        images = to_tensor(thumbnails.pixels_NHW3[start : start + batch_size])
+        with torch.autocast("cpu", torch.bfloat16):
+            means = vae.encode(images).latent_dist.mean
+        pieces.append((means.float() * vae.config.scaling_factor).numpy().astype(np.float16))
+    return np.concatenate(pieces)
+
+
+def open_latents(
+    vae: AutoencoderKL, thumbnails: dict[tuple[int, int], Thumbnails], folder: Path
+) -> dict[tuple[int, int], NDArray[np.float16]]:
+    """Latents of every bucket, read from `folder` or made and put there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    latents: dict[tuple[int, int], NDArray[np.float16]] = {}
+    for bucket, part in thumbnails.items():
+        path = folder / f"{bucket[0]}x{bucket[1]}.npy"
+        if not path.exists() or len(np.load(path, mmap_mode="r")) != len(part):
+            np.save(path, encode(vae, part))
+        latents[bucket] = np.load(path)
+    return latents
+
+
+class TextEncoder:
+    """The frozen text tower, as the pipeline uses it: all 77 positions of the last hidden state."""
+
+    def __init__(self, clip_dir: Path) -> None:
+        self.tokenizer = CLIPTokenizer.from_pretrained(clip_dir)
+        self.model = CLIPTextModel.from_pretrained(clip_dir, dtype=torch.float32).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> Tensor:
+        """(B, 77, D) float32."""
+        tokens = self.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.model(tokens.input_ids)[0].float()
+
+
+def draw_batch(
+    latents: dict[tuple[int, int], NDArray[np.float16]],
+    thumbnails: dict[tuple[int, int], Thumbnails],
+    batch_size: int,
+    rng: np.random.Generator,
+) -> tuple[Tensor, list[str]]:
+    """(B, 4, H, W) latents of one bucket and what is said of them: nothing for `CAPTION_DROPOUT` of them."""
+    counts = np.array([len(latents[bucket]) for bucket in BUCKETS], float)
+    bucket = BUCKETS[rng.choice(len(BUCKETS), p=counts / counts.sum())]
+    rows = rng.choice(len(latents[bucket]), batch_size, replace=False)
+    texts = [
+        "" if rng.random() < CAPTION_DROPOUT else spoken_caption(thumbnails[bucket].slots[row], rng)
+        for row in rows
+    ]
+    return torch.from_numpy(latents[bucket][rows].astype(np.float32)), texts
+
+
+def v_loss(
+    unet: UNet2DConditionModel, scheduler: DDIMScheduler, latents_BCHW: Tensor, text_BTD: Tensor
+) -> Tensor:
+    """Mean squared error of the predicted v at noise levels spread evenly over the batch."""
+    size, num_steps = len(latents_BCHW), scheduler.config.num_train_timesteps
+    timesteps_B = (
+        ((torch.arange(size) + torch.rand(size)) / size * num_steps).long().clamp_(max=num_steps - 1)
+    )
+    noise_BCHW = torch.randn_like(latents_BCHW)
+    noisy_BCHW = scheduler.add_noise(latents_BCHW, noise_BCHW, timesteps_B)
+    with torch.autocast("cpu", torch.bfloat16):
+        v_BCHW = unet(noisy_BCHW.contiguous(memory_format=torch.channels_last), timesteps_B, text_BTD).sample
+    return F.mse_loss(v_BCHW.float(), scheduler.get_velocity(latents_BCHW, noise_BCHW, timesteps_B))
+
+
+def assemble(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path) -> StableDiffusionPipeline:
+    """A stock pipeline, with the CLIP's vision tower for adapters that take an image prompt."""
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(vae_dir),
+        text_encoder=CLIPTextModel.from_pretrained(clip_dir, dtype=torch.float32),
+        tokenizer=CLIPTokenizer.from_pretrained(clip_dir),
+        unet=unet,
+        scheduler=new_scheduler(),
+        safety_checker=None,
+        feature_extractor=CLIPImageProcessor.from_pretrained(clip_dir),
+        image_encoder=CLIPVisionModelWithProjection.from_pretrained(clip_dir, dtype=torch.float32),
+        requires_safety_checker=False,
+    )
+
+
+def export(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path, out: Path) -> None:
+    """Write the pipeline's folder in float16; the U-Net given stays as it is.
+
+    Diffusers loads float16 files as float32, transformers as what their config says: float32, so that all fit together.
+    """
+    copy = UNet2DConditionModel.from_config(unet.config)
+    copy.load_state_dict(unet.state_dict())
+    assemble(copy, vae_dir, clip_dir).to(dtype=torch.float16).save_pretrained(out)
+    save_tokenizer(CLIPTokenizer.from_pretrained(clip_dir), out / "tokenizer")
+    for part in ("text_encoder", "image_encoder"):
+        path = out / part / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+
+
+@click.command()
+@click.option(
+    "--thumbnails", "folder", type=Path, default=Path("data/pretrain/thumbnails"), show_default=True
+)
+@click.option("--vae", "vae_dir", type=Path, default=Path("data/pretrain/autoencoder/vae"), show_default=True)
+@click.option("--clip", "clip_dir", type=Path, default=None, help="CLIP folder; the package's by default.")
+@click.option("--run-dir", type=Path, default=Path("data/pretrain/base_model"), show_default=True)
+@click.option("--out", type=Path, default=None, help="Pipeline folder; the package's by default.")
+@click.option("--minutes", default=45.0, show_default=True)
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--learning-rate", default=8e-4, show_default=True)
+@click.option("--seed", default=20_500, show_default=True)
+@click.option("--threads", default=2, show_default=True)
+def main(
+    folder: Path,
+    vae_dir: Path,
+    clip_dir: Path | None,
+    run_dir: Path,
+    out: Path | None,
+    minutes: float,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    threads: int,
+) -> None:
+    """Train the U-Net; going on where an interrupted training stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    clip_dir, out = clip_dir or weights_folder("clip"), out or weights_folder("base_model")
+    thumbnails = open_thumbnails(folder)
+    vae = AutoencoderKL.from_pretrained(vae_dir).eval().to(memory_format=torch.channels_last)
+    latents = open_latents(vae, thumbnails, run_dir / "latents")
+    logger.info(
+        "latents %s, std %.3f", {b: a.shape for b, a in latents.items()}, latents[BUCKETS[0]].std(dtype=float)
+    )
+    encode_text, scheduler = TextEncoder(clip_dir), new_scheduler()
+    unet = new_unet(encode_text.model.config.hidden_size).to(memory_format=torch.channels_last)
+    unet.set_attn_processor(AttnProcessor())  # the fused attention's backward pass is slow on CPUs
+
+    def losses(rng: np.random.Generator) -> dict[str, Tensor]:
+        latents_BCHW, texts = draw_batch(latents, thumbnails, batch_size, rng)
+        return {"v": v_loss(unet, scheduler, latents_BCHW, encode_text(texts))}
+
+    def on_checkpoint(step: int) -> None:
+        export(unet, vae_dir, clip_dir, out)
+        pipeline = StableDiffusionPipeline.from_pretrained(out)
+        pipeline.unet.set_attn_processor(AttnProcessor2_0())
+        write_sheet(
+            draw_samples(pipeline, SAMPLE_PROMPTS[:8], num_steps=20, seed=seed), None, run_dir / "samples.png"
+        )
+        logger.info("step %d: wrote %s", step, out)
+
+    TimedTraining(run_dir=run_dir, minutes=minutes, learning_rate=learning_rate, checkpoint_minutes=5.0).run(
+        unet, losses, on_checkpoint, seed
+    )
+
+
+if __name__ == "__main__":
+    main()

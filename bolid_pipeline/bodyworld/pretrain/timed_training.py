@@ -1,0 +1,135 @@
+"""A training loop that lasts a given time instead of a given number of steps, and survives interruption.
+
+The machine that trains these networks is small and shared: what can be promised is when training ends, so the cosine of
+the learning rate runs over wall-clock time.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedTraining:
+    """How a network is trained.
+
+    `minutes` of wall-clock time, pauses between two runs not counted. `learning_rate` is the peak of a cosine after
+    `warmup_fraction` of the time. Progress is kept in `run_dir/training.pt` every `checkpoint_minutes`.
+    """
+
+    run_dir: Path
+    minutes: float
+    learning_rate: float
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    warmup_fraction: float = 0.03
+    final_fraction: float = 0.02
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.998
+    checkpoint_minutes: float = 3.0
+    log_every: int = 50
+
+    def learning_rate_at(self, progress: float) -> float:
+        """Learning rate after a fraction of the time: linear warm-up, then a half cosine."""
+        if progress < self.warmup_fraction:
+            return self.learning_rate * max(progress / self.warmup_fraction, 0.01)
+        phase = min(1.0, (progress - self.warmup_fraction) / (1.0 - self.warmup_fraction))
+        return self.learning_rate * (
+            self.final_fraction + (1 - self.final_fraction) * 0.5 * (1 + math.cos(math.pi * phase))
+        )
+
+    def run(
+        self,
+        model: nn.Module,
+        losses: Callable[[np.random.Generator], dict[str, Tensor]],
+        on_checkpoint: Callable[[int], None],
+        seed: int,
+    ) -> int:
+        """Train `model` until the time is over; returns the number of steps.
+
+        `losses` draws a batch with the generator it is given and names its losses, whose sum is minimised.
+        `on_checkpoint` is called with the step while the moving average is in place of the weights; it stays there
+        at the end.
+        """
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            parameters, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
+        )
+        average = EMAModel(parameters, decay=self.ema_decay, use_ema_warmup=True, power=0.8)
+        step, elapsed = self._resume(model, optimizer, average)
+        rng = np.random.default_rng((seed, step))
+        torch.manual_seed(seed + step)
+        recent: list[dict[str, float]] = []
+        last_checkpoint = elapsed
+        while elapsed < 60 * self.minutes:
+            started = time.monotonic()
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate_at(elapsed / (60 * self.minutes))
+            named = losses(rng)
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(list(named.values())).sum().backward()
+            torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+            optimizer.step()
+            average.step(parameters)
+            step += 1
+            recent.append({name: loss.item() for name, loss in named.items()})
+            elapsed += time.monotonic() - started
+            if step % self.log_every == 0:
+                _log(step, elapsed, recent)
+                recent.clear()
+            if elapsed - last_checkpoint > 60 * self.checkpoint_minutes:
+                last_checkpoint = elapsed
+                self._save(step, elapsed, model, optimizer, average)
+                average.store(parameters)
+                average.copy_to(parameters)
+                on_checkpoint(step)
+                average.restore(parameters)
+        self._save(step, elapsed, model, optimizer, average)
+        average.copy_to(parameters)
+        on_checkpoint(step)
+        return step
+
+    def _save(
+        self, step: int, elapsed: float, model: nn.Module, optimizer: torch.optim.Optimizer, average: EMAModel
+    ) -> None:
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        state = {
+            "step": step,
+            "elapsed": elapsed,
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "average": average.state_dict(),
+        }
+        torch.save(state, self.run_dir / "training.pt.part")
+        (self.run_dir / "training.pt.part").replace(self.run_dir / "training.pt")
+
+    def _resume(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: EMAModel
+    ) -> tuple[int, float]:
+        path = self.run_dir / "training.pt"
+        if not path.exists():
+            return 0, 0.0
+        state = torch.load(path, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        for group in optimizer.param_groups:
+            group["fused"] = True
+        average.load_state_dict(state["average"])
+        return state["step"], state["elapsed"]
+
+
+def _log(step: int, elapsed: float, recent: list[dict[str, float]]) -> None:
+    means = ", ".join(f"{name} {np.mean([entry[name] for entry in recent]):.4f}" for name in recent[0])
+    logger.info("step %d, %.0f s: %s", step, elapsed, means)

@@ -1,0 +1,60 @@
+"""A captioner out of a vision-language model: Qwen2.5-VL (Bai et al., 2025), or another of its kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from bolid_pipeline.captioning.config import VlmConfig
+from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.images import Rgb, resize_to
+
+
+class VlmCaptioner:
+    """Free captions; deterministic (greedy decoding). Wants a GPU for real models."""
+
+    def __init__(self, folder: Path, config: VlmConfig | None = None, device: str = "cpu") -> None:
+        """Load the model of `folder`: bfloat16 on a GPU, float32 on a CPU. Raises WeightsMissing."""
+        if not folder.is_dir():
+            raise WeightsMissing(f"no vision-language model at {folder}")
+        dtype = torch.float32 if device == "cpu" else torch.bfloat16
+        self._config = config or VlmConfig()
+        self._device = device
+        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        # Answers of a batch start together only if the shorter questions are padded in front.
+        self._processor.tokenizer.padding_side = "left"
+        self._model = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True, dtype=dtype)
+        self._model.to(device).eval()
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[Rgb]) -> list[str]:
+        """One caption per (H, W, 3) uint8 image."""
+        if not images:
+            return []
+        question = self._processor.apply_chat_template(
+            [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self._config.prompt}]}],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        inputs = self._processor(
+            text=[question] * len(images),
+            images=[_shrink(image, self._config.max_side_px) for image in images],
+            padding=True,
+            return_tensors="pt",
+        ).to(self._device)
+        tokens = self._model.generate(**inputs, max_new_tokens=self._config.max_new_tokens, do_sample=False)
+        answers = tokens[:, inputs["input_ids"].shape[1] :]
+        return [
+            " ".join(text.split()) for text in self._processor.batch_decode(answers, skip_special_tokens=True)
+        ]
+
+
+def _shrink(image: Rgb, max_side_px: int) -> Image.Image:
+    """The image with its longer side at most `max_side_px`."""
+    height, width = image.shape[:2]
+    scale = max_side_px / max(height, width)
+    if scale >= 1:
+        return Image.fromarray(image)
+    return Image.fromarray(resize_to(image, max(1, round(height * scale)), max(1, round(width * scale))))

@@ -1,0 +1,121 @@
+"""From scores and detections to a verdict per photo: all filters asked, then each person's photos counted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bolid_pipeline.curation.config import CurationConfig
+from bolid_pipeline.curation.filters.base import PhotoFacts, PhotoFilter
+from bolid_pipeline.curation.filters.no_person import NoPerson
+from bolid_pipeline.curation.filters.several_faces import SeveralFaces
+from bolid_pipeline.curation.filters.several_persons import SeveralPersons
+from bolid_pipeline.curation.filters.too_small import TooSmall
+from bolid_pipeline.curation.filters.unreadable import Unreadable
+from bolid_pipeline.curation.filters.watermarked import Watermarked
+from bolid_pipeline.errors import NotEnoughData
+from bolid_pipeline.storage.schemas import SCHEMAS
+
+TOO_FEW_PHOTOS = "too_few_photos"
+"""The one reason that is no photo's own: its person has too few others left."""
+
+REASONS = (
+    *(kind.reason for kind in (Unreadable, TooSmall, Watermarked, NoPerson, SeveralPersons, SeveralFaces)),
+    TOO_FEW_PHOTOS,
+)
+"""Every reason a photo is rejected for, in the order in which a photo's reasons are listed."""
+
+
+def make_filters(config: CurationConfig) -> tuple[PhotoFilter, ...]:
+    """All filters that look at one photo, in the order of REASONS."""
+    return (
+        Unreadable(),
+        TooSmall(config.min_side_px),
+        Watermarked(config.max_watermark_prob),
+        NoPerson(),
+        SeveralPersons(),
+        SeveralFaces(),
+    )
+
+
+def curate(photos: pa.Table, scores: pa.Table, detections: pa.Table, config: CurationConfig) -> pa.Table:
+    """The verdict about every photo.
+
+    Args:
+        photos: rows of `raw_photos`.
+        scores: rows of `watermark_scores`, one for every photo.
+        detections: rows of `face_detections`, one for every photo.
+        config: what is asked of a photo.
+
+    Returns:
+        Rows of `curated_photos`, in the order of `photos`: all reasons that apply, none for a kept photo.
+
+    Raises:
+        NotEnoughData: a photo has no score or no detection yet.
+    """
+    filters = make_filters(config)
+    verdicts = [
+        {
+            "photo_id": row["photo_id"],
+            "identity": row["identity"],
+            "reasons": [each.reason for each in filters if each.rejects(_facts(row))],
+        }
+        for row in _joined(photos, scores, detections)
+    ]
+    _drop_small_galleries(verdicts, config.min_photos_per_identity)
+    rows = [{**verdict, "is_kept": not verdict["reasons"]} for verdict in verdicts]
+    return pa.Table.from_pylist(rows, SCHEMAS["curated_photos"].columns)
+
+
+def kept_photos(photos: pa.Table, curated: pa.Table) -> pa.Table:
+    """The rows of `raw_photos` whose photo is kept, order as in `photos`."""
+    kept = curated.filter(pc.field("is_kept"))["photo_id"]
+    return photos.filter(pc.field("photo_id").isin(kept.to_pylist()))
+
+
+def count_reasons(curated: pa.Table) -> dict[str, int]:
+    """How many photos each of REASONS applies to; a photo with several reasons counts for each."""
+    counts = Counter(reason for reasons in curated["reasons"].to_pylist() for reason in reasons)
+    return {reason: counts[reason] for reason in REASONS}
+
+
+def _facts(row: dict[str, Any]) -> PhotoFacts:
+    return PhotoFacts(
+        width_px=row["width_px"],
+        height_px=row["height_px"],
+        watermark_prob=row["watermark_prob"],
+        num_faces=row["num_faces"],
+        num_persons=row["num_persons"],
+    )
+
+
+def _joined(photos: pa.Table, scores: pa.Table, detections: pa.Table) -> list[dict[str, Any]]:
+    """One dict per photo with what all three tables say about it."""
+    scores_of = _by_photo(scores, ["watermark_prob"])
+    detections_of = _by_photo(detections, ["num_faces", "num_persons"])
+    rows = photos.select(["photo_id", "identity", "width_px", "height_px"]).to_pylist()
+    missing = [
+        row["photo_id"]
+        for row in rows
+        if not (row["photo_id"] in scores_of and row["photo_id"] in detections_of)
+    ]
+    if missing:
+        raise NotEnoughData(
+            f"{len(missing)} photos (the first is {missing[0]}) have no watermark score or no face detection: "
+            "materialise `watermark_scores` and `face_detections`"
+        )
+    return [row | scores_of[row["photo_id"]] | detections_of[row["photo_id"]] for row in rows]
+
+
+def _by_photo(rows: pa.Table, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {row.pop("photo_id"): row for row in rows.select(["photo_id", *columns]).to_pylist()}
+
+
+def _drop_small_galleries(verdicts: list[dict[str, Any]], min_photos: int) -> None:
+    """Add TOO_FEW_PHOTOS to every photo that is left of a person with fewer than `min_photos` left."""
+    num_left = Counter(verdict["identity"] for verdict in verdicts if not verdict["reasons"])
+    for verdict in verdicts:
+        if not verdict["reasons"] and num_left[verdict["identity"]] < min_photos:
+            verdict["reasons"] = [TOO_FEW_PHOTOS]

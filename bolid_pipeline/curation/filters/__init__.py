@@ -1,0 +1,1 @@
+"""One filter per file: a pure verdict about one photo, with a named reason. `curate` does the counting."""

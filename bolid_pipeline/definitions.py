@@ -1,0 +1,53 @@
+"""The composition root: assets, checks, jobs, the schedule, this deployment's resources. Nothing imports it."""
+
+import dagster as dg
+
+from assets import captioning, curation, evaluation, latents, pose, scraping, training
+from resources.compute_engine import ComputeEngine, one_process_executor
+from resources.deployments import Deployment, current_deployment
+from resources.model_hub import model_hub_of
+from resources.photo_source import photo_source_of
+from resources.table_store import DataStore
+
+STAGES = [scraping, curation, captioning, pose, latents, training, evaluation]
+
+full_refresh = dg.define_asset_job(
+    "full_refresh",
+    selection=dg.AssetSelection.all(),
+    description="Everything: the data set, a checkpoint trained on it, and the report about the checkpoint.",
+)
+
+dataset_refresh = dg.define_asset_job(
+    "dataset_refresh",
+    selection=dg.AssetSelection.assets("captions", "latents").upstream(),
+    description="The data set, from the gallery site to captions and cached latents; only what is new is fetched and computed.",
+)
+
+nightly_dataset_refresh = dg.ScheduleDefinition(
+    name="nightly_dataset_refresh",
+    job=dataset_refresh,
+    cron_schedule="0 3 * * *",
+    description="Refreshes the data set at three in the morning. Off until someone switches it on.",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+
+
+def definitions(deployment: Deployment) -> dg.Definitions:
+    """Everything Dagster needs to know, for one deployment."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(STAGES),
+        asset_checks=dg.load_asset_checks_from_modules(STAGES),
+        jobs=[full_refresh, dataset_refresh],
+        schedules=[nightly_dataset_refresh],
+        executor=one_process_executor,
+        resources={
+            "store": DataStore(data_dir=str(deployment.data_dir)),
+            "photo_source": photo_source_of(deployment),
+            "model_hub": model_hub_of(deployment),
+            "compute_engine": ComputeEngine(),
+            "deployment": deployment,
+        },
+    )
+
+
+defs = definitions(current_deployment())

@@ -1,0 +1,116 @@
+"""Every exception BoLID raises on purpose.
+
+BolidError
+ +-- ConfigurationError      a setting is unknown or out of range
+ +-- ScrapingError
+ |    +-- SourceUnreachable  the site (or folder) cannot be reached
+ |    +-- LayoutChanged      a page that should hold something holds nothing known
+ |    +-- RobotsDenied       robots.txt forbids the address
+ |    +-- EmptyGallery       a gallery without one photo
+ |    +-- DownloadFailed     the site answered, but not with the page or file asked for; carries a reason
+ +-- WeightsError
+ |    +-- WeightsMissing     a weight file is not where it should be
+ |    +-- WeightsMismatch    a weight file is not the pinned one (sha256)
+ +-- TableError
+ |    +-- UnknownTable       no such table in the contract
+ |    +-- DamagedTable       a part of a table cannot be read back
+ |    +-- SchemaMismatch     a table, or rows for it, of another schema
+ |    +-- ForeignLatents     latents made by another model than the one that reads them
+ +-- PhotoError
+ |    +-- PhotoRefused       received bytes that are no whole photo of a known type; carries a reason
+ |    +-- UnreadablePhoto    a stored photo that cannot be decoded
+ +-- NotEnoughData           a stage has nothing, or too little, to work on
+ +-- UnknownIdentity         a person the data set or the checkpoint does not hold
+"""
+
+
+class BolidError(Exception):
+    """Base of every error that BoLID raises on purpose; the message names the value and the way out."""
+
+
+class ConfigurationError(BolidError):
+    """A setting is unknown or out of range."""
+
+
+class ScrapingError(BolidError):
+    """The crawl cannot go on as asked."""
+
+
+class SourceUnreachable(ScrapingError):
+    """The photo source cannot be reached."""
+
+
+class LayoutChanged(ScrapingError):
+    """A page that should hold something holds nothing known: the site's layout has changed."""
+
+
+class RobotsDenied(ScrapingError):
+    """robots.txt forbids the address to this crawler."""
+
+
+class EmptyGallery(ScrapingError):
+    """A person's gallery lists no photo."""
+
+
+class DownloadFailed(ScrapingError):
+    """The site answered, but not with what was asked for; `reason` says why in one word of a closed set."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class WeightsError(BolidError):
+    """Pretrained weights cannot be used."""
+
+
+class WeightsMissing(WeightsError):
+    """A weight file is not where it should be."""
+
+
+class WeightsMismatch(WeightsError):
+    """A weight file is not the pinned one."""
+
+
+class TableError(BolidError):
+    """A table cannot be read or written."""
+
+
+class UnknownTable(TableError):
+    """The contract knows no table of this name."""
+
+
+class DamagedTable(TableError):
+    """A part of a table is cut short or fails its checksum."""
+
+
+class SchemaMismatch(TableError):
+    """A table, or rows meant for it, have another schema than the contract's."""
+
+
+class ForeignLatents(TableError):
+    """Cached latents were made by another model than the one that would read them."""
+
+
+class PhotoError(BolidError):
+    """The bytes of a photo cannot be used."""
+
+
+class PhotoRefused(PhotoError):
+    """Received bytes that are no whole photo of a known type; `reason` is one of `images.REFUSALS`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"photo refused: {reason}")
+        self.reason = reason
+
+
+class UnreadablePhoto(PhotoError):
+    """A stored photo cannot be decoded."""
+
+
+class NotEnoughData(BolidError):
+    """A stage has nothing, or too little, to work on."""
+
+
+class UnknownIdentity(BolidError):
+    """The data set or the checkpoint holds no such person."""

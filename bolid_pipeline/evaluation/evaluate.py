@@ -1,0 +1,126 @@
+"""A checkpoint in, a report out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bolid_pipeline.drawing import to_png
+from bolid_pipeline.errors import NotEnoughData
+from bolid_pipeline.evaluation.clip_scores import clip_t, identity_scores
+from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.evaluation.heldout import heldout_losses
+from bolid_pipeline.evaluation.loss_curve import plot_losses, read_losses
+from bolid_pipeline.evaluation.report import Figure, write_report
+from bolid_pipeline.evaluation.samples import Sample, draw_samples, sample_grid, who_is
+from bolid_pipeline.images import Rgb
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.provenance import provenance_text
+from bolid_pipeline.training import checkpoint as checkpoints
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a report holds: the page's path, the numbers, and the two pictures as PNG bytes."""
+
+    report: Path
+    metrics: Mapping[str, float | int | str]
+    sample_grid_png: bytes
+    loss_curve_png: bytes
+
+
+def evaluate(
+    config: EvaluationConfig,
+    *,
+    checkpoint: Path,
+    base_model: Path,
+    latents: LatentTable,
+    captions: Mapping[str, str],
+    read_photo: Callable[[str], Rgb],
+    report_dir: Path,
+    clip: Path | None = None,
+) -> Evaluation:
+    """Draw and measure a checkpoint, and write report.html, metrics.json, samples.png and losses.png.
+
+    Args:
+        config: what to draw and measure.
+        checkpoint: the checkpoint's folder.
+        base_model: diffusers folder of the base model it was trained on.
+        latents: the latent table it was trained on.
+        captions: caption of each photo id.
+        read_photo: the real photo of a photo id, (H, W, 3) uint8.
+        report_dir: folder to write into.
+        clip: CLIPModel folder that measures CLIP-T; left out if None.
+
+    Raises:
+        WeightsMissing: a part of the checkpoint or of the base model is not there.
+        NotEnoughData: nobody of the body bank has a photo in the latent table.
+    """
+    pipe = BoLIDPipeline.from_checkpoint(checkpoint, base_model)
+    rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
+    drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
+    named = [sample for samples in drawn.values() for sample in samples if sample.identity is not None]
+    heldout_ids = set(checkpoints.read_training(checkpoint)["heldout_photo_ids"])
+    heldout_rows = [row for row, photo_id in enumerate(latents.photo_ids) if photo_id in heldout_ids]
+    metrics = {
+        **checkpoints.read_metrics(checkpoint),
+        "num_heldout_photos": len(heldout_rows),
+        **heldout_losses(pipe, latents, heldout_rows, captions, config),
+        **identity_scores(pipe, named, latents),
+        **({} if clip is None else {"clip_t": clip_t(named, clip)}),
+    }
+    photos = {person: read_photo(latents.photo_ids[rows[0]]) for person, rows in rows_of_person.items()}
+    samples_png = to_png(
+        sample_grid([(photos[person], samples) for person, samples in drawn.items()]),
+        provenance_text(prompt=" | ".join(config.prompts)),
+    )
+    losses_png = plot_losses(read_losses(checkpoint / checkpoints.LOSSES_FILE))
+    page = write_report(
+        report_dir,
+        title=f"BoLID checkpoint {checkpoint.name}",
+        metrics=metrics,
+        figures=[
+            Figure("samples", _grid_caption(config), samples_png),
+            Figure("losses", "L_diff and KL of every training step.", losses_png),
+        ],
+    )
+    return Evaluation(page, metrics, samples_png, losses_png)
+
+
+def _rows_of_people(pipe: BoLIDPipeline, latents: LatentTable, num_identities: int) -> dict[str, list[int]]:
+    """Rows of the first people of the bank that the table holds."""
+    known = pipe.body_bank.identities if pipe.body_bank is not None else ()
+    rows = {
+        person: [row for row, identity in enumerate(latents.identities) if identity == person]
+        for person in known
+    }
+    people = [person for person in known if rows[person]][:num_identities]
+    if not people:
+        raise NotEnoughData("nobody of the checkpoint's body bank has a photo in the latent table")
+    return {person: rows[person] for person in people}
+
+
+def _draw_people(
+    pipe: BoLIDPipeline,
+    rows_of_person: Mapping[str, Sequence[int]],
+    latents: LatentTable,
+    captions: Mapping[str, str],
+    config: EvaluationConfig,
+) -> dict[str, list[Sample]]:
+    """For each person and prompt, two samples: without identity and with; a shared one is drawn once."""
+    requests: dict[str, list[tuple[str, str | None]]] = {}
+    for person, rows in rows_of_person.items():
+        who = who_is(captions[latents.photo_ids[row]] for row in rows)
+        prompts = [prompt.format(who=who) for prompt in config.prompts]
+        requests[person] = [(prompt, identity) for prompt in prompts for identity in (None, person)]
+    unique = list(dict.fromkeys(request for of_person in requests.values() for request in of_person))
+    samples = dict(zip(unique, draw_samples(pipe, unique, config), strict=True))
+    return {person: [samples[request] for request in of_person] for person, of_person in requests.items()}
+
+
+def _grid_caption(config: EvaluationConfig) -> str:
+    prompts = "; ".join(prompt.format(who="...") for prompt in config.prompts)
+    return (
+        "One row a person of the body bank: a real photo, then for each prompt the picture from text alone, without "
+        f"identity and with (same noise, no reference photo). Prompts: {prompts}."
+    )

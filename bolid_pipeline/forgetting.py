@@ -1,0 +1,105 @@
+"""A person asks to be forgotten: out of tables, photo store, body banks and reports, and never crawled again.
+
+What cannot be undone is said, not hidden: branches that were trained on the person's photos keep what they learned
+until they are trained again, which the next `full_refresh` does since its data have changed.
+"""
+
+import logging
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bolid_pipeline.errors import UnknownIdentity
+from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
+from bolid_pipeline.storage.forgotten import remember_to_forget
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.schemas import SCHEMAS, TableSchema
+from bolid_pipeline.storage.tables import TableStore
+from bolid_pipeline.training import checkpoint
+from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.model_card import model_card
+
+_logger = logging.getLogger(__name__)
+
+_BY_PHOTO = ("watermark_scores", "face_detections", "captions", "poses", "curated_photos", "latents")
+_BY_IDENTITY = ("photo_pages", "rejected_downloads", "identity_catalogue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetReport:
+    """What was removed."""
+
+    num_photos: int
+    num_rows: int
+    checkpoints: tuple[str, ...]
+    """Names of the runs whose body bank held the person; their reports went too."""
+
+
+def forget(data_dir: Path, identity: str) -> ForgetReport:
+    """Remove a person. Safe to call again after a crash: the photos' own rows go last.
+
+    Raises:
+        UnknownIdentity: neither a table nor a body bank holds the person.
+    """
+    tables = _open_tables(data_dir)
+    photos = tables.read("raw_photos", ["photo_id", "identity", "path"])
+    theirs = photos.filter(pc.field("identity") == identity)
+    banks = _banks_with(data_dir, identity)
+    catalogued = tables.read("identity_catalogue", ["identity"])["identity"].to_pylist()
+    if not (theirs.num_rows or banks or identity in catalogued):
+        raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}")
+    remember_to_forget(data_dir, identity)
+    photo_ids: list[str] = theirs["photo_id"].to_pylist()
+    for folder in banks:
+        _forget_in_checkpoint(folder, identity, photo_ids)
+        shutil.rmtree(data_dir / "reports" / folder.name, ignore_errors=True)
+    num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO if tables.parts(table))
+    num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
+    for path in theirs["path"].to_pylist():
+        PhotoStore(data_dir).delete(path)
+    num_rows += tables.delete("raw_photos", "identity", [identity])
+    report = ForgetReport(
+        num_photos=theirs.num_rows, num_rows=num_rows, checkpoints=tuple(folder.name for folder in banks)
+    )
+    _logger.info("forgot one person: %s", report)
+    return report
+
+
+def _open_tables(data_dir: Path) -> TableStore:
+    """The tables, with `latents` as its files say."""
+    tables = TableStore(data_dir)
+    parts = sorted((data_dir / "tables" / "latents").glob("part-*.parquet"))
+    columns = pq.read_schema(parts[0]) if parts else SCHEMAS["curated_photos"].columns
+    tables.register("latents", TableSchema(key="photo_id", columns=columns, is_mappable=True))
+    return tables
+
+
+def _banks_with(data_dir: Path, identity: str) -> list[Path]:
+    """The checkpoint folders whose body bank holds the person."""
+    folders = sorted(path.parent for path in (data_dir / "checkpoints").glob(f"*/{BANK_FILE}"))
+    return [folder for folder in folders if identity in BodyBank.load(folder).identities]
+
+
+def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str]) -> None:
+    """Take the person out of bank, photo lists and model card; a checkpoint of nobody else goes as a whole."""
+    bank = BodyBank.load(folder).without(identity)
+    if not bank.identities:
+        shutil.rmtree(folder)
+        return
+    training = checkpoint.read_training(folder)
+    for name in ("train_photo_ids", "heldout_photo_ids"):
+        training[name] = [photo_id for photo_id in training[name] if photo_id not in photo_ids]
+    people = [name for name, count in zip(bank.identities, bank.num_views, strict=True) for _ in range(count)]
+    card = model_card(
+        TrainingConfig.from_json(training["config"]),
+        base_model=training["base_model"],
+        identities=people,
+        metrics=checkpoint.read_metrics(folder),
+    )
+    bank.save(folder)
+    checkpoint.write_json(folder / checkpoint.CONFIG_FILE, training)
+    (folder / "README.md").write_text(card, "utf-8")

@@ -1,0 +1,191 @@
+"""Photo bytes to pixels and back: decoding, a strict check of what was received, resizing.
+
+Images are (H, W, 3) uint8 RGB arrays with the EXIF orientation applied, so that (x, y) in pixels means what a
+person sees; x grows to the right, y downwards.
+"""
+
+import io
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import open as open_image  # ultralytics replaces Image.open when it is imported
+
+from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
+
+_logger = logging.getLogger(__name__)
+
+Rgb = NDArray[np.uint8]
+"""(H, W, 3), 0 to 255."""
+
+REFUSALS = frozenset({"empty", "not_a_picture", "truncated", "unsupported_type", "too_many_pixels"})
+"""Every reason that `probe` refuses bytes for."""
+
+MAX_PIXELS = 100_000_000
+
+_TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "WEBP": ("image/webp", "webp")}
+_EXIF_ORIENTATION = 0x0112
+# EXIF orientation -> what brings the stored rows and columns upright (EXIF 2.32, 4.6.4).
+_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+
+
+def probe(data: bytes) -> tuple[int, int, str, str]:
+    """Check that `data` is one whole photo, by decoding all of it.
+
+    Returns:
+        width_px and height_px (as seen, EXIF orientation applied), content_type, extension.
+
+    Raises:
+        PhotoRefused: with one of REFUSALS as its `reason`.
+    """
+    if not data:
+        raise PhotoRefused("empty")
+    try:
+        with open_image(io.BytesIO(data)) as header:
+            kind, (width, height) = header.format or "", header.size
+    except Image.DecompressionBombError:
+        raise PhotoRefused("too_many_pixels") from None
+    except (OSError, ValueError, SyntaxError):
+        raise PhotoRefused("truncated" if data.startswith(b"\xff\xd8\xff") else "not_a_picture") from None
+    if kind not in _TYPES:
+        raise PhotoRefused("unsupported_type")
+    if width * height > MAX_PIXELS:
+        raise PhotoRefused("too_many_pixels")
+    try:
+        height, width = decode_rgb(data).shape[:2]
+    except UnreadablePhoto:
+        raise PhotoRefused("truncated") from None
+    return width, height, *_TYPES[kind]
+
+
+def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: int | None = None) -> Rgb:
+    """Decode a photo of any colour mode; transparency is laid over white, 16 bits are cut to 8.
+
+    A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where the caller looks at a small picture anyway.
+
+    Args:
+        data: the bytes of a picture.
+        min_side_px: how many pixels the shorter side must keep, if it has them. Full size by default.
+        min_long_side_px: how many pixels the longer side must keep, if it has them. Full size by default.
+
+    Raises:
+        UnreadablePhoto: the bytes are no picture, or cut short.
+    """
+    try:
+        with open_image(io.BytesIO(data)) as picture:
+            orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+            if picture.format == "JPEG" and picture.mode in ("RGB", "L"):
+                factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
+                image = _decode_jpeg(data, -(-picture.height // factor) if factor > 1 else 0)
+            else:
+                image = np.array(_to_rgb(picture))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UnreadablePhoto(f"{len(data)} bytes cannot be decoded: {error}") from error
+    return np.ascontiguousarray(_UPRIGHT[orientation](image) if orientation in _UPRIGHT else image)
+
+
+def decode_many(
+    read: Callable[[str], bytes],
+    paths: Sequence[str],
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+) -> list[Rgb | None]:
+    """Read and decode photos in threads (the decoders let go of the interpreter's lock).
+
+    Args:
+        read: path to bytes, like `PhotoStore.read`.
+        paths: what to read.
+        min_side_px: see `decode_rgb`.
+        min_long_side_px: see `decode_rgb`.
+
+    Returns:
+        One image per path; None, and a line in the log, where the photo is missing or unreadable.
+    """
+
+    def decode(path: str) -> Rgb | None:
+        try:
+            return decode_rgb(read(path), min_side_px, min_long_side_px)
+        except (UnreadablePhoto, OSError) as error:
+            _logger.warning("%s: %s", path, error)
+            return None
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(decode, paths))
+
+
+def resize_to(
+    image: Rgb, height: int, width: int, box_xyxy: tuple[float, float, float, float] | None = None
+) -> Rgb:
+    """Resize by averaging the area that each new pixel covers (bicubic where the picture grows).
+
+    Args:
+        image: (H, W, 3) uint8.
+        height: of the result, in px.
+        width: of the result, in px.
+        box_xyxy: the part of `image` to take, in its px (fractions allowed); all of it by default. What lies
+            outside of the image is left out.
+    """
+    left, top, right, bottom = box = _clip(box_xyxy, image.shape[0], image.shape[1])
+    is_smaller = width < right - left or height < bottom - top
+    kernel = Image.Resampling.BOX if is_smaller else Image.Resampling.BICUBIC
+    return np.array(Image.fromarray(image).resize((width, height), kernel, box=box))
+
+
+def encode_jpeg(image: Rgb, quality: int = 90) -> bytes:
+    """(H, W, 3) uint8 to JPEG bytes; quality 1 to 100."""
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420")
+
+
+def _clip(
+    box_xyxy: tuple[float, float, float, float] | None, height: int, width: int
+) -> tuple[float, float, float, float]:
+    """The box without what lies outside of a picture of this size; the whole picture for None."""
+    left, top, right, bottom = box_xyxy or (0, 0, width, height)
+    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+
+
+def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_side_px: int | None) -> int:
+    """How much smaller a JPEG may be decoded: 8, 4, 2, or 1 for full size."""
+    limits = [
+        (side, minimum)
+        for side, minimum in ((min(size_wh), min_side_px), (max(size_wh), min_long_side_px))
+        if minimum is not None
+    ]
+    fitting = (f for f in (8, 4, 2) if all(side // f >= minimum for side, minimum in limits))
+    return next(fitting, 1) if limits else 1
+
+
+def _decode_jpeg(data: bytes, min_height: int) -> Rgb:
+    """Strict: a file cut short is an error, not grey rows. Raises ValueError."""
+    try:
+        return simplejpeg.decode_jpeg(data, min_height=min_height)
+    except ValueError as error:
+        # Stray bytes between two markers harm nothing; browsers and PIL show such files.
+        if "extraneous bytes" not in str(error):
+            raise
+        return simplejpeg.decode_jpeg(data, min_height=min_height, strict=False)
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Any PIL mode to RGB."""
+    if picture.mode.startswith("I;16") or picture.mode == "I":
+        return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,1 @@
+"""The latent cache: weighting by keypoints, aspect buckets, the VAE, the table that training reads."""

@@ -1,0 +1,66 @@
+"""Settings of the latents, and the model folders that make them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.latents.gaussian import ALPHA, SIGMA_FRACTION
+from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.storage.incremental import fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentConfig:
+    """How a photo becomes latents. Defaults of the weighting are the thesis'."""
+
+    resolution_px: int = 64
+    """Side of the square bucket; the other buckets have about its area."""
+    bucket_multiple_px: int = 16
+    """Sides of buckets are multiples of this: the VAE's factor times the U-Net's."""
+    max_aspect: float = 2.0
+    """No bucket is longer than this many times its other side."""
+    sigma_fraction: float = SIGMA_FRACTION
+    """Width of the Gaussians, as a fraction of the bucket's side (the square root of its area)."""
+    alpha: float = ALPHA
+    """What is left of the picture far from every keypoint, in [0, 1]."""
+    min_keypoint_conf: float = 0.5
+    """Keypoints found with less confidence are invisible, in [0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentModels:
+    """The folders of the frozen models behind the latents, in the layout of diffusers and transformers."""
+
+    vae: Path
+    """An `AutoencoderKL`."""
+    image_encoder: Path
+    """A `CLIPVisionModelWithProjection`."""
+    feature_extractor: Path
+    """The image encoder's `CLIPImageProcessor`."""
+
+    @classmethod
+    def of_base_model(cls, folder: Path) -> "LatentModels":
+        """Those inside a diffusers model folder."""
+        return cls(
+            vae=folder / "vae",
+            image_encoder=folder / "image_encoder",
+            feature_extractor=folder / "feature_extractor",
+        )
+
+    def fingerprint(self) -> str:
+        """Of all their files. Raises WeightsMissing."""
+        return fingerprint(
+            vae=folder_sha256(self.vae),
+            image_encoder=folder_sha256(self.image_encoder),
+            feature_extractor=folder_sha256(self.feature_extractor),
+        )
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model folder. Raises WeightsMissing."""
+    try:
+        return json.loads((folder / "config.json").read_text())
+    except FileNotFoundError:
+        raise WeightsMissing(f"no model at {folder}: it has no config.json") from None

@@ -1,0 +1,208 @@
+"""The two adapter branches, reference and body, on a frozen U-Net: ordinary IP-Adapters, loaded by diffusers itself.
+
+    Z' = Attn(Q, K_t, V_t) + lambda_ref Attn(Q, K_ref, V_ref) + lambda_body Attn(Q, K_body, V_body)
+
+A new branch starts its K and V as copies of the text ones (IP-Adapter, arXiv 2308.06721). Its projection starts, and
+stays, without bias: a zero embedding then gives zero tokens, and zero tokens give a zero term. So a condition that
+training drops by zeroing its embedding, the unconditional half of classifier-free guidance, and a branch switched off
+by scale 0 are all exactly the same thing, and without conditions the model is exactly the frozen base model.
+
+An `AdapterState` is the content of an IP-Adapter file: {"image_proj": {...}, "ip_adapter": {"1.to_k_ip.weight": ...}}.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0, IPAdapterAttnProcessor2_0
+from diffusers.models.embeddings import (
+    ImageProjection,
+    IPAdapterFaceIDImageProjection,
+    MultiIPAdapterImageProjection,
+)
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from bolid_pipeline.errors import WeightsMissing
+
+AdapterState = dict[str, dict[str, torch.Tensor]]
+
+NUM_REF_TOKENS = 4
+"""diffusers builds every IP-Adapter of this kind with four tokens, whatever its file holds."""
+
+# IP-Adapter's own names of the projections' parameters -> diffusers' names.
+_REF_NAMES = {"proj": "image_embeds", "norm": "norm"}
+_BODY_NAMES = {"proj.0": "ff.net.0.proj", "proj.2": "ff.net.2", "norm": "norm"}
+
+
+def new_ref_state(unet: UNet2DConditionModel, image_embed_dim: int) -> AdapterState:
+    """A fresh reference branch: CLIP image embedding -> Linear -> LayerNorm -> 4 tokens."""
+    projection = ImageProjection(image_embed_dim, unet.config.cross_attention_dim, NUM_REF_TOKENS)
+    return {
+        "image_proj": _projection_state(_without_bias(projection)),
+        "ip_adapter": _text_keys_and_values(unet),
+    }
+
+
+def new_body_state(unet: UNet2DConditionModel, c_body_dim: int, num_tokens: int = 4) -> AdapterState:
+    """A fresh body branch: c_body -> Linear -> GELU -> Linear -> LayerNorm -> `num_tokens` tokens."""
+    projection = IPAdapterFaceIDImageProjection(
+        c_body_dim, unet.config.cross_attention_dim, mult=1, num_tokens=num_tokens
+    )
+    return {
+        "image_proj": _projection_state(_without_bias(projection)),
+        "ip_adapter": _text_keys_and_values(unet),
+    }
+
+
+def attach(unet: UNet2DConditionModel, ref_state: AdapterState, body_state: AdapterState) -> None:
+    """Add both branches to the U-Net, in place, frozen, scales (1, 1)."""
+    with _without_cast_warning():
+        # The loader of `load_ip_adapter`, for which this U-Net needs no pipeline around it.
+        unet._load_ip_adapter_weights([ref_state, body_state], low_cpu_mem_usage=False)  # noqa: SLF001
+    for module in (unet.encoder_hid_proj, *adapter_processors(unet)):
+        module.requires_grad_(False)
+
+
+def is_attached(unet: UNet2DConditionModel) -> bool:
+    """Whether the U-Net carries both branches."""
+    return isinstance(unet.encoder_hid_proj, MultiIPAdapterImageProjection)
+
+
+def adapter_processors(unet: UNet2DConditionModel) -> list[IPAdapterAttnProcessor2_0]:
+    """The cross-attention processors that hold the branches' K and V, in the U-Net's own order."""
+    processors = unet.attn_processors.values()
+    return [processor for processor in processors if isinstance(processor, IPAdapterAttnProcessor2_0)]
+
+
+def trainable_parameters(unet: UNet2DConditionModel) -> list[torch.nn.Parameter]:
+    """What training moves: K, V and projections of both branches, but no bias (see the top of this file)."""
+    projections = [
+        parameter
+        for name, parameter in unet.encoder_hid_proj.named_parameters()
+        if not name.endswith(".bias")
+    ]
+    keys_and_values = [p for processor in adapter_processors(unet) for p in processor.parameters()]
+    return projections + keys_and_values
+
+
+def set_scales(unet: UNet2DConditionModel, ref_scale: float, body_scale: float) -> None:
+    """Set lambda_ref and lambda_body in every layer; a branch of scale 0 is skipped, not multiplied."""
+    for processor in adapter_processors(unet):
+        scales: list[float | int] = [ref_scale, body_scale]
+        processor.scale = scales
+
+
+def adapter_states(unet: UNet2DConditionModel) -> tuple[AdapterState, AdapterState]:
+    """The (ref, body) states of an attached U-Net, copied: what `attach` takes and `write_adapter` writes."""
+    projections = cast(MultiIPAdapterImageProjection, unet.encoder_hid_proj).image_projection_layers
+    ref, body = (
+        {"image_proj": _projection_state(projection), "ip_adapter": _branch_keys_and_values(unet, branch)}
+        for branch, projection in enumerate(projections)
+    )
+    return ref, body
+
+
+@contextmanager
+def detached(unet: UNet2DConditionModel) -> Iterator[None]:
+    """The U-Net as it was before `attach`, for the length of a `with`."""
+    processors, projections = unet.attn_processors, unet.encoder_hid_proj
+    unet.encoder_hid_proj = None
+    unet.config.encoder_hid_dim_type = None
+    unet.set_attn_processor(
+        {
+            name: AttnProcessor2_0() if isinstance(processor, IPAdapterAttnProcessor2_0) else processor
+            for name, processor in processors.items()
+        }
+    )
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(dict(processors))
+        unet.encoder_hid_proj = projections
+        unet.config.encoder_hid_dim_type = "ip_image_proj"
+
+
+@contextmanager
+def _without_cast_warning() -> Iterator[None]:
+    """Diffusers 0.42 warns of its own `to(dtype=...)` after attaching, about an empty list of modules."""
+    logger = logging.getLogger("diffusers.models.modeling_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def write_adapter(state: AdapterState, path: Path) -> None:
+    """Write one branch as an IP-Adapter file that stock `load_ip_adapter` takes."""
+    tensors = {
+        f"{part}.{name}": tensor for part, of_part in state.items() for name, tensor in of_part.items()
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def read_adapter(path: Path) -> AdapterState:
+    """Read an IP-Adapter file.
+
+    Raises:
+        WeightsMissing: there is no such file.
+    """
+    if not path.is_file():
+        raise WeightsMissing(f"no adapter file {path}")
+    state: AdapterState = {"image_proj": {}, "ip_adapter": {}}
+    with safe_open(path, framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
+            part, _, name = key.partition(".")
+            state[part][name] = file.get_tensor(key)
+    return state
+
+
+def _without_bias(projection: torch.nn.Module) -> torch.nn.Module:
+    for name, parameter in projection.named_parameters():
+        if name.endswith(".bias"):
+            torch.nn.init.zeros_(parameter)
+    return projection
+
+
+def _projection_state(projection: torch.nn.Module) -> dict[str, torch.Tensor]:
+    names = _REF_NAMES if isinstance(projection, ImageProjection) else _BODY_NAMES
+    state = projection.state_dict()
+    return {
+        f"{file_name}.{kind}": state[f"{name}.{kind}"].detach().cpu().clone()
+        for file_name, name in names.items()
+        for kind in ("weight", "bias")
+    }
+
+
+def _text_keys_and_values(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
+    attentions = [name.removesuffix(".processor") for name in _cross_attention_names(unet)]
+    return _numbered([(_linear(unet, f"{name}.to_k"), _linear(unet, f"{name}.to_v")) for name in attentions])
+
+
+def _branch_keys_and_values(unet: UNet2DConditionModel, branch: int) -> dict[str, torch.Tensor]:
+    names = (f"to_k_ip.{branch}", f"to_v_ip.{branch}")
+    processors = adapter_processors(unet)
+    return _numbered([(_linear(each, names[0]), _linear(each, names[1])) for each in processors])
+
+
+def _numbered(keys_and_values: Sequence[tuple[torch.nn.Linear, torch.nn.Linear]]) -> dict[str, torch.Tensor]:
+    """IP-Adapter numbers all attention layers and fills the odd ones, the cross-attentions."""
+    return {
+        f"{2 * i + 1}.to_{kind}_ip.weight": layer.weight.detach().cpu().clone()
+        for i, pair in enumerate(keys_and_values)
+        for kind, layer in zip("kv", pair, strict=True)
+    }
+
+
+def _linear(module: torch.nn.Module, name: str) -> torch.nn.Linear:
+    return cast(torch.nn.Linear, module.get_submodule(name))
+
+
+def _cross_attention_names(unet: UNet2DConditionModel) -> list[str]:
+    return [name for name in unet.attn_processors if not name.endswith("attn1.processor")]

@@ -1,0 +1,1 @@
+"""Weights that others trained: which file, is it the right one, and the network that it belongs to."""

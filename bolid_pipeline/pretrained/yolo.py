@@ -1,0 +1,170 @@
+"""YOLO detectors and pose estimators: loading, saving, and detection in the pixels of the given picture.
+
+Shapes: B images, N detections, K keypoints.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor, nn
+
+import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics
+from bolid_pipeline.errors import WeightsMismatch
+from bolid_pipeline.images import Rgb
+from bolid_pipeline.pretrained.states import load_safetensors, verify_pickle
+from bolid_pipeline.storage.atomic import write_atomically
+
+from ultralytics.data.augment import LetterBox  # isort: skip
+from ultralytics.nn.tasks import DetectionModel, PoseModel, load_checkpoint  # isort: skip
+from ultralytics.utils import SETTINGS, ops  # isort: skip
+from ultralytics.utils.nms import non_max_suppression  # isort: skip
+
+_NMS_SECONDS_PER_IMAGE = (
+    60.0  # ultralytics drops what it did not reach in time; a busy machine must not lose people
+)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found in one image, best first."""
+
+    boxes_xyxy: NDArray[np.float32]
+    """(N, 4): x1, y1, x2, y2 in px."""
+    conf: NDArray[np.float32]
+    """(N,) in [0, 1]."""
+    keypoints: NDArray[np.float32] | None
+    """(N, K, 3): x_px, y_px, confidence in [0, 1]; None for a network without keypoints."""
+
+    def scaled(self, factor_x: float, factor_y: float) -> "Detections":
+        """The same in the px of a picture `factor_x` times as wide and `factor_y` times as high."""
+        boxes = self.boxes_xyxy * np.array([factor_x, factor_y, factor_x, factor_y], np.float32)
+        if self.keypoints is None:
+            return Detections(boxes, self.conf, None)
+        return Detections(boxes, self.conf, self.keypoints * np.array([factor_x, factor_y, 1], np.float32))
+
+
+def build_yolo(config_name: str, num_classes: int = 1, kpt_shape: tuple[int, int] | None = None) -> nn.Module:
+    """An untrained network of an ultralytics architecture.
+
+    Args:
+        config_name: like `yolo11n.yaml`, or `yolo11n-pose.yaml` for one with keypoints.
+        num_classes: how many kinds of thing it tells apart.
+        kpt_shape: keypoints and numbers per keypoint, (17, 3) for COCO; None for a plain detector.
+    """
+    if kpt_shape is None:
+        return DetectionModel(config_name, nc=num_classes, verbose=False)
+    return PoseModel(config_name, nc=num_classes, data_kpt_shape=kpt_shape, verbose=False)
+
+
+def save_yolo(model: nn.Module, path: Path, config_name: str) -> None:
+    """Write a network as float16 safetensors, with what `load_yolo` needs to build it again in the metadata.
+
+    Args:
+        model: an ultralytics DetectionModel or PoseModel (`YOLO(...).model`).
+        path: of the file, ending in `.safetensors`.
+        config_name: the architecture with its size, like `yolo11n-pose.yaml`.
+    """
+    head: Any = model.model[-1]  # type: ignore[index]
+    kpt_shape = getattr(head, "kpt_shape", None)
+    metadata = {
+        "config": config_name,
+        "num_classes": str(head.nc),
+        "kpt_shape": json.dumps(None if kpt_shape is None else list(kpt_shape)),
+    }
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    halved = {name: (value.half() if value.is_floating_point() else value) for name, value in state.items()}
+    write_atomically(path, save({name: value.contiguous() for name, value in halved.items()}, metadata))
+
+
+def load_yolo(weights: Path, sha256: str | None = None) -> nn.Module:
+    """A frozen network in float32, ready to detect.
+
+    Args:
+        weights: `.safetensors` as `save_yolo` writes it, or a checkpoint `.pt` of ultralytics.
+        sha256: the file's pinned hash; a must for a `.pt`, which is a pickle.
+
+    Raises:
+        WeightsMissing, WeightsMismatch.
+    """
+    model = (
+        _load_safetensors(weights, sha256)
+        if weights.suffix == ".safetensors"
+        else _load_pickle(weights, sha256)
+    )
+    return model.float().eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def detect(
+    model: nn.Module, images: Sequence[Rgb], *, image_size: int, conf: float, iou: float = 0.7
+) -> list[Detections]:
+    """Find things in images, all in one forward pass.
+
+    Args:
+        model: from `load_yolo`.
+        images: (H, W, 3) uint8 RGB each, of any sizes; each is scaled to fit a grey square (aspect kept).
+        image_size: side of that square in px, a multiple of 32.
+        conf: detections under this confidence are dropped.
+        iou: of two boxes that overlap more than this, the weaker one is dropped.
+
+    Returns:
+        Per image its detections, in px of that image, clipped to it.
+    """
+    if not images:
+        return []
+    head: Any = model.model[-1]  # type: ignore[index]
+    letterbox: Any = LetterBox((image_size, image_size))
+    squares = np.stack([letterbox(image=np.ascontiguousarray(image)) for image in images])
+    weight = next(model.parameters())
+    inputs_B3SS = torch.from_numpy(squares).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
+    found: Any = non_max_suppression(
+        model(inputs_B3SS), conf, iou, nc=head.nc, max_time_img=_NMS_SECONDS_PER_IMAGE, end2end=head.end2end
+    )
+    kpt_shape = getattr(head, "kpt_shape", None)
+    return [
+        _to_detections(rows, image_size, image.shape[:2], kpt_shape)
+        for rows, image in zip(found, images, strict=True)
+    ]
+
+
+def _to_detections(
+    rows: Tensor, image_size: int, shape_hw: tuple[int, int], kpt_shape: Sequence[int] | None
+) -> Detections:
+    """Rows of (x1, y1, x2, y2, conf, class, keypoints...) in px of the square, to px of the image."""
+    square = (image_size, image_size)
+    rows = rows.float().cpu()
+    boxes: Any = ops.scale_boxes(square, rows[:, :4].clone(), shape_hw)
+    keypoints = None
+    if kpt_shape is not None:
+        keypoints_NK3 = rows[:, 6:].clone().reshape(len(rows), *kpt_shape)
+        keypoints = ops.scale_coords(square, keypoints_NK3, shape_hw).numpy()
+    return Detections(boxes.numpy(), rows[:, 4].numpy(), keypoints)
+
+
+def _load_safetensors(weights: Path, sha256: str | None) -> nn.Module:
+    state, metadata = load_safetensors(weights, sha256)
+    try:
+        kpt_shape = json.loads(metadata["kpt_shape"])
+        model = build_yolo(metadata["config"], int(metadata["num_classes"]), kpt_shape and tuple(kpt_shape))
+        model.load_state_dict(state)
+    except KeyError as error:
+        raise WeightsMismatch(
+            f"{weights} does not say {error} in its metadata: no file of save_yolo"
+        ) from error
+    except RuntimeError as error:
+        raise WeightsMismatch(f"{weights} does not fit {metadata['config']}: {error}") from error
+    return model
+
+
+def _load_pickle(weights: Path, sha256: str | None) -> nn.Module:
+    return load_checkpoint(verify_pickle(weights, sha256))[0]
+
+
+SETTINGS.update(sync=False)

@@ -1,0 +1,41 @@
+"""The small types that cross stages: what a photo source tells of people and their photos."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityRecord:
+    """A person (or what the source takes for one) as a catalogue lists it.
+
+    `identity` is the key in every table: the gallery's slug, or the folder's name. `name` is for people to
+    read.
+    """
+
+    identity: str
+    name: str
+    page_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryPage:
+    """One page of a person's gallery.
+
+    `stated_photos` is the number of photos the site claims for the whole gallery, None where it claims none;
+    `photo_page_urls` are this page's photos in the grid's order, without repeats; `linked_pages` the numbers
+    (from 1) of the gallery's pages that this one links to, often only a window of them; `is_person` is False
+    for galleries of films, bands and themes.
+    """
+
+    name: str
+    stated_photos: int | None
+    photo_page_urls: tuple[str, ...]
+    linked_pages: frozenset[int] = frozenset()
+    is_person: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoPage:
+    """The page of one photo: `page_url` is what a download is remembered by."""
+
+    identity: str
+    page_url: str

@@ -1,0 +1,111 @@
+"""The columns of every table: the contract that others read the data set by."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+_FACE = pa.struct([(name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "conf")])
+_KEYPOINTS = pa.list_(pa.list_(pa.float32(), 3), 17)
+_BOX = pa.list_(pa.float32(), 4)
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSchema:
+    """One table: its key column and its columns in order.
+
+    `is_mappable` lays the file out for arrays that are read as they lie: uncompressed, no dictionary, and
+    each row group one page.
+    """
+
+    key: str
+    columns: pa.Schema
+    is_mappable: bool = False
+
+
+def _table(key: str, *columns: tuple[str, pa.DataType]) -> TableSchema:
+    return TableSchema(
+        key=key,
+        columns=pa.schema([pa.field(name, type_, nullable=name != key) for name, type_ in columns]),
+    )
+
+
+SCHEMAS: dict[str, TableSchema] = {
+    "identity_catalogue": _table(
+        "identity",
+        ("identity", pa.string()),
+        ("name", pa.string()),
+        ("page_url", pa.string()),
+        ("stated_photos", pa.int32()),
+        ("listed_photos", pa.int32()),
+        ("status", pa.string()),
+        ("refreshed_at", _TIME),
+    ),
+    "raw_photos": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("identity", pa.string()),
+        ("source_url", pa.string()),
+        ("page_url", pa.string()),
+        ("path", pa.string()),
+        ("width_px", pa.int32()),
+        ("height_px", pa.int32()),
+        ("size_bytes", pa.int64()),
+        ("content_type", pa.string()),
+        ("perceptual_hash", pa.string()),
+        ("fetched_at", _TIME),
+    ),
+    # Every photo page a gallery's grid names, in the grid's order: what is left to fetch, without asking the
+    # site again.
+    "photo_pages": _table(
+        "page_url",
+        ("page_url", pa.string()),
+        ("identity", pa.string()),
+        ("position", pa.int32()),
+        ("listed_at", _TIME),
+    ),
+    # Photo pages whose picture was fetched and refused: never fetched again, never silently dropped.
+    "rejected_downloads": _table(
+        "page_url",
+        ("page_url", pa.string()),
+        ("identity", pa.string()),
+        ("source_url", pa.string()),
+        ("reason", pa.string()),
+        ("checked_at", _TIME),
+    ),
+    "watermark_scores": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("watermark_prob", pa.float32()),
+        ("model_fingerprint", pa.string()),
+    ),
+    "face_detections": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("num_faces", pa.int32()),
+        ("num_persons", pa.int32()),
+        ("faces", pa.list_(_FACE)),
+        ("model_fingerprint", pa.string()),
+    ),
+    "curated_photos": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("identity", pa.string()),
+        ("is_kept", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),
+    ),
+    "captions": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("caption", pa.string()),
+        ("model_fingerprint", pa.string()),
+    ),
+    "poses": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("keypoints", _KEYPOINTS),
+        ("person_box", _BOX),
+        ("model_fingerprint", pa.string()),
+    ),
+}
+"""All tables but `latents`, whose array widths depend on the model: see `bolid_pipeline.latents.cache`."""

@@ -1,0 +1,1 @@
+"""Training of the two branches and the body encoder on cached latents; imports the models, never the reverse."""

@@ -1,0 +1,107 @@
+"""The checkpoint folder of the contract: written whole or not at all, without a pickle, and when it is up to date.
+
+<run>/ref_adapter.safetensors  body_adapter.safetensors  body_encoder/  body_bank.safetensors  body_bank.json
+      training_config.json  metrics.json  README.md  logs/metrics.csv
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.storage.incremental import fingerprint
+from bolid_pipeline.training.config import TrainingConfig
+
+CODE_VERSION = "1"
+"""Raised with every change of the training code that changes what it makes of the same inputs."""
+
+CONFIG_FILE = "training_config.json"
+METRICS_FILE = "metrics.json"
+LOSSES_FILE = Path("logs") / "metrics.csv"
+
+
+@contextmanager
+def new_checkpoint(folder: Path) -> Iterator[Path]:
+    """A hidden folder to write into, renamed to `folder` at the end of the `with`, in place of an older one.
+
+    After an error the hidden folder is removed and an older checkpoint stays as it was.
+    """
+    staging = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        _replace_folder(folder, staging)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def training_fingerprint(
+    config: TrainingConfig, *, base_model: Path, latents: LatentTable, captions: Mapping[str, str]
+) -> str:
+    """What a checkpoint is a function of: settings, code, base model, latent rows and their captions."""
+    return fingerprint(
+        code_version=CODE_VERSION,
+        config=config.to_json(),
+        base_model=folder_sha256(base_model),
+        rows=sorted(
+            [photo_id, identity, row_fingerprint, captions.get(photo_id, "")]
+            for photo_id, identity, row_fingerprint in zip(
+                latents.photo_ids, latents.identities, latents.row_fingerprints, strict=True
+            )
+        ),
+    )
+
+
+def is_up_to_date(folder: Path, training_fingerprint: str) -> bool:
+    """Whether `folder` is a whole checkpoint of exactly this fingerprint."""
+    try:
+        return bool(read_training(folder)["fingerprint"] == training_fingerprint)
+    except WeightsMissing:
+        return False
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """training_config.json of a checkpoint: config, fingerprint, base_model, train and held-out photo ids.
+
+    Raises:
+        WeightsMissing: the folder is no checkpoint.
+    """
+    return _read_json(folder / CONFIG_FILE)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """metrics.json of a checkpoint.
+
+    Raises:
+        WeightsMissing: the folder is no checkpoint.
+    """
+    return _read_json(folder / METRICS_FILE)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write readable JSON."""
+    path.write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise WeightsMissing(f"{path.parent} is no BoLID checkpoint: it holds no {path.name}")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _replace_folder(folder: Path, staging: Path) -> None:
+    """Put `staging` in the place of `folder`; a crash in between leaves one of the two under a hidden name."""
+    previous = folder.with_name(f".{folder.name}.previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    if folder.exists():
+        folder.rename(previous)
+    staging.rename(folder)
+    shutil.rmtree(previous, ignore_errors=True)

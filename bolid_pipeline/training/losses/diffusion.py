@@ -1,0 +1,51 @@
+"""L_diff: the squared error of the U-Net's prediction, in the terms the base model was trained in."""
+
+from typing import Any
+
+import torch
+from diffusers.training_utils import compute_snr
+
+from bolid_pipeline.errors import ConfigurationError
+
+
+def prediction_target(
+    scheduler: Any, latents_BCHW: torch.Tensor, noise_BCHW: torch.Tensor, timesteps_B: torch.Tensor
+) -> torch.Tensor:
+    """What the U-Net should predict: the noise, or the velocity (arXiv 2202.00512).
+
+    Raises:
+        ConfigurationError: the base model predicts something else.
+    """
+    match scheduler.config.prediction_type:
+        case "epsilon":
+            return noise_BCHW
+        case "v_prediction":
+            return scheduler.get_velocity(latents_BCHW, noise_BCHW, timesteps_B)
+        case other:
+            raise ConfigurationError(f"base models that predict {other!r} cannot be trained on")
+
+
+def diffusion_loss(
+    prediction_BCHW: torch.Tensor,
+    target_BCHW: torch.Tensor,
+    timesteps_B: torch.Tensor,
+    scheduler: Any,
+    *,
+    min_snr_gamma: float | None = None,
+) -> torch.Tensor:
+    """Mean squared error, each sample weighted by min(SNR, gamma) as min-SNR asks (arXiv 2303.09556).
+
+    Returns:
+        A scalar, float32 whatever the inputs are.
+    """
+    error_B = (prediction_BCHW.float() - target_BCHW.float()).square().mean(dim=(1, 2, 3))
+    if min_snr_gamma is None:
+        return error_B.mean()
+    return (error_B * _min_snr_weights(timesteps_B, scheduler, min_snr_gamma)).mean()
+
+
+def _min_snr_weights(timesteps_B: torch.Tensor, scheduler: Any, gamma: float) -> torch.Tensor:
+    """min(SNR, gamma) / SNR for a predicted noise, min(SNR, gamma) / (SNR + 1) for a predicted velocity."""
+    snr_B = compute_snr(scheduler, timesteps_B)
+    divisor_B = snr_B + 1 if scheduler.config.prediction_type == "v_prediction" else snr_B
+    return snr_B.clamp(max=gamma) / divisor_B

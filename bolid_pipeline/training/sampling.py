@@ -1,0 +1,117 @@
+"""Which photos make a batch: balanced over people, one aspect bucket, reference and views never the target itself.
+
+Pure bookkeeping over row numbers. A batch depends on (seed, step) alone, so a resumed run sees the batches that an
+uninterrupted one would have seen.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bolid_pipeline.errors import NotEnoughData
+
+PADDING = -1
+"""Row number that stands for no view."""
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Row numbers of one batch: B targets of one bucket, a reference and up to N views of the same person for each."""
+
+    target_B: Rows
+    reference_B: Rows
+    view_BN: Rows
+
+
+def split_rows(
+    photo_ids: Sequence[str], identities: Sequence[str], heldout_fraction: float
+) -> tuple[list[int], list[int]]:
+    """Rows to train on and rows held out, the same share of each person's photos (rounded down, two always train).
+
+    The photo id, a hash of the file, decides: which photos are held out does not depend on what else is in the table.
+    """
+    rows_of_person = _group(identities, range(len(identities)))
+    train: list[int] = []
+    heldout: list[int] = []
+    for rows in rows_of_person.values():
+        ordered = sorted(rows, key=lambda row: photo_ids[row])
+        num_heldout = max(0, min(int(heldout_fraction * len(ordered)), len(ordered) - 2))
+        heldout += ordered[:num_heldout]
+        train += ordered[num_heldout:]
+    return sorted(train), sorted(heldout)
+
+
+class BatchSampler:
+    """Plans batches over the rows of a latent table.
+
+    Every person is drawn equally often, however many photos there are of each, and every photo of a person too: a
+    bucket is drawn with the share of people it stands for, then its photos with one over the person's photo count.
+
+    Args:
+        identities: whose photo each row of the table is.
+        buckets: the latent shape of each row; a batch holds one.
+        rows: the rows to draw from.
+        batch_size: B.
+        max_views: N; a sample gets 1 to N views.
+        seed: of all batches.
+
+    Raises:
+        NotEnoughData: there are no rows.
+    """
+
+    def __init__(
+        self,
+        identities: Sequence[str],
+        buckets: Sequence[Hashable],
+        rows: Sequence[int],
+        *,
+        batch_size: int,
+        max_views: int,
+        seed: int,
+    ) -> None:
+        if not rows:
+            raise NotEnoughData("there is no latent to train on: run the data set's stages first")
+        self._identities = identities
+        self._rows_of_person = _group(identities, rows)
+        share_of_row = {row: 1 / len(self._rows_of_person[identities[row]]) for row in rows}
+        self._buckets = [
+            (np.array(of_bucket), np.array([share_of_row[row] for row in of_bucket]))
+            for of_bucket in _group(buckets, rows).values()
+        ]
+        self._bucket_shares = np.array([shares.sum() for _, shares in self._buckets])
+        self._batch_size = batch_size
+        self._max_views = max_views
+        self._seed = seed
+
+    def plan(self, step: int) -> BatchPlan:
+        """The batch of a step."""
+        rng = np.random.default_rng([self._seed, step])
+        bucket = rng.choice(len(self._buckets), p=self._bucket_shares / self._bucket_shares.sum())
+        rows, shares = self._buckets[bucket]
+        target_B = rng.choice(rows, size=self._batch_size, p=shares / shares.sum())
+        reference_B = np.array([rng.choice(self._other_rows(target)) for target in target_B])
+        view_BN = np.stack([self._draw_views(target, rng) for target in target_B])
+        return BatchPlan(target_B, reference_B, view_BN)
+
+    def _draw_views(self, target: int, rng: np.random.Generator) -> Rows:
+        others = self._other_rows(target)
+        num_views = int(rng.integers(1, self._max_views, endpoint=True))
+        views = rng.permutation(others)[:num_views]
+        return np.pad(views, (0, self._max_views - len(views)), constant_values=PADDING)
+
+    def _other_rows(self, target: int) -> list[int]:
+        """The person's other photos; the target itself only where it is the only one."""
+        rows = self._rows_of_person[self._identities[target]]
+        return [row for row in rows if row != target] or [target]
+
+
+def _group(keys: Sequence[Hashable], rows: Sequence[int]) -> dict[Hashable, list[int]]:
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for row in rows:
+        groups[keys[row]].append(row)
+    return dict(groups)

@@ -1,0 +1,1 @@
+"""The outside things that the assets use, one per file."""

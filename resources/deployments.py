@@ -1,0 +1,141 @@
+"""The deployments: where photos and weights come from, how much of everything. The environment is read here only.
+
+| variable | meaning | default |
+|---|---|---|
+| BOLID_DEPLOYMENT | one of the functions in DEPLOYMENTS | demo |
+| BOLID_DATA_DIR | folder of tables, photos, checkpoints, reports | ./data |
+| BOLID_SOURCE_URL | another address of the site: a mirror, a stand-in on loopback | the site's own |
+| BOLID_WEIGHT_PINS | JSON file with revision and sha256 of each published model | none |
+| HTTPS_PROXY | proxy that the crawler goes through | none |
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
+from bolid_pipeline.curation.config import CurationConfig, PeopleConfig
+from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.evaluation import config as evaluation_presets
+from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.latents.config import LatentConfig
+from bolid_pipeline.pose.config import PoseConfig
+from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL, CrawlConfig
+from bolid_pipeline.storage.forgotten import forgotten_identities
+from bolid_pipeline.training import config as training_presets
+from bolid_pipeline.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Everything that differs between a demonstration on a laptop and a data set of hundreds of people."""
+
+    name: str
+    data_dir: Path
+    """Folder of tables, photos, checkpoints and reports."""
+    source_url: str | None = None
+    """Address of the site; None for the embedded world."""
+    weight_repositories: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Role -> model on the Hugging Face hub; empty for the embedded models."""
+    weight_pins: Path | None = None
+    """JSON file that says which versions of the published models are meant."""
+    crawl: CrawlConfig
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    curation: CurationConfig = field(default_factory=CurationConfig)
+    captioner: ClipCaptionConfig | VlmConfig = field(default_factory=VlmConfig)
+    pose: PoseConfig = field(default_factory=PoseConfig)
+    latents: LatentConfig = field(default_factory=LatentConfig)
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+
+
+def demo(data_dir: Path) -> Deployment:
+    """The embedded world and the embedded models: minutes on two CPU cores, no network."""
+    return Deployment(
+        name="demo",
+        data_dir=data_dir,
+        crawl=CrawlConfig(
+            canonical_url=BODYWORLD_URL,
+            min_photos=12,
+            requests_per_second=200.0,
+            user_agent="BoLID-demo/0.1 (loopback only)",
+        ),
+        curation=CurationConfig(min_photos_per_identity=8),
+        captioner=ClipCaptionConfig(),
+        training=training_presets.demo(),
+        evaluation=evaluation_presets.demo(),
+    )
+
+
+def theplace_sd15(data_dir: Path) -> Deployment:
+    """The gallery site and Stable Diffusion 1.5, in the thesis' proportions; needs a GPU and pinned weights."""
+    return Deployment(
+        name="theplace_sd15",
+        data_dir=data_dir,
+        source_url=THEPLACE_URL,
+        weight_repositories={**_PUBLISHED, "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5"},
+        crawl=CrawlConfig(
+            canonical_url=THEPLACE_URL,
+            min_photos=200,
+            max_photos_per_identity=600,
+            max_identities=500,
+            requests_per_second=5.0,
+        ),
+        latents=LatentConfig(resolution_px=512, bucket_multiple_px=64),
+        training=training_presets.sd15(),
+        evaluation=evaluation_presets.sd15(),
+    )
+
+
+def theplace_sdxl(data_dir: Path) -> Deployment:
+    """As theplace_sd15, on Stable Diffusion XL at 1024 px."""
+    sd15 = theplace_sd15(data_dir)
+    repositories = {**sd15.weight_repositories, "base_model": "stabilityai/stable-diffusion-xl-base-1.0"}
+    latents = LatentConfig(resolution_px=1024, bucket_multiple_px=64)
+    return replace(sd15, name="theplace_sdxl", weight_repositories=repositories, latents=latents)
+
+
+DEPLOYMENTS: dict[str, Callable[[Path], Deployment]] = {
+    "demo": demo,
+    "theplace_sd15": theplace_sd15,
+    "theplace_sdxl": theplace_sdxl,
+}
+
+_PUBLISHED = {
+    "watermark_classifier": "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth",
+    "face_detector": "AdamCodd/YOLOv11n-face-detection/model.pt",
+    "pose_estimator": "Ultralytics/YOLO11/yolo11n-pose.pt",
+    "captioner": "Qwen/Qwen2.5-VL-3B-Instruct",
+    "clip": "openai/clip-vit-large-patch14",
+    "image_encoder": "h94/IP-Adapter/models/image_encoder",
+    "feature_extractor": "stable-diffusion-v1-5/stable-diffusion-v1-5/feature_extractor",
+}
+
+
+def current_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
+    """The deployment that the environment asks for. Raises ConfigurationError where it is unknown."""
+    name = environment.get("BOLID_DEPLOYMENT", "demo")
+    if name not in DEPLOYMENTS:
+        raise ConfigurationError(f"BOLID_DEPLOYMENT is {name!r}; known deployments: {', '.join(DEPLOYMENTS)}")
+    deployment = DEPLOYMENTS[name](Path(environment.get("BOLID_DATA_DIR", "data")).absolute())
+    pins = environment.get("BOLID_WEIGHT_PINS")
+    source_url = environment.get("BOLID_SOURCE_URL", deployment.source_url)
+    return replace(
+        deployment,
+        source_url=source_url,
+        weight_pins=Path(pins) if pins else None,
+        crawl=_crawl(deployment, source_url, environment.get("HTTPS_PROXY")),
+    )
+
+
+def _crawl(deployment: Deployment, source_url: str | None, proxy_url: str | None) -> CrawlConfig:
+    """The deployment's crawl, at the address that answers and without the people who asked to be forgotten."""
+    is_local = source_url is None or urlsplit(source_url).hostname in ("localhost", "127.0.0.1", "::1")
+    return replace(
+        deployment.crawl,
+        base_url=source_url or deployment.crawl.base_url,
+        proxy_url=None if is_local else proxy_url,
+        excluded_identities=forgotten_identities(deployment.data_dir),
+    )

@@ -1,0 +1,68 @@
+"""Where photos come from: the site itself, or the embedded world behind a stand-in of the site."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+
+from bolid_pipeline.scraping.config import CrawlConfig
+from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from resources.deployments import Deployment
+
+
+class PhotoSourceResource(dg.ConfigurableResource["PhotoSourceResource"]):
+    """A gallery of people, open for the time of a step."""
+
+    @abstractmethod
+    def open(self, crawl: CrawlConfig) -> AbstractContextManager[PhotoSource]:
+        """The source, ready to be crawled within the bounds and manners of `crawl`."""
+
+
+class WebSource(PhotoSourceResource):
+    """A site with theplace's layout."""
+
+    base_url: str
+
+    @contextmanager
+    def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
+        """Crawl `base_url`."""
+        with TheplaceSource(replace(crawl, base_url=self.base_url)) as source:
+            yield source
+
+
+class EmbeddedSource(PhotoSourceResource):
+    """The synthetic world, rendered once into `world_dir` and served on loopback while a step reads it."""
+
+    world_dir: str
+    num_identities: int = 8
+    num_photos_per_identity: int = 28
+    seed: int = 0
+
+    @contextmanager
+    def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
+        """Render what is not rendered yet, serve it on a free port, crawl it."""
+        from bolid_pipeline.bodyworld.site import BodyworldSite
+        from bolid_pipeline.bodyworld.world import WorldConfig, build_world
+
+        world = WorldConfig(
+            seed=self.seed,
+            num_identities=self.num_identities,
+            num_photos_per_identity=self.num_photos_per_identity,
+        )
+        build_world(world, Path(self.world_dir))
+        with (
+            BodyworldSite(Path(self.world_dir)) as site,
+            TheplaceSource(replace(crawl, base_url=site.url)) as source,
+        ):
+            yield source
+
+
+def photo_source_of(deployment: Deployment) -> PhotoSourceResource:
+    """The site, or the embedded world where the deployment names none."""
+    if deployment.source_url is None:
+        return EmbeddedSource(world_dir=str(deployment.data_dir / "bodyworld"))
+    return WebSource(base_url=deployment.source_url)

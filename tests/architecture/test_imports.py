@@ -1,0 +1,51 @@
+"""The layout's rules that a machine can hold: docs/adr/0001-layout.md."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import assets
+import resources
+
+REPOSITORY = Path(__file__).parents[2]
+HEAVY = ("torch", "diffusers", "transformers", "ultralytics", "lightning", "cv2", "matplotlib")
+
+
+def test_loading_the_definitions_imports_nothing_heavy():
+    program = f"import sys, bolid_pipeline.definitions; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_assets_and_resources_come_from_this_repository():
+    for package in (assets, resources):
+        assert Path(str(package.__file__)).is_relative_to(REPOSITORY)
+
+
+def test_import_contracts_hold():
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [lint_imports, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_environment_is_read_in_one_place():
+    readers = [
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in ("bolid_pipeline", "assets", "resources")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        if "BOLID_" in path.read_text("utf-8") and "environ" in path.read_text("utf-8")
+    ]
+    assert readers == ["resources/deployments.py"]
+
+
+def test_every_room_of_the_domain_is_under_the_contract_about_dagster():
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (watched,) = [c["source_modules"] for c in contracts if c.get("forbidden_modules") == ["dagster"]]
+    found = {f"bolid_pipeline.{path.stem}" for path in (REPOSITORY / "bolid_pipeline").iterdir() if path.name[0] != "_"}
+    assert found - set(watched) == {"bolid_pipeline.definitions", "bolid_pipeline.cli"}

@@ -1,0 +1,23 @@
+"""What a clone must hold, and must not."""
+
+import subprocess
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+MIB = 2**20
+
+
+def test_embedded_weights_are_safetensors_of_at_most_60_mib():
+    weights = REPOSITORY / "bolid_pipeline/bodyworld/weights"
+    files = [path for path in weights.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} & {".pt", ".pth", ".bin", ".ckpt", ".pkl"} == set()
+    assert sum(path.stat().st_size for path in files) <= 60 * MIB
+
+
+def test_tests_are_no_package():
+    assert list((REPOSITORY / "tests").rglob("__init__.py")) == []
+
+
+def test_no_lock_file_with_an_index_address_is_committed():
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "uv.lock" not in listed.stdout.splitlines()

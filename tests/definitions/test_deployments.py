@@ -1,0 +1,55 @@
+"""The environment decides what runs, and is told when it makes no sense."""
+
+from pathlib import Path
+
+import pytest
+
+from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
+from bolid_pipeline.storage.forgotten import remember_to_forget
+from resources.deployments import DEPLOYMENTS, current_deployment
+
+
+def test_the_default_is_the_demo_in_the_folder_data():
+    deployment = current_deployment({})
+    assert deployment.name == "demo"
+    assert deployment.data_dir == Path("data").absolute()
+    assert deployment.source_url is None
+
+
+def test_an_unknown_deployment_is_refused_with_the_known_ones():
+    with pytest.raises(
+        ConfigurationError, match="'demno'; known deployments: demo, theplace_sd15, theplace_sdxl"
+    ):
+        current_deployment({"BOLID_DEPLOYMENT": "demno"})
+
+
+@pytest.mark.parametrize("name", list(DEPLOYMENTS))
+def test_a_deployment_has_the_name_it_is_asked_for_by(name, tmp_path):
+    environment = {"BOLID_DEPLOYMENT": name, "BOLID_DATA_DIR": str(tmp_path)}
+    assert current_deployment(environment).name == name
+
+
+def test_a_mirror_changes_the_address_but_not_what_pages_are_remembered_by():
+    environment = {"BOLID_DEPLOYMENT": "theplace_sd15", "BOLID_SOURCE_URL": "http://127.0.0.1:8600"}
+    crawl = current_deployment(environment).crawl
+    assert (crawl.base_url, crawl.canonical_base_url) == ("http://127.0.0.1:8600", THEPLACE_URL)
+    assert current_deployment({}).crawl.canonical_base_url == BODYWORLD_URL
+
+
+def test_a_proxy_is_used_for_the_site_and_not_for_loopback():
+    proxy = {"BOLID_DEPLOYMENT": "theplace_sd15", "HTTPS_PROXY": "http://proxy.example:3128"}
+    assert current_deployment(proxy).crawl.proxy_url == "http://proxy.example:3128"
+    assert current_deployment({**proxy, "BOLID_SOURCE_URL": "http://localhost:8600"}).crawl.proxy_url is None
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(ConfigurationError, match="no http"):
+        current_deployment({"BOLID_SOURCE_URL": "theplace"})
+
+
+def test_forgotten_people_are_not_crawled(tmp_path):
+    remember_to_forget(tmp_path, "anna_berg")
+    remember_to_forget(tmp_path, "Ёлка")
+    crawl = current_deployment({"BOLID_DATA_DIR": str(tmp_path)}).crawl
+    assert crawl.excluded_identities == {"anna_berg", "Ёлка"}

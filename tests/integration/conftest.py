@@ -1,0 +1,81 @@
+"""A rendered world in miniature, for the stand-in site and the crawl."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bolid_pipeline.bodyworld.site import BodyworldSite
+
+NUM_ANNA_PHOTOS = 14  # more than one grid page
+
+
+def jpeg(seed: int, width: int = 120, height: int = 160) -> bytes:
+    """A small picture that no other seed gives: coarse blocks, so that perceptual hashes differ too."""
+    blocks = np.random.default_rng(seed).integers(0, 255, (8, 6, 3), dtype=np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST).save(target, "JPEG", quality=80)
+    return target.getvalue()
+
+
+def write_world(folder: Path, galleries: list[tuple[str, str, str, bool, dict[str, bytes]]]) -> Path:
+    """Galleries as (slug, name, letter, is_person, {file name: bytes}) -> a world folder."""
+    listed = []
+    for slug, name, letter, is_person, photos in galleries:
+        (folder / "photos" / slug).mkdir(parents=True, exist_ok=True)
+        for file_name, data in photos.items():
+            (folder / "photos" / slug / file_name).write_bytes(data)
+        entries = [
+            {"file": f"photos/{slug}/{file_name}", "width": 120, "height": 160} for file_name in photos
+        ]
+        listed.append(
+            {"slug": slug, "name": name, "is_person": is_person, "letter": letter, "photos": entries}
+        )
+    world = {"config": {"seed": 1}, "galleries": listed}
+    (folder / "world.json").write_text(json.dumps(world, ensure_ascii=False), encoding="utf-8")
+    (folder / "ground_truth.json").write_text('{"secret": "identity vector"}', encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def tiny_world(tmp_path: Path) -> Path:
+    """Two good galleries (each layout; one has bad files), a film, an empty one, one with a single photo."""
+    anna = {f"anna_({number})+x.{number}.jpg": jpeg(number) for number in range(NUM_ANNA_PHOTOS)}
+    good = {f"ivan {number}.jpg": jpeg(100 + number) for number in range(4)}
+    bad = {
+        "truncated.jpg": jpeg(200)[:-500],
+        "page.jpg": b"<!DOCTYPE html><html><body>404</body></html>",
+        "empty.jpg": b"",
+        "twice.jpg": good["ivan 0.jpg"],
+        "large.jpg": jpeg(201, 1800, 1350),
+    }
+    return write_world(
+        tmp_path / "world",
+        [
+            ("anna_p._belle", "Anna Belle", "A", True, anna),
+            ("ivan", "Иван Петров", "И", True, good | bad),
+            ("night_city", "Night City", "N", False, {"n1.jpg": jpeg(300), "n2.jpg": jpeg(301)}),
+            ("nobody", "Nobody", "N", True, {}),
+            ("one_photo", "One Photo", "O", True, {"o.jpg": jpeg(302)}),
+        ],
+    )
+
+
+@pytest.fixture
+def make_site(tiny_world: Path) -> Iterator[Callable[..., BodyworldSite]]:
+    """Starts sites over the tiny world and stops them at the end."""
+    sites: list[BodyworldSite] = []
+
+    def start(**options: Any) -> BodyworldSite:
+        site = BodyworldSite(tiny_world, **options)
+        sites.append(site.__enter__())
+        return site
+
+    yield start
+    for site in sites:
+        site.__exit__(None, None, None)

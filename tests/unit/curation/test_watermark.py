@@ -1,0 +1,162 @@
+import hashlib
+import json
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision import transforms
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+from bolid_pipeline.curation.fingerprints import watermark_fingerprint
+from bolid_pipeline.curation.watermark import WatermarkStage
+from bolid_pipeline.curation.watermark_network import (
+    WatermarkClassifier,
+    load_watermark_classifier,
+    watermark_input,
+)
+from bolid_pipeline.errors import WeightsMismatch
+from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.schemas import SCHEMAS
+
+SMALL = {"widths": [4, 8, 12, 16], "depths": [1, 1, 2, 1], "head_widths": [8, 6]}
+
+
+def small_classifier(seed=0):
+    torch.manual_seed(seed)
+    model = WatermarkClassifier(**SMALL)
+    for name, parameter in model.named_parameters():
+        torch.nn.init.normal_(parameter, 1 if name.endswith("gamma") else 0, 0.3)
+    return model.eval()
+
+
+def saved(model, folder):
+    (folder / "config.json").write_text(json.dumps(SMALL))
+    save_file(
+        {name: value.half() for name, value in model.state_dict().items()}, folder / "model.safetensors"
+    )
+    return folder / "model.safetensors"
+
+
+def theirs(name):
+    """A parameter of ours -> its name in torchvision's ConvNeXt."""
+    block = {"dwconv": "block.0", "norm": "block.2", "pwconv1": "block.3", "pwconv2": "block.5"}
+    name = re.sub(r"^downsample_layers\.0\.", "features.0.", name)
+    name = re.sub(r"^downsample_layers\.(\d)\.", lambda m: f"features.{2 * int(m[1])}.", name)
+    name = re.sub(
+        r"^stages\.(\d)\.(\d)\.gamma", lambda m: f"features.{2 * int(m[1]) + 1}.{m[2]}.layer_scale", name
+    )
+    name = re.sub(
+        r"^stages\.(\d)\.(\d)\.(\w+)", lambda m: f"features.{2 * int(m[1]) + 1}.{m[2]}.{block[m[3]]}", name
+    )
+    return re.sub(r"^norm\.", "classifier.0.", re.sub(r"^head\.", "classifier.2.", name))
+
+
+def test_the_network_is_convnext():
+    ours = small_classifier()
+    widths, depths = SMALL["widths"], SMALL["depths"]
+    blocks = [CNBlockConfig(*each) for each in zip(widths, [*widths[1:], None], depths, strict=True)]
+    peer = ConvNeXt(blocks).eval()
+    peer.classifier[2] = ours.head
+    state = {theirs(name): value for name, value in ours.state_dict().items()}
+    shapes = peer.state_dict()
+    peer.load_state_dict({name: value.reshape(shapes[name].shape) for name, value in state.items()})
+
+    x = torch.randn(2, 3, 64, 96)
+    torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_are_named_and_shaped_as_in_the_published_detector():
+    with torch.device("meta"):
+        state = WatermarkClassifier().state_dict()
+    assert {
+        name: tuple(state[name].shape)
+        for name in (
+            "downsample_layers.0.0.weight",
+            "downsample_layers.3.1.weight",
+            "stages.2.8.gamma",
+            "stages.3.2.pwconv1.weight",
+            "norm.weight",
+            "head.0.weight",
+            "head.2.weight",
+            "head.4.weight",
+        )
+    } == {
+        "downsample_layers.0.0.weight": (96, 3, 4, 4),
+        "downsample_layers.3.1.weight": (768, 384, 2, 2),
+        "stages.2.8.gamma": (384,),
+        "stages.3.2.pwconv1.weight": (3072, 768),
+        "norm.weight": (768,),
+        "head.0.weight": (512, 768),
+        "head.2.weight": (256, 512),
+        "head.4.weight": (2, 256),
+    }
+    trunk = sum(value.numel() for name, value in state.items() if not name.startswith("head."))
+    assert trunk == 28_589_128 - 769 * 1000  # ConvNeXt-tiny without its 1000 classes
+
+
+def test_the_input_is_what_the_detector_was_trained_on():
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    published = transforms.Compose(
+        [
+            transforms.Resize((256, 256)),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    torch.testing.assert_close(watermark_input(image), published(Image.fromarray(image)))
+
+
+def test_weights_load_with_the_config_beside_them(tmp_path):
+    model = small_classifier()
+    loaded = load_watermark_classifier(saved(model, tmp_path))
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(loaded(x), model.half().float()(x))
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(WeightsMismatch, match="tiny"):
+        load_watermark_classifier(tmp_path / "model.safetensors")
+
+
+def test_a_pickled_state_dict_loads_once_pinned(tmp_path):
+    saved(small_classifier(), tmp_path)
+    path = tmp_path / "detector.pth"
+    torch.save(small_classifier().state_dict(), path)
+    with pytest.raises(WeightsMismatch, match="pin"):
+        load_watermark_classifier(path)
+    load_watermark_classifier(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_the_stage_scores_every_photo_and_knows_unreadable_ones(tmp_path):
+    rng = np.random.default_rng(1)
+    images = [rng.integers(0, 256, shape, np.uint8) for shape in ((300, 200, 3), (90, 400, 3))]
+    store = PhotoStore(tmp_path)
+    paths = [
+        store.add(data, "jpg")[1] for data in (encode_jpeg(images[0]), b"broken", encode_jpeg(images[1]))
+    ]
+    photos = pa.table({"photo_id": ["a", "b", "c"], "path": paths})
+    weights = saved(small_classifier(), tmp_path)
+
+    rows = WatermarkStage(store, weights, fingerprint="f")(photos)
+
+    assert rows.schema == SCHEMAS["watermark_scores"].columns
+    assert rows["photo_id"].to_pylist() == ["a", "b", "c"]
+    probs = rows["watermark_prob"].to_pylist()
+    assert probs[1] is None
+    assert probs[0] != probs[2]
+    assert all(0 <= prob <= 1 for prob in (probs[0], probs[2]))
+    assert WatermarkStage(store, weights, fingerprint="f")(photos.slice(1, 1))[
+        "watermark_prob"
+    ].to_pylist() == [None]
+
+
+def test_other_weights_have_another_fingerprint(tmp_path):
+    prints = set()
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        prints.add(watermark_fingerprint(saved(small_classifier(seed), folder)))
+    assert len(prints) == 2

@@ -1,0 +1,125 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from random_latents import captions_of, random_latents
+
+from bolid_pipeline.errors import NotEnoughData, WeightsMissing
+from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.evaluation.evaluate import Evaluation, evaluate
+from bolid_pipeline.evaluation.loss_curve import read_losses
+from bolid_pipeline.evaluation.report import Figure, report_html
+from bolid_pipeline.evaluation.samples import who_is
+from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE
+from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.fit import fit
+
+CONFIG = EvaluationConfig(
+    prompts=("a {who} standing", "a {who} on a beach"),
+    num_identities=2,
+    height_px=80,
+    width_px=48,
+    num_inference_steps=2,
+    num_timesteps=2,
+    batch_size=3,
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_stable_diffusion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    latents = random_latents()
+    return fit(
+        TrainingConfig(
+            steps=2,
+            batch_size=2,
+            encoder_grid=8,
+            encoder_width=32,
+            encoder_layers=1,
+            c_body_dim=12,
+            heldout_fraction=0.2,
+        ),
+        base_model=tiny_stable_diffusion,
+        latents=latents,
+        captions=captions_of(latents),
+        run_dir=tmp_path_factory.mktemp("checkpoints") / "demo",
+        progress=False,
+    )
+
+
+def _evaluate(checkpoint: Path, base_model: Path, report_dir: Path, num_people: int = 3) -> Evaluation:
+    latents = random_latents(num_people)
+    return evaluate(
+        CONFIG,
+        checkpoint=checkpoint,
+        base_model=base_model,
+        latents=latents,
+        captions=captions_of(latents),
+        read_photo=lambda _: np.full((90, 60, 3), 200, np.uint8),
+        report_dir=report_dir,
+    )
+
+
+def test_the_report_holds_pictures_and_numbers(checkpoint, tiny_stable_diffusion, tmp_path):
+    evaluation = _evaluate(checkpoint, tiny_stable_diffusion, tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "report.html",
+        "metrics.json",
+        "samples.png",
+        "losses.png",
+    }
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics == evaluation.metrics
+    assert metrics["num_heldout_photos"] == 3
+    names = [f"l_diff_{name}_identity" for name in ("without", "with", "with_another")]
+    assert all(metrics[name] > 0 for name in names)
+    assert len({metrics[name] for name in names}) == 3
+    assert metrics["identity_chance"] == 0.5
+    page = evaluation.report.read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert "http" not in page
+    with Image.open(io.BytesIO(evaluation.sample_grid_png)) as grid:
+        # two people; a real photo and two prompts without and with identity
+        assert grid.size == (5 * 128, 2 * 144)
+        assert grid.info["DigitalSourceType"] == DIGITAL_SOURCE_TYPE
+
+
+def test_the_same_seed_gives_the_same_report(checkpoint, tiny_stable_diffusion, tmp_path):
+    first, second = (_evaluate(checkpoint, tiny_stable_diffusion, tmp_path / name) for name in ("a", "b"))
+    assert first.sample_grid_png == second.sample_grid_png
+    assert first.metrics == second.metrics
+
+
+def test_people_the_table_does_not_hold_cannot_be_shown(checkpoint, tiny_stable_diffusion, tmp_path):
+    with pytest.raises(NotEnoughData, match="body bank"):
+        _evaluate(checkpoint, tiny_stable_diffusion, tmp_path, num_people=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tiny_stable_diffusion, tmp_path):
+    with pytest.raises(WeightsMissing):
+        _evaluate(tmp_path, tiny_stable_diffusion, tmp_path / "report")
+    with pytest.raises(WeightsMissing):
+        read_losses(tmp_path / "logs" / "metrics.csv")
+
+
+@pytest.mark.parametrize(
+    ("captions", "who"),
+    [
+        (["a tall woman", "a woman, a man behind"], "woman"),
+        (["a man"], "man"),
+        (["a photo of Roman"], "person"),
+    ],
+)
+def test_who_a_person_is_comes_from_the_captions(captions, who):
+    assert who_is(captions) == who
+
+
+def test_names_cannot_break_the_page():
+    page = report_html("<script>", {"<b>": 1.23456789}, [Figure("n", "<i>", b"png")])
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "1.235" in page

@@ -1,0 +1,157 @@
+"""Nothing of a forgotten person is left in tables, photos, body banks or reports; the others stay whole."""
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+import torch
+
+from bolid_pipeline.errors import UnknownIdentity
+from bolid_pipeline.forgetting import forget
+from bolid_pipeline.latents.buckets import Bucket
+from bolid_pipeline.latents.cache import LatentLayout, to_binary
+from bolid_pipeline.models.body_bank import BodyBank
+from bolid_pipeline.storage.forgotten import forgotten_identities
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.tables import TableStore
+from bolid_pipeline.training.config import demo
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LAYOUT = LatentLayout(
+    latent_shapes={Bucket(16, 16): (4, 4, 4)},
+    scaling_factor=1.0,
+    shift_factor=0.0,
+    image_embed_dim=8,
+    models="tiny",
+)
+
+
+def add_person(data_dir, identity, num_photos):
+    tables, photos = TableStore(data_dir), PhotoStore(data_dir)
+    tables.register("latents", LAYOUT.schema())
+    added = [photos.add(f"{identity} {number}".encode(), "jpg") for number in range(num_photos)]
+    tables.append(
+        "identity_catalogue",
+        [
+            {
+                "identity": identity,
+                "name": identity,
+                "page_url": f"https://gallery.example/{identity}/",
+                "stated_photos": num_photos,
+                "listed_photos": num_photos,
+                "status": "listed",
+                "refreshed_at": NOW,
+            }
+        ],
+    )
+    for photo_id, path in added:
+        page = f"https://gallery.example/{identity}/{photo_id}"
+        by = {"photo_id": photo_id, "model_fingerprint": "made"}
+        url = {"page_url": page, "identity": identity}
+        rows = {
+            "raw_photos": {
+                **url,
+                "photo_id": photo_id,
+                "source_url": page,
+                "path": path,
+                "width_px": 1000,
+                "height_px": 1000,
+                "size_bytes": 10,
+                "content_type": "image/jpeg",
+                "perceptual_hash": "0" * 16,
+                "fetched_at": NOW,
+            },
+            "photo_pages": {**url, "position": 0, "listed_at": NOW},
+            "rejected_downloads": {**url, "source_url": page, "reason": "empty", "checked_at": NOW},
+            "watermark_scores": {**by, "watermark_prob": 0.1},
+            "face_detections": {**by, "num_faces": 1, "num_persons": 1, "faces": []},
+            "curated_photos": {"photo_id": photo_id, "identity": identity, "is_kept": True, "reasons": []},
+            "captions": {**by, "caption": "a photo"},
+            "poses": {**by, "keypoints": None, "person_box": None},
+        }
+        for table, row in rows.items():
+            tables.append(table, [row])
+        numbers = torch.zeros(64).numpy()
+        tables.append(
+            "latents",
+            pa.table(
+                {
+                    "photo_id": [photo_id],
+                    "identity": [identity],
+                    "latent": to_binary([numbers], LAYOUT.latent_length),
+                    "body_latent": to_binary([numbers], LAYOUT.latent_length),
+                    "image_embed": to_binary([numbers[:8]], 8),
+                    "crop": pa.array([[0.0, 0.0, 16.0, 16.0]], pa.list_(pa.float32(), 4)),
+                    "keypoints": to_binary([numbers[:51]], 51),
+                    "model_fingerprint": ["made"],
+                },
+                LAYOUT.schema().columns,
+            ),
+        )
+    return [photo_id for photo_id, _ in added]
+
+
+def add_checkpoint(data_dir, name, photo_ids_of):
+    folder = data_dir / "checkpoints" / name
+    folder.mkdir(parents=True)
+    BodyBank.of({who: (torch.ones(4), len(ids)) for who, ids in photo_ids_of.items()}).save(folder)
+    training = {
+        "base_model": "base",
+        "config": demo().to_json(),
+        "train_photo_ids": [photo_id for ids in photo_ids_of.values() for photo_id in ids[1:]],
+        "heldout_photo_ids": [ids[0] for ids in photo_ids_of.values()],
+        "fingerprint": "made",
+    }
+    (folder / "training_config.json").write_text(json.dumps(training))
+    metrics = {"seconds": 1.0, "l_diff_first": 1.0, "l_diff_last": 0.5}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "README.md").write_text(f"people: {', '.join(photo_ids_of)}")
+    (data_dir / "reports" / name).mkdir(parents=True)
+    (data_dir / "reports" / name / "samples.png").write_bytes(b"their faces")
+
+
+def mentions(data_dir, words):
+    """Files outside of the list of the forgotten whose name or bytes hold one of the words."""
+    files = [path for path in data_dir.rglob("*") if path.is_file() and path.name != "forgotten.txt"]
+    return [p for p in files if any(word in str(p) or word.encode() in p.read_bytes() for word in words)]
+
+
+@pytest.fixture
+def two_people(tmp_path):
+    ids = {"anna": add_person(tmp_path, "anna", 3), "boris": add_person(tmp_path, "boris", 2)}
+    add_checkpoint(tmp_path, "run", ids)
+    return ids
+
+
+def test_nothing_that_names_or_shows_the_person_is_left(tmp_path, two_people):
+    report = forget(tmp_path, "anna")
+    assert report.num_photos == 3
+    assert report.checkpoints == ("run",)
+    assert mentions(tmp_path, ["anna", *two_people["anna"]]) == []
+    assert list((tmp_path / "reports").iterdir()) == []
+    assert forgotten_identities(tmp_path) == {"anna"}
+
+
+def test_everybody_else_stays_whole(tmp_path, two_people):
+    forget(tmp_path, "anna")
+    tables = TableStore(tmp_path)
+    tables.register("latents", LAYOUT.schema())
+    for table in ("raw_photos", "captions", "poses", "latents", "watermark_scores", "face_detections"):
+        assert sorted(tables.read(table)["photo_id"].to_pylist()) == sorted(two_people["boris"])
+    assert BodyBank.load(tmp_path / "checkpoints" / "run").identities == ("boris",)
+    assert "boris" in (tmp_path / "checkpoints" / "run" / "README.md").read_text()
+
+
+def test_a_checkpoint_of_nobody_else_goes_as_a_whole(tmp_path, two_people):
+    add_checkpoint(tmp_path, "alone", {"anna": two_people["anna"]})
+    forget(tmp_path, "anna")
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["run"]
+
+
+@pytest.mark.usefixtures("two_people")
+def test_somebody_unknown_is_refused_and_nothing_is_touched(tmp_path):
+    with pytest.raises(UnknownIdentity, match="'anya' is in no table"):
+        forget(tmp_path, "anya")
+    assert forgotten_identities(tmp_path) == frozenset()
+    assert TableStore(tmp_path).count("raw_photos") == 5

@@ -1,0 +1,138 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
+from bolid_pipeline.images import REFUSALS, decode_many, decode_rgb, encode_jpeg, probe, resize_to
+
+
+def picture(height=120, width=80):
+    """Coloured blocks, no two corners alike."""
+    blocks = np.random.default_rng(0).integers(0, 256, (height // 20, width // 20, 3))
+    return np.kron(blocks, np.ones((20, 20, 1))).astype(np.uint8)
+
+
+def encoded(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type", "extension"),
+    [("JPEG", "image/jpeg", "jpg"), ("PNG", "image/png", "png"), ("WEBP", "image/webp", "webp")],
+)
+def test_probe_tells_size_and_true_type(kind, content_type, extension):
+    assert probe(encoded(Image.fromarray(picture()), kind)) == (80, 120, content_type, extension)
+
+
+def bomb():
+    """A PNG of 20000 x 20000 px, all white."""
+    return encoded(Image.new("1", (20_000, 20_000), 1), "PNG")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"<html>hotlinking is not allowed</html>", "not_a_picture"),
+        (encode_jpeg(picture())[:-200], "truncated"),
+        (encode_jpeg(picture())[:-2], "truncated"),
+        (encode_jpeg(picture())[:30], "truncated"),
+        (encoded(Image.fromarray(picture()), "PNG")[:-40], "truncated"),
+        (encoded(Image.fromarray(picture()), "GIF"), "unsupported_type"),
+        (bomb(), "too_many_pixels"),
+    ],
+    ids=[
+        "empty",
+        "html",
+        "half a JPEG",
+        "JPEG without its end",
+        "a JPEG's head",
+        "half a PNG",
+        "GIF",
+        "bomb",
+    ],
+)
+def test_probe_refuses_with_a_reason(data, reason):
+    with pytest.raises(PhotoRefused) as refusal:
+        probe(data)
+    assert refusal.value.reason == reason
+    assert reason in REFUSALS
+
+
+def test_stray_bytes_before_the_end_of_a_jpeg_are_forgiven():
+    data = encode_jpeg(picture())
+    assert probe(data[:-2] + b"stray" + data[-2:])[:2] == (80, 120)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(picture()), "JPEG", quality=95, exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    assert np.abs(decode_rgb(data).astype(int) - expected).mean() < 1
+    assert probe(data)[:2] == (expected.shape[1], expected.shape[0])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA", "LA", "CMYK"])
+def test_every_mode_becomes_rgb(mode):
+    image = Image.fromarray(picture()).convert(mode)
+    decoded = decode_rgb(encoded(image, "JPEG" if mode == "CMYK" else "PNG"))
+    assert decoded.shape == (120, 80, 3)
+    assert np.abs(decoded.astype(int) - np.asarray(image.convert("RGB"))).mean() < 3
+
+
+def test_transparency_is_white_and_16_bits_are_cut_to_8():
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    assert (decode_rgb(encoded(clear, "PNG")) == 255).all()
+    deep = Image.fromarray(np.full((4, 4), 0x8001, np.uint16))
+    assert (decode_rgb(encoded(deep, "PNG")) == 0x80).all()
+
+
+@pytest.mark.parametrize(
+    ("limits", "shape"),
+    [
+        ({}, (1200, 800)),
+        ({"min_side_px": 400}, (600, 400)),
+        ({"min_side_px": 401}, (1200, 800)),
+        ({"min_side_px": 50}, (150, 100)),
+        ({"min_long_side_px": 600}, (600, 400)),
+        ({"min_long_side_px": 300, "min_side_px": 300}, (600, 400)),
+        ({"min_side_px": 5000}, (1200, 800)),
+    ],
+)
+def test_a_jpeg_is_decoded_no_smaller_than_asked(limits, shape):
+    large = np.kron(picture(), np.ones((10, 10, 1), np.uint8))
+    small = decode_rgb(encode_jpeg(large), **limits)
+    assert small.shape[:2] == shape
+    assert np.abs(small.astype(int) - resize_to(large, *shape)).mean() < 3
+
+
+def test_unreadable_bytes_raise_and_are_none_among_many():
+    with pytest.raises(UnreadablePhoto, match="9 bytes"):
+        decode_rgb(b"no photo!")
+    stored = {"good": encode_jpeg(picture()), "bad": b"no photo!"}
+
+    def read(path):
+        try:
+            return stored[path]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+    images = decode_many(read, ["bad", "good", "gone"])
+    assert images[0] is None
+    assert images[1].shape == (120, 80, 3)
+    assert images[2] is None
+
+
+def test_resizing_averages_areas_and_takes_parts():
+    image = np.zeros((4, 8, 3), np.uint8)
+    image[:, 4:] = 200
+    assert resize_to(image, 2, 2).tolist() == [[[0] * 3, [200] * 3]] * 2
+    assert resize_to(image, 1, 1, (2, 0, 6, 4)).tolist() == [[[100] * 3]]
+    assert resize_to(image, 8, 16).shape == (8, 16, 3)

@@ -1,0 +1,136 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from random_latents import captions_of, random_latents
+
+from bolid_pipeline.errors import ForeignLatents, NotEnoughData
+from bolid_pipeline.models import adapters
+from bolid_pipeline.models.base import load_base_model
+from bolid_pipeline.training.condition_dropout import draw_kept_conditions
+from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.system import BoLIDSystem
+
+TINY = TrainingConfig(
+    steps=2,
+    batch_size=4,
+    encoder_grid=8,
+    encoder_width=32,
+    encoder_layers=1,
+    c_body_dim=12,
+    drop_text=0.0,
+    drop_ref=0.0,
+    drop_body=0.0,
+    drop_all=0.0,
+    heldout_fraction=0.2,
+)
+
+
+def _make(folder: Path, config: TrainingConfig = TINY) -> tuple[BoLIDSystem, BoLIDDataModule]:
+    latents = random_latents()
+    base = load_base_model(folder)
+    data = BoLIDDataModule(config, latents, captions_of(latents), base)
+    return BoLIDSystem(config, base, latents.layout.image_embed_dim, data.text.empty_LD), data
+
+
+def _loss(system: BoLIDSystem, data: BoLIDDataModule, step: int = 0) -> torch.Tensor:
+    terms = system.loss_terms(data.batch(step), torch.Generator().manual_seed(step))
+    return terms["l_diff"] + system.config.kl_weight * terms["kl"]
+
+
+def test_every_trainable_gets_a_gradient_and_nothing_frozen_moves(tiny_stable_diffusion):
+    system, data = _make(tiny_stable_diffusion)
+    trainable = system.trainable_parameters()
+    frozen = [p for p in system.parameters() if not any(p is t for t in trainable)]
+    before = [parameter.clone() for parameter in frozen]
+    assert not any(parameter.requires_grad for parameter in frozen)
+
+    optimizer = torch.optim.AdamW(trainable, lr=0.1)
+    _loss(system, data).backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() and p.grad.any() for p in trainable)
+    optimizer.step()
+
+    assert all(torch.equal(old, new) for old, new in zip(before, frozen, strict=True))
+
+
+@pytest.mark.parametrize("dropped", ["drop_text", "drop_ref", "drop_body", "drop_all"])
+def test_every_subset_of_conditions_runs(tiny_stable_diffusion, dropped):
+    system, data = _make(tiny_stable_diffusion, replace(TINY, **{dropped: 0.999}))
+    loss = _loss(system, data)
+    loss.backward()
+    assert torch.isfinite(loss)
+    ref_projection, body_projection = (
+        next(projection.parameters()).grad.any()
+        for projection in system.unet.encoder_hid_proj.image_projection_layers
+    )
+    assert ref_projection == (dropped not in ("drop_ref", "drop_all"))
+    assert body_projection == (dropped not in ("drop_body", "drop_all"))
+
+
+def test_conditions_are_dropped_at_their_rates():
+    config = replace(TINY, drop_text=0.1, drop_ref=0.2, drop_body=0.3, drop_all=0.05)
+    kept = draw_kept_conditions(20_000, config, torch.Generator().manual_seed(0))
+    bare = ~(kept.text_B | kept.ref_B | kept.body_B)
+    for dropped, rate in ((~kept.text_B, 0.15), (~kept.ref_B, 0.25), (~kept.body_B, 0.35), (bare, 0.05)):
+        assert dropped.float().mean().item() == pytest.approx(rate, abs=0.015)
+
+
+def test_the_same_seed_gives_the_same_run(tiny_stable_diffusion):
+    losses = [_loss(*_make(tiny_stable_diffusion)).item() for _ in range(2)]
+    other = _loss(*_make(tiny_stable_diffusion, replace(TINY, seed=1))).item()
+    assert losses[0] == losses[1] != other
+
+
+def test_held_out_photos_are_never_shown(tiny_stable_diffusion):
+    _, data = _make(tiny_stable_diffusion)
+    assert len(data.heldout_rows) == 3
+    for step in range(20):
+        plan = data._sampler.plan(step)
+        shown = {*plan.target_B.tolist(), *plan.reference_B.tolist(), *plan.view_BN.ravel().tolist()}
+        assert not shown & set(data.heldout_rows)
+
+
+def test_captions_of_any_length_share_a_batch(tiny_stable_diffusion):
+    latents = random_latents()
+    captions = captions_of(latents)
+    captions[latents.photo_ids[0]] = "x" * 100
+    data = BoLIDDataModule(TINY, latents, captions, load_base_model(tiny_stable_diffusion))
+    assert data.batch(0)["text_BLD"].shape[:2] == (4, 2 * 77)
+
+
+@pytest.mark.parametrize(
+    ("latents", "what"),
+    [({"channels": 3}, "latent channels"), ({"image_embed_dim": 5}, "image embedding is 5")],
+)
+def test_latents_of_another_model_are_refused(tiny_stable_diffusion, latents, what):
+    foreign = random_latents(**latents)
+    with pytest.raises(ForeignLatents, match=what):
+        BoLIDDataModule(TINY, foreign, captions_of(foreign), load_base_model(tiny_stable_diffusion))
+
+
+def test_latents_without_a_caption_are_refused(tiny_stable_diffusion):
+    latents = random_latents()
+    captions = captions_of(latents)
+    del captions[latents.photo_ids[3]]
+    with pytest.raises(NotEnoughData, match=latents.photo_ids[3]):
+        BoLIDDataModule(TINY, latents, captions, load_base_model(tiny_stable_diffusion))
+
+
+def test_an_empty_table_is_refused(tiny_stable_diffusion):
+    with pytest.raises(NotEnoughData, match="empty"):
+        BoLIDDataModule(TINY, random_latents(0, 0), {}, load_base_model(tiny_stable_diffusion))
+
+
+def test_the_running_mean_follows_and_replaces_the_weights(tiny_stable_diffusion):
+    system, _ = _make(tiny_stable_diffusion, replace(TINY, ema_decay=0.5))
+    start = [parameter.detach().clone() for parameter in system.trainable_parameters()]
+    for _ in range(3):
+        for parameter in system.trainable_parameters():
+            parameter.data += 1
+        system.on_train_batch_end(None, None, 0)
+    system.use_mean_weights()
+    for old, new in zip(start, system.trainable_parameters(), strict=True):
+        assert 1 < (new - old).mean() < 3
+    assert adapters.is_attached(system.unet)
