@@ -1,0 +1,1 @@
+"""BoLID: body identity for text-to-image diffusion, from gallery photos to generated people."""

@@ -1,5 +1,7 @@
 """The composition root: assets, checks, jobs, the schedule, this deployment's resources. Nothing imports it."""
 
+import logging
+
 import dagster as dg
 
 from assets import captioning, curation, evaluation, latents, pose, scraping, training
@@ -8,6 +10,8 @@ from resources.deployments import Deployment, current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
 from resources.table_store import DataStore
+
+logging.getLogger("bolid_pipeline").setLevel(logging.INFO)  # into the run's log: dagster.yaml
 
 STAGES = [scraping, curation, captioning, pose, latents, training, evaluation]
 
@@ -20,7 +24,7 @@ full_refresh = dg.define_asset_job(
 dataset_refresh = dg.define_asset_job(
     "dataset_refresh",
     selection=dg.AssetSelection.assets("captions", "latents").upstream(),
-    description="The data set, from the gallery site to captions and cached latents; only what is new is fetched and computed.",
+    description="The data set, from the gallery to captions and latents; only what is new is fetched and computed.",
 )
 
 nightly_dataset_refresh = dg.ScheduleDefinition(

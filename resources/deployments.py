@@ -51,6 +51,10 @@ class Deployment:
     evaluation: EvaluationConfig
 
 
+_EMBEDDED_IMAGE_SIZE_PX = 192
+"""What the embedded detectors were trained at."""
+
+
 def demo(data_dir: Path) -> Deployment:
     """The embedded world and the embedded models: minutes on two CPU cores, no network."""
     return Deployment(
@@ -62,8 +66,15 @@ def demo(data_dir: Path) -> Deployment:
             requests_per_second=200.0,
             user_agent="BoLID-demo/0.1 (loopback only)",
         ),
+        people=PeopleConfig(
+            face_conf=0.4,
+            person_conf=0.4,
+            face_image_size_px=_EMBEDDED_IMAGE_SIZE_PX,
+            person_image_size_px=_EMBEDDED_IMAGE_SIZE_PX,
+        ),
         curation=CurationConfig(min_photos_per_identity=8),
         captioner=ClipCaptionConfig(),
+        pose=PoseConfig(image_size_px=_EMBEDDED_IMAGE_SIZE_PX),
         training=training_presets.demo(),
         evaluation=evaluation_presets.demo(),
     )

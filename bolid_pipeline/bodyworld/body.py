@@ -82,6 +82,20 @@ def measure(identity: BodyIdentity) -> Proportions:
     )
 
 
+def neck_half_m(identity: BodyIdentity, size: Proportions) -> float:
+    """Half the width of the neck, metres."""
+    return size.face_half * (0.70 if identity.sex == "man" else 0.58) * (0.86 + 0.14 * size.girth)
+
+
+def turned_outline(half: Floats, front: Floats, back: Floats, yaw: float) -> tuple[Floats, Floats, Floats]:
+    """Outline of an oval cross-section seen at a yaw: (left, right, depth), half widths in the picture."""
+    oval = np.sqrt(np.square(half * np.cos(yaw)) + np.square(0.5 * (front + back) * np.sin(yaw)))
+    shift = 0.5 * (front - back) * np.sin(yaw)
+    depth = np.sqrt(np.square(half * np.sin(yaw)) + np.square(0.5 * (front + back) * np.cos(yaw)))
+    depth = depth + 0.5 * (front - back) * np.cos(yaw)
+    return (oval - shift).astype(np.float32), (oval + shift).astype(np.float32), depth.astype(np.float32)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
     """Joints in camera space, {name: (3,)}; `turn` (3, 3) takes person space to camera space, `head_turn` the head's.

@@ -6,38 +6,19 @@ A photo is the pure function of its people, scenes and size; `rng` adds nothing 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from bolid_pipeline.bodyworld.background import paint_background
-from bolid_pipeline.bodyworld.body import Skeleton, pose_skeleton
-from bolid_pipeline.bodyworld.clothes import arm_parts, dress, leg_parts, limb, skirt_parts, torso_part
-from bolid_pipeline.bodyworld.face import EAR_T, EYE_T, eye_azimuth, head_parts, head_point, nose_tip
+from bolid_pipeline.bodyworld.figure import Figure, line_up
 from bolid_pipeline.bodyworld.identity import BodyIdentity
 from bolid_pipeline.bodyworld.scene import Scene
-from bolid_pipeline.bodyworld.shading import (
-    Floats,
-    Lathe,
-    Light,
-    Surface,
-    View,
-    clamp,
-    composite,
-    draw,
-    plain_paint,
-    profile,
-)
+from bolid_pipeline.bodyworld.shading import Floats, Lathe, Light, Surface, View, clamp, composite, draw
+from bolid_pipeline.bodyworld.visibility import find_face_box, find_keypoints, find_person_box
 
-KEYPOINT_NAMES = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle",
-)  # fmt: skip
-_REACH_M = {"shoulder": 0.075, "elbow": 0.05, "wrist": 0.04, "hip": 0.15, "knee": 0.07, "ankle": 0.06}
-_HEAD_REACH_M = 0.022
 _BAND_ROWS = 32  # rows developed at a time: what fits into the cache
 
 
@@ -57,19 +38,11 @@ class Rendering:
     all_keypoints: Floats
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Figure:
-    identity: BodyIdentity
-    scene: Scene
-    skeleton: Skeleton
-    parts: list[Lathe]
-
-
 def render(
     people: Sequence[tuple[BodyIdentity, Scene]], height: int, width: int, rng: np.random.Generator
 ) -> Rendering:
     """Render a photo; background, light and camera come from the first person's scene."""
-    figures = _line_up(people)
+    figures = line_up(people)
     scene = people[0][1]
     view = frame(figures, scene, height, width)
     floor_y = _floor_y(view)
@@ -83,13 +56,13 @@ def render(
             draw(surface, view, part, number + 1)
     composite(surface, picture, scene_light(scene))
     image = develop(picture, scene, rng)
-    all_keypoints = np.stack([_keypoints(figure, view, surface) for figure in figures])
-    faces = [_face_box(figure, view, surface) for figure in figures]
+    all_keypoints = np.stack([find_keypoints(figure, view, surface) for figure in figures])
+    faces = [find_face_box(figure, view, surface) for figure in figures]
     face_boxes = [box for box in faces if box is not None]
     return Rendering(
         image=image,
         keypoints=all_keypoints[0],
-        person_boxes=np.stack([_person_box(surface, n + 1) for n in range(len(figures))]),
+        person_boxes=np.stack([find_person_box(surface, n + 1) for n in range(len(figures))]),
         face_boxes=np.array(face_boxes, np.float32).reshape(-1, 4),
         all_keypoints=all_keypoints,
     )
@@ -119,48 +92,7 @@ def render_place(
     return develop(picture, scene, rng)
 
 
-def build_figure(identity: BodyIdentity, scene: Scene) -> tuple[Skeleton, list[Lathe]]:
-    """Skeleton and all shapes of a person, feet on y = 0 at x = 0, in camera space."""
-    skeleton = pose_skeleton(identity, scene)
-    base = skeleton.place((0.0, skeleton.ground_y, 0.0))
-    joints = {name: (point - base).astype(np.float32) for name, point in skeleton.joints.items()}
-    skeleton = replace(skeleton, joints=joints)
-    outfit = dress(scene)
-    parts = [
-        *leg_parts(skeleton, identity, outfit),
-        torso_part(skeleton, identity, outfit),
-        *skirt_parts(skeleton, outfit),
-        *arm_parts(skeleton, identity, outfit),
-        *head_parts(skeleton, identity, scene),
-    ]
-    if scene.pose == "sitting":
-        parts += _stool(skeleton)
-    return skeleton, parts
-
-
-def _line_up(people: Sequence[tuple[BodyIdentity, Scene]]) -> list[_Figure]:
-    """Put the people side by side; the others stand a little behind the first."""
-    figures: list[_Figure] = []
-    for number, (identity, scene) in enumerate(people):
-        skeleton, parts = build_figure(
-            identity, replace(scene, camera_pitch_deg=people[0][1].camera_pitch_deg)
-        )
-        side = (0.0, 1.0, -1.0)[number % 3]
-        widths = (person.shoulder_fraction * person.height_m for person in (people[0][0], identity))
-        gap = 0.9 * sum(widths)
-        move = np.array([side * (gap * 0.5 + 0.12), 0.03 * number, -0.30 * number], np.float32)
-        figures.append(
-            _Figure(
-                identity=identity,
-                scene=scene,
-                skeleton=replace(skeleton, joints={k: v + move for k, v in skeleton.joints.items()}),
-                parts=[replace(part, start=part.start + move, end=part.end + move) for part in parts],
-            )
-        )
-    return figures
-
-
-def frame(figures: Sequence[_Figure], scene: Scene, height: int, width: int) -> View:
+def frame(figures: Sequence[Figure], scene: Scene, height: int, width: int) -> View:
     """Choose the camera's scale and place for the first person (and the width of everybody)."""
     main = figures[0]
     joints = main.skeleton.joints
@@ -244,32 +176,12 @@ def _mean_depth(part: Lathe) -> float:
     return float(part.start[2] + part.end[2]) * 0.5 + float(part.depth_m.max()) + part.z_bias_m
 
 
-def _stool(skeleton: Skeleton) -> list[Lathe]:
-    """A round seat under the pelvis on one thick leg."""
-    pelvis = skeleton.joints["pelvis"]
-    seat = skeleton.place((0.0, 0.0, 0.03)) + pelvis
-    top = seat - np.array([0.0, 0.07 * skeleton.size.height / 1.7 + 0.03, 0.0])
-    wood = plain_paint(np.array([0.46, 0.30, 0.18], np.float32), 0.2)
-    steel = plain_paint(np.array([0.35, 0.35, 0.37], np.float32), 0.6)
-    disc = profile(((0, 0.20), (1, 0.20)))
-    post = profile(((0, 0.025), (1, 0.025)))
-    foot = profile(((0, 0.15), (1, 0.17)))
-    low = np.array([top[0], 0.0, top[2]])
-    flat = {"is_flat_start": True, "is_flat_end": True}
-    parts = [
-        replace(limb(top, top - np.array([0.0, 0.06, 0.0]), disc, wood), depth_m=disc * 0.6, **flat),
-        limb(top - np.array([0.0, 0.05, 0.0]), low, post, steel),
-        replace(limb(low + np.array([0.0, 0.03, 0.0]), low, foot, steel), depth_m=foot * 0.5, **flat),
-    ]
-    return [replace(p, start=p.start.astype(np.float32), end=p.end.astype(np.float32)) for p in parts]
-
-
 def _floor_y(view: View) -> float:
     """Row where the floor meets the background: some metres behind the feet."""
     return float(view.to_px(np.array([0.0, 0.22, 0.0], np.float32))[1])
 
 
-def _ground_shadow(picture: Floats, figure: _Figure, view: View, scene: Scene) -> None:
+def _ground_shadow(picture: Floats, figure: Figure, view: View, scene: Scene) -> None:
     """Soft dark ovals under the feet, drawn out away from the light."""
     height, width = picture.shape[:2]
     joints = figure.skeleton.joints
@@ -290,71 +202,3 @@ def _ground_shadow(picture: Floats, figure: _Figure, view: View, scene: Scene) -
         fy = (np.arange(y0, y1, dtype=np.float32) - foot[1] - 0.035 * view.scale) / (0.04 * view.scale)
         shade = np.maximum(shade, 0.62 * np.exp(-0.5 * (np.square(fx)[None] + np.square(fy)[:, None])))
     picture[y0:y1] *= 1.0 - shade[..., None]
-
-
-def _keypoint_sites(figure: _Figure) -> list[tuple[Floats, float, bool]]:
-    """Per keypoint: camera-space point, how far in front of it the skin may lie (metres), whether it faces away."""
-    skeleton, identity = figure.skeleton, figure.identity
-    sites: list[tuple[Floats, float, bool]] = []
-    for name in KEYPOINT_NAMES:
-        side, _, joint = name.partition("_")
-        sign = 1.0 if side == "left" else -1.0
-        if name == "nose":
-            sites.append((nose_tip(skeleton, identity), _HEAD_REACH_M, np.cos(skeleton.head_yaw) < -0.1))
-        elif joint in ("eye", "ear"):
-            azimuth = sign * (eye_azimuth(identity) if joint == "eye" else 1.70)
-            point = head_point(identity, skeleton, azimuth, EYE_T if joint == "eye" else EAR_T, 0.0)
-            limit = 0.10 if joint == "eye" else -0.25
-            sites.append((point, _HEAD_REACH_M, bool(np.cos(azimuth + skeleton.head_yaw) < limit)))
-        else:
-            scale = skeleton.size.height / 1.7 * (0.6 + 0.4 * skeleton.size.girth)
-            sites.append((skeleton.joints[name], _REACH_M[joint] * scale, False))
-    return sites
-
-
-def _keypoints(figure: _Figure, view: View, surface: Surface) -> Floats:
-    """(17, 3) float32: visible if inside the picture, facing the camera, and nothing nearer by a margin covers it."""
-    result = np.zeros((len(KEYPOINT_NAMES), 3), np.float32)
-    depth, owners = surface.depth_map(), surface.owner_map()
-    for row, (point, reach, is_away) in enumerate(_keypoint_sites(figure)):
-        x, y = (float(v) for v in view.to_px(point))
-        column, line = int(np.floor(x)), int(np.floor(y))
-        is_inside = 0 <= column < surface.width and 0 <= line < surface.height
-        is_open = is_inside and not is_away
-        if is_open and owners[line, column] != 0:
-            margin = 1.6 * reach + 0.02
-            is_open = bool(depth[line, column] <= point[2] + margin)
-        result[row] = x, y, float(is_open)
-    return result
-
-
-def _person_box(surface: Surface, owner: int) -> Floats:
-    mask = surface.owner_map() == owner
-    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    if not rows.size:
-        return np.zeros(4, np.float32)
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
-
-
-def _face_box(figure: _Figure, view: View, surface: Surface) -> Floats | None:
-    """Box of the face, or None when it is turned away, covered, or mostly outside the picture."""
-    skeleton, identity = figure.skeleton, figure.identity
-    if figure.scene.face_cover != "none" or np.cos(skeleton.head_yaw) < -0.35:
-        return None
-    azimuths = [a for a in np.radians(np.arange(-80, 81, 16)) if np.cos(a + skeleton.head_yaw) > 0.0]
-    points = np.array(
-        [head_point(identity, skeleton, a, t) for a in azimuths for t in (0.02, 0.25, 0.5, 0.84)]
-    )
-    if not len(points):
-        return None
-    pixels = view.to_px(points)
-    whole = np.array([*pixels.min(0), *pixels.max(0)], np.float32)
-    limit = np.array([surface.width, surface.height] * 2, np.float32)
-    box = np.clip(whole, 0.0, limit)
-    area, shown = ((b[2] - b[0]) * (b[3] - b[1]) for b in (whole, box))
-    if area <= 0 or shown < 0.6 * area:
-        return None
-    columns, rows = (np.clip(pixels[:, i].astype(int), 0, int(limit[i]) - 1) for i in (0, 1))
-    nearest = surface.depth_map()[rows, columns]
-    hidden = (nearest > points[:, 2] + 0.07).mean()
-    return box if hidden < 0.55 else None

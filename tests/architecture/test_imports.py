@@ -45,7 +45,9 @@ def test_the_environment_is_read_in_one_place():
 
 
 def test_every_room_of_the_domain_is_under_the_contract_about_dagster():
-    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
     (watched,) = [c["source_modules"] for c in contracts if c.get("forbidden_modules") == ["dagster"]]
-    found = {f"bolid_pipeline.{path.stem}" for path in (REPOSITORY / "bolid_pipeline").iterdir() if path.name[0] != "_"}
+    rooms = [path.stem for path in (REPOSITORY / "bolid_pipeline").iterdir() if path.name[0] != "_"]
+    found = {f"bolid_pipeline.{room}" for room in rooms}
     assert found - set(watched) == {"bolid_pipeline.definitions", "bolid_pipeline.cli"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 
 from bolid_pipeline.bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
 from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map
 
 logger = logging.getLogger(__name__)
 NUM_HELD_OUT = 60
@@ -79,34 +81,29 @@ def draw_batch(thumbnails: dict[tuple[int, int], Thumbnails], size: int, rng: np
     part = thumbnails[BUCKETS[rng.choice(len(BUCKETS), p=counts / counts.sum())]]
     rows = np.sort(rng.choice(len(part), size, replace=False))
     pixels = part.pixels_NHW3[rows]
-    if rng.random() < 0.5:
-        images = to_tensor(pixels[:, :, ::-1])
-    else:
-        images = to_tensor(pixels)
-        for index in np.flatnonzero(rng.random(size) < WEIGHTED_FRACTION):
-            weights = spotlight(part.keypoints_NK3[rows[index]], images.shape[-2], images.shape[-1])
-            images[index] = (images[index] + 1.0) * torch.from_numpy(weights) - 1.0
+    for index in np.flatnonzero(rng.random(size) < WEIGHTED_FRACTION):
+        pixels[index] = weighted(pixels[index], part.keypoints_NK3[rows[index]])
+    images = to_tensor(pixels[:, :, ::-1] if rng.random() < 0.5 else pixels)
     gains = 1.0 + 0.1 * torch.from_numpy(rng.standard_normal((size, 3, 1, 1)).astype(np.float32))
     return ((images + 1.0) * gains - 1.0).clamp_(-1.0, 1.0)
 
 
-def spotlight(
-    keypoints_K3: NDArray[np.float32], height: int, width: int, alpha: float = 0.1
-) -> NDArray[np.float32]:
-    """(H, W) factors in [alpha, 1]: a Gaussian around every visible keypoint, 1 everywhere if there is none."""
-    visible = keypoints_K3[keypoints_K3[:, 2] > 0.5, :2] * np.array([width, height], np.float32)
-    if not len(visible):
-        return np.ones((height, width), np.float32)
-    sigma = np.float32(50 / 1024 * np.sqrt(height * width))
-    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
-    squared = ((grid[None] - visible[:, None, None]) ** 2).sum(-1)
-    return (alpha + (1 - alpha) * np.exp(-squared / (2 * sigma**2)).max(0)).astype(np.float32)
+def weighted(pixels_HW3: NDArray[np.uint8], keypoints_K3: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The picture darkened away from its visible keypoints (fractions of the picture); as it is if there is none."""
+    height, width = pixels_HW3.shape[:2]
+    is_visible = keypoints_K3[:, 2] > 0.5
+    if not is_visible.any():
+        return pixels_HW3
+    positions = keypoints_K3[:, :2] * np.array([width, height], np.float32)
+    return apply_weights(
+        pixels_HW3, weight_map(positions, is_visible, height, width, sigma_px(height, width))
+    )
 
 
 @torch.no_grad()
 def evaluate(
     model: AutoencoderKL, thumbnails: dict[tuple[int, int], Thumbnails], picture: Path
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """PSNR in dB on the pictures given and statistics of their latents; writes pairs of pictures to `picture`."""
     errors, latents, sheet = [], [], []
     for bucket in BUCKETS:

@@ -181,7 +181,7 @@ def export(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path, out: Path)
 @click.option("--out", type=Path, default=None, help="Pipeline folder; the package's by default.")
 @click.option("--minutes", default=45.0, show_default=True)
 @click.option("--batch-size", default=32, show_default=True)
-@click.option("--learning-rate", default=8e-4, show_default=True)
+@click.option("--learning-rate", default=6e-4, show_default=True)
 @click.option("--seed", default=20_500, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 def main(

@@ -15,7 +15,7 @@ from torch import nn
 from bolid_pipeline.bodyworld.pretrain.face_detector import WEIGHTS_NAME as FACE_WEIGHTS_NAME
 from bolid_pipeline.bodyworld.pretrain.photos import photo_paths, read_labels, render_part
 from bolid_pipeline.bodyworld.pretrain.pose_estimator import WEIGHTS_NAME as POSE_WEIGHTS_NAME
-from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bolid_pipeline.bodyworld.pretrained import WeightsRole, weights_folder
 from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.pretrained.yolo import detect, load_yolo
 
@@ -56,13 +56,15 @@ def best_level(accuracy: dict[float, float]) -> float:
 @click.option("--image-size-px", default=192, show_default=True)
 @click.option("--iou", default=0.5, show_default=True)
 def main(photos_dir: Path, seed: int, image_size_px: int, iou: float) -> None:
+    """Render photos, count people and faces at each level, and print the level to use."""
     render_part(0, photos_dir, seed)
     labels = read_labels(photos_dir)
     images = [decode_rgb(path.read_bytes()) for path in photo_paths(photos_dir)]
-    for role, name, boxes_NP4 in (
+    detectors: tuple[tuple[WeightsRole, str, NDArray[np.float32]], ...] = (
         ("pose_estimator", POSE_WEIGHTS_NAME, labels.person_boxes_NP4),
         ("face_detector", FACE_WEIGHTS_NAME, labels.face_boxes_NP4),
-    ):
+    )
+    for role, name, boxes_NP4 in detectors:
         num_true_N = (~np.isnan(boxes_NP4[..., 0])).sum(1)
         accuracy = count_accuracy(
             load_yolo(weights_folder(role) / name), images, num_true_N, image_size_px, iou

@@ -1,9 +1,9 @@
-"""Measure the bundled detectors on photos of a world they have never seen, end to end through the pipeline's own stages.
+"""Measure the bundled detectors on photos of a world they have never seen, through the pipeline's own stages.
 
     python -m bolid_pipeline.bodyworld.pretrain.evaluate_detectors --report data/pretrain/detectors.json
 
-The held-out world has more watermarks and groups than an ordinary one, so that the rates mean something. "One person" is
-the curation's decision: one person and at most one face found.
+The held-out world has more watermarks and groups than an ordinary one, so that the rates mean something.
+"One person" is the curation's decision: one person and at most one face found.
 
 Shape suffixes: N photos, K keypoints.
 """
@@ -256,6 +256,7 @@ def evaluate(work_dir: Path, world: WorldConfig, people: PeopleConfig, pose: Pos
 def main(
     work_dir: Path, report_path: Path, face_conf: float, person_conf: float, iou: float, image_size_px: int
 ) -> None:
+    """Measure, write the report and print its table."""
     people = PeopleConfig(
         face_conf=face_conf,
         person_conf=person_conf,

@@ -41,6 +41,7 @@ def copy_shared(model: nn.Module, source: nn.Module) -> int:
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/face_detector"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Weights file; that of the package by default.")
 def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None) -> None:
+    """Train, and write the weights now and then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     out = out or weights_folder("face_detector") / WEIGHTS_NAME
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from bolid_pipeline.bodyworld.defects import WATERMARK_KINDS, add_watermark
 from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
+from bolid_pipeline.bodyworld.photographs import PHOTO_SIZES, add_companions
 from bolid_pipeline.bodyworld.renderer import render, render_place
 from bolid_pipeline.bodyworld.scene import BACKGROUNDS, CAMERAS, Scene, sample_scene
-from bolid_pipeline.bodyworld.world import PHOTO_SIZES, add_companions
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.images import Rgb, decode_rgb, encode_jpeg
 from bolid_pipeline.storage.atomic import write_atomically
@@ -243,6 +243,7 @@ def _load_squares(stem: Path, paths: list[Path], size_px: int) -> tuple[NDArray[
 @click.option("--num-workers", default=2, show_default=True)
 @click.option("--seed", default=20_000, show_default=True)
 def main(photos_dir: Path, num_photos: int, num_workers: int, seed: int) -> None:
+    """Render the training photos."""
     num_parts = -(-num_photos // PHOTOS_PER_PART)
     render_one = partial(render_part, photos_dir=photos_dir, seed=seed)
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:

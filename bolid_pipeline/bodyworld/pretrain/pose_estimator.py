@@ -27,6 +27,7 @@ WEIGHTS_NAME = "yolo11n-pose.safetensors"
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/pose_estimator"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Weights file; that of the package by default.")
 def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None) -> None:
+    """Train, and write the weights now and then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     out = out or weights_folder("pose_estimator") / WEIGHTS_NAME
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path |
         "person",
         run_dir,
         lambda trained: save_yolo(trained, out, CONFIG_NAME),
-        minutes_at_size_px={128: 0.4 * minutes, 192: 0.6 * minutes},
+        minutes_at_size_px={128: 0.24 * minutes, 192: 0.76 * minutes},
         batch_size=16,
         seed=seed,
     )

@@ -117,7 +117,7 @@ def render_shard(shard: int, folder: Path, seed: int = PRETRAIN_SEED) -> Path:
         arrays[f"{_key(bucket)}_identities"] = np.stack(identities)
         arrays[f"{_key(bucket)}_slots"] = np.array(json.dumps(slots))
     partial_path = folder / f"part_{shard:05d}.npz"
-    np.savez(partial_path, **arrays)
+    np.savez(partial_path, allow_pickle=False, **arrays)
     return partial_path.replace(path)
 
 

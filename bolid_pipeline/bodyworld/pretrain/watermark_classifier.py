@@ -35,7 +35,11 @@ from bolid_pipeline.curation.watermark_network import INPUT_SIDE_PX, WatermarkCl
 from bolid_pipeline.images import Rgb, decode_rgb, encode_jpeg
 
 CELL_PX = 16
-CONFIG = {"widths": (24, 48, 96, 192), "depths": (1, 1, 3, 1), "head_widths": (128, 64)}
+CONFIG: dict[str, tuple[int, ...]] = {
+    "widths": (24, 48, 96, 192),
+    "depths": (1, 1, 3, 1),
+    "head_widths": (128, 64),
+}
 MARKING_LONG_SIDE_PX = 1000
 """Marks are laid over the enlarged photo: thin strokes must shrink with it, as they do in a photo of full size."""
 _VISIBLE_CHANGE = 8
@@ -100,9 +104,11 @@ class CellMarks(nn.Module):
     def forward(self, images_B3HW: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, 2) of the classifier and (B, h, w) of the cells."""
         features: list[Tensor] = []
-        handle = self.classifier.stages[2].register_forward_hook(
-            lambda _module, _inputs, output: features.append(output)
-        )
+
+        def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            features.append(output)
+
+        handle = self.classifier.stages[2].register_forward_hook(keep)
         logits_B2 = self.classifier(images_B3HW)
         handle.remove()
         return logits_B2, self.cells(features[0])[:, 0]
@@ -111,7 +117,7 @@ class CellMarks(nn.Module):
 def classifier_losses(
     model: CellMarks, pairs: Pairs, num_pairs: int, size_px: int
 ) -> Callable[[np.random.Generator], dict[str, Tensor]]:
-    """A function that draws a batch of `num_pairs` crops of `size_px`, clean and marked, and returns the losses by name."""
+    """A function that draws `num_pairs` crops of `size_px`, clean and marked, and returns the losses by name."""
     order: Iterator[int] = iter(())
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:
@@ -188,7 +194,7 @@ def save_classifier(classifier: WatermarkClassifier, folder: Path) -> None:
 
 
 def new_classifier() -> WatermarkClassifier:
-    """An untrained classifier whose blocks start at a tenth of their strength (the paper's 1e-6 suits long trainings)."""
+    """Untrained, its blocks at a tenth of their strength (the paper's 1e-6 suits long trainings)."""
     classifier = WatermarkClassifier(**CONFIG)
     for name, value in classifier.named_parameters():
         if name.endswith("gamma"):
@@ -203,12 +209,13 @@ def new_classifier() -> WatermarkClassifier:
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/watermark_classifier"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Weights folder; that of the package by default.")
 def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None) -> None:
+    """Train, and write the weights now and then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     out = out or weights_folder("watermark_classifier")
     pairs = load_pairs(photos_dir, seed)
     torch.manual_seed(seed)
     model = CellMarks(new_classifier()).to(memory_format=torch.channels_last)
-    for size_px, share, num_pairs in ((128, 0.5, 32), (INPUT_SIDE_PX, 0.5, 16)):
+    for size_px, share, num_pairs in ((128, 0.25, 32), (INPUT_SIDE_PX, 0.75, 16)):
         training = TimedTraining(
             run_dir=run_dir / f"{size_px}px",
             minutes=share * minutes,

@@ -1,6 +1,7 @@
-"""What ultralytics' YOLO networks are trained with here: their own loss under bfloat16 autocast, and light augmentation.
+"""What ultralytics' YOLO networks are trained with: their own loss under bfloat16 autocast, light augmentation.
 
-Ultralytics' own trainer runs in float32 on CPUs; bfloat16 convolutions in channels-last layout are 2.3 times faster there.
+Ultralytics' own trainer runs in float32 on CPUs; bfloat16 convolutions in channels-last layout are 2.3 times
+faster there.
 
 Shape suffixes: B batch, H height, W width, P people or faces, K keypoints.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from bolid_pipeline.bodyworld.pretrain.photos import LetterboxedPhotos
 from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
 
-import bolid_pipeline.pretrained.telemetry  # noqa: F401 - must come before ultralytics  # isort: skip
+import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics # isort: skip
 from ultralytics.cfg import get_cfg  # isort: skip
 
 Example = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
@@ -44,7 +45,7 @@ def train_yolo(
     `target` is what a box means: "person" or "face". `minutes_at_size_px` are stages, one after the other: the side of
     the square input, and how long. Small squares teach most of it in a fraction of the time.
     """
-    model.args = get_cfg()
+    setattr(model, "args", get_cfg())  # noqa: B010 - a namespace, where torch declares modules and tensors
     model = model.to(memory_format=torch.channels_last).requires_grad_(True).train()
     for size_px, minutes in minutes_at_size_px.items():
         training = TimedTraining(
@@ -64,7 +65,7 @@ def yolo_losses(
     model: nn.Module, photos: LetterboxedPhotos, target: str, batch_size: int, size_px: int
 ) -> Callable[[np.random.Generator], dict[str, Tensor]]:
     """A function that draws a batch and returns ultralytics' losses of it by name, means per image."""
-    criterion: Any = model.init_criterion()
+    criterion: Any = cast(Any, model).init_criterion()
     order: Iterator[int] = iter(())
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:

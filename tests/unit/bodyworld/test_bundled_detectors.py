@@ -8,10 +8,10 @@ import torch
 
 from bolid_pipeline.bodyworld.defects import add_watermark, encode_jpeg
 from bolid_pipeline.bodyworld.identity import sample_identity
+from bolid_pipeline.bodyworld.photographs import add_companions
 from bolid_pipeline.bodyworld.pretrained import weights_folder
 from bolid_pipeline.bodyworld.renderer import Rendering, render
 from bolid_pipeline.bodyworld.scene import sample_scene
-from bolid_pipeline.bodyworld.world import add_companions
 from bolid_pipeline.curation.watermark_network import load_watermark_classifier, watermark_input
 from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.pretrained.yolo import detect, load_yolo

@@ -7,7 +7,7 @@ from torch import nn
 
 from bolid_pipeline.bodyworld.captions import SLOTS, compose_caption
 from bolid_pipeline.bodyworld.pretrain import thumbnails as thumbnails_module
-from bolid_pipeline.bodyworld.pretrain.autoencoder import reconstruction_losses, spotlight, to_tensor
+from bolid_pipeline.bodyworld.pretrain.autoencoder import reconstruction_losses, to_tensor, weighted
 from bolid_pipeline.bodyworld.pretrain.base_model import new_scheduler
 from bolid_pipeline.bodyworld.pretrain.clip_quality import retrieval_top1, slot_captions, slot_labels
 from bolid_pipeline.bodyworld.pretrain.prompts import mirrored, spoken_caption
@@ -96,13 +96,14 @@ def test_words_of_the_captions_are_one_token_each(tmp_path):
     assert {"vocab.json", "merges.txt", "tokenizer.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_spotlight_shines_on_visible_keypoints_only():
+def test_weighted_pictures_stay_bright_at_visible_keypoints_only():
+    picture = np.full((64, 64, 3), 200, np.uint8)
     keypoints = np.zeros((17, 3), np.float32)
-    assert (spotlight(keypoints, 64, 64) == 1).all()
+    assert np.array_equal(weighted(picture, keypoints), picture)
     keypoints[0] = 0.5, 0.25, 1.0
-    weights = spotlight(keypoints, 64, 64)
-    assert weights[16, 32] == pytest.approx(1.0)
-    assert weights[0, 0] == pytest.approx(0.1, abs=1e-3)
+    dark = weighted(picture, keypoints)
+    assert dark[16, 32, 0] == 200
+    assert dark[0, 0, 0] == 20
 
 
 def test_reconstruction_losses_vanish_on_the_truth_only():

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
-from bolid_pipeline.bodyworld.renderer import KEYPOINT_NAMES, Rendering, render, render_thumbnail
+from bolid_pipeline.bodyworld.photographs import add_companions
+from bolid_pipeline.bodyworld.renderer import Rendering, render, render_thumbnail
 from bolid_pipeline.bodyworld.scene import BACKGROUNDS, POSES, Scene, sample_scene
-from bolid_pipeline.bodyworld.world import add_companions
+from bolid_pipeline.bodyworld.visibility import KEYPOINT_NAMES
 
 LEFT = [i for i, name in enumerate(KEYPOINT_NAMES) if name.startswith("left")]
 RIGHT = [i for i, name in enumerate(KEYPOINT_NAMES) if name.startswith("right")]

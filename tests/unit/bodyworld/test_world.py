@@ -12,9 +12,10 @@ from PIL import Image
 
 from bolid_pipeline.bodyworld import defects, world
 from bolid_pipeline.bodyworld.identity import sample_identity
+from bolid_pipeline.bodyworld.naming import file_name
 from bolid_pipeline.bodyworld.renderer import render
 from bolid_pipeline.bodyworld.scene import sample_scene
-from bolid_pipeline.bodyworld.world import WorldConfig, build_world, file_name, plan_photos
+from bolid_pipeline.bodyworld.world import WorldConfig, build_world, draw_identities, plan_photos
 
 CONFIG = WorldConfig(
     seed=1,
@@ -108,7 +109,16 @@ def test_same_config_is_not_built_again(built: Path, monkeypatch: pytest.MonkeyP
 
 def test_people_stay_the_same_when_more_photos_are_asked_for():
     few, many = (WorldConfig(num_identities=4, num_photos_per_identity=n) for n in (5, 50))
-    assert world.draw_identities(few) == world.draw_identities(many)
+    assert draw_identities(few) == draw_identities(many)
+
+
+def test_every_fourth_name_is_cyrillic_and_its_slug_is_not():
+    people = draw_identities(WorldConfig(num_identities=8))
+    names = [name for _, name, _ in people]
+    assert [number for number, name in enumerate(names) if not name.isascii()] == [2, 6]
+    assert all("А" <= names[number][0] <= "Я" for number in (2, 6))
+    assert all(slug.isascii() for slug, _, _ in people)
+    assert len({slug for slug, _, _ in people}) == len(people)
 
 
 def test_rates_of_a_large_world_come_out_exactly():

@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import (
+    CLIPConfig,
     CLIPImageProcessor,
+    CLIPModel,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
@@ -80,6 +82,25 @@ def save_tiny_stable_diffusion(folder: Path, *, prediction_type: str = "epsilon"
         safety_checker=None,
         requires_safety_checker=False,
     ).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_clip(folder: Path) -> Path:
+    """Write a random-weight CLIPModel folder with its tokenizer and image processor."""
+    torch.manual_seed(0)
+    tokenizer = _byte_tokenizer()
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    config = CLIPConfig(
+        text_config={**size, **ids, "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id},
+        vision_config={**size, "image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(
+        folder
+    )
     return folder
 
 
