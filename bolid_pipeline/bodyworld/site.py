@@ -24,6 +24,7 @@ from typing import NamedTuple, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from PIL import Image
+from PIL.Image import open as open_image  # ultralytics replaces Image.open when it is imported
 
 from bolid_pipeline.bodyworld.site_pages import (
     SiteGallery,
@@ -253,7 +254,7 @@ def _resize(file: Path, width_px: int) -> bytes:
     """The file's picture at most `width_px` wide; its own bytes where it is not wider, or no picture."""
     data = file.read_bytes()
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_image(io.BytesIO(data)) as picture:
             if picture.width <= width_px:
                 return data
             height_px = max(1, round(picture.height * width_px / picture.width))

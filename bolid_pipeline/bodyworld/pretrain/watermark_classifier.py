@@ -215,7 +215,7 @@ def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path |
     pairs = load_pairs(photos_dir, seed)
     torch.manual_seed(seed)
     model = CellMarks(new_classifier()).to(memory_format=torch.channels_last)
-    for size_px, share, num_pairs in ((128, 0.25, 32), (INPUT_SIDE_PX, 0.75, 16)):
+    for size_px, share, num_pairs in ((128, 0.2, 32), (INPUT_SIDE_PX, 0.8, 16)):
         training = TimedTraining(
             run_dir=run_dir / f"{size_px}px",
             minutes=share * minutes,
