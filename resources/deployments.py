@@ -67,7 +67,7 @@ def demo(data_dir: Path) -> Deployment:
             user_agent="BoLID-demo/0.1 (loopback only)",
         ),
         people=PeopleConfig(
-            face_conf=0.4,
+            face_conf=0.3,
             person_conf=0.4,
             face_image_size_px=_EMBEDDED_IMAGE_SIZE_PX,
             person_image_size_px=_EMBEDDED_IMAGE_SIZE_PX,
