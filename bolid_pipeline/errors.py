@@ -6,7 +6,6 @@ BolidError
  |    +-- SourceUnreachable  the site (or folder) cannot be reached
  |    +-- LayoutChanged      a page that should hold something holds nothing known
  |    +-- RobotsDenied       robots.txt forbids the address
- |    +-- EmptyGallery       a gallery without one photo
  |    +-- DownloadFailed     the site answered, but not with the page or file asked for; carries a reason
  +-- WeightsError
  |    +-- WeightsMissing     a weight file is not where it should be
@@ -46,10 +45,6 @@ class LayoutChanged(ScrapingError):
 
 class RobotsDenied(ScrapingError):
     """robots.txt forbids the address to this crawler."""
-
-
-class EmptyGallery(ScrapingError):
-    """A person's gallery lists no photo."""
 
 
 class DownloadFailed(ScrapingError):

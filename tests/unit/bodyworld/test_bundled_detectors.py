@@ -51,7 +51,14 @@ def test_persons_are_counted(num_people: int) -> None:
     assert np.mean(np.array(counts) == num_people) >= 5 / 6
 
 
-def test_faces_are_found_where_they_are() -> None:
+@pytest.mark.parametrize(
+    "num_missed",
+    [
+        1,
+        pytest.param(0, marks=pytest.mark.xfail(strict=True, reason="the face detector needs more training")),
+    ],
+)
+def test_faces_are_found_where_they_are(num_missed: int) -> None:
     model = load_yolo(weights_folder("face_detector") / "yolo11n-face.safetensors")
     rendered = [photo for photo in photos(1) if len(photo.face_boxes) == 1]
     images = [as_received(photo.image) for photo in rendered]
@@ -62,10 +69,19 @@ def test_faces_are_found_where_they_are() -> None:
         left, top, right, bottom = photo.face_boxes[0]
         centres = found.boxes_xyxy.reshape(-1, 2, 2).mean(1)
         num_found += sum(left <= x <= right and top <= y <= bottom for x, y in centres)
-    assert num_found >= len(rendered) - 1
+    assert num_found >= len(rendered) - num_missed
 
 
-def test_most_visible_keypoints_lie_within_a_tenth_of_the_box() -> None:
+@pytest.mark.parametrize(
+    "least",
+    [
+        0.8,  # a guard against a step back: the weights' README says 0.859 on a whole world
+        pytest.param(
+            0.9, marks=pytest.mark.xfail(strict=True, reason="the pose estimator needs more training")
+        ),
+    ],
+)
+def test_most_visible_keypoints_lie_within_a_tenth_of_the_box(least: float) -> None:
     model = load_yolo(weights_folder("pose_estimator") / "yolo11n-pose.safetensors")
     images = [as_received(photo.image) for photo in photos(1)]
     hits: list[bool] = []
@@ -77,8 +93,7 @@ def test_most_visible_keypoints_lie_within_a_tenth_of_the_box() -> None:
         box = photo.person_boxes[0]
         distance = np.hypot(*(found.keypoints[0] - photo.keypoints)[is_visible, :2].T)
         hits += (distance <= 0.1 * max(box[2] - box[0], box[3] - box[1])).tolist()
-    # A guard against a step back: the weights' README says 0.859 on a whole world, and 0.95 is what is wanted.
-    assert np.mean(hits) >= 0.8
+    assert np.mean(hits) >= least
 
 
 @pytest.mark.parametrize("kind", ["text", "logo", "tiled"])
