@@ -14,7 +14,7 @@ import torch
 from bolid_pipeline.bodyworld.pretrain.photos import LetterboxedPhotos
 from bolid_pipeline.bodyworld.pretrain.yolo_training import train_yolo
 from bolid_pipeline.bodyworld.pretrained import weights_folder
-from bolid_pipeline.pretrained.yolo import build_yolo, save_yolo
+from bolid_pipeline.pretrained.yolo import build_yolo, load_yolo, save_yolo
 
 CONFIG_NAME = "yolo11n-pose.yaml"
 WEIGHTS_NAME = "yolo11n-pose.safetensors"
@@ -26,20 +26,23 @@ WEIGHTS_NAME = "yolo11n-pose.safetensors"
 @click.option("--seed", default=20_100, show_default=True)
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/pose_estimator"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Weights file; that of the package by default.")
-def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None) -> None:
+@click.option("--init", type=Path, default=None, help="Weights file to start from, at 192 px; none by default.")
+def main(
+    photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None, init: Path | None
+) -> None:
     """Train, and write the weights now and then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     out = out or weights_folder("pose_estimator") / WEIGHTS_NAME
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    model = build_yolo(CONFIG_NAME, kpt_shape=(17, 3))
+    model = load_yolo(init) if init else build_yolo(CONFIG_NAME, kpt_shape=(17, 3))
     train_yolo(
         model,
         LetterboxedPhotos(photos_dir),
         "person",
         run_dir,
         lambda trained: save_yolo(trained, out, CONFIG_NAME),
-        minutes_at_size_px={128: 0.24 * minutes, 192: 0.76 * minutes},
+        minutes_at_size_px={192: minutes} if init else {128: 0.24 * minutes, 192: 0.76 * minutes},
         batch_size=16,
         seed=seed,
     )

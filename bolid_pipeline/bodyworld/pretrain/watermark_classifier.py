@@ -31,7 +31,12 @@ from bolid_pipeline.bodyworld.defects import WATERMARK_KINDS, add_watermark
 from bolid_pipeline.bodyworld.pretrain.photos import WATERMARK_OPACITY, photo_paths, read_labels
 from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
 from bolid_pipeline.bodyworld.pretrained import weights_folder
-from bolid_pipeline.curation.watermark_network import INPUT_SIDE_PX, WatermarkClassifier, watermark_input
+from bolid_pipeline.curation.watermark_network import (
+    INPUT_SIDE_PX,
+    WatermarkClassifier,
+    load_watermark_classifier,
+    watermark_input,
+)
 from bolid_pipeline.images import Rgb, decode_rgb, encode_jpeg
 
 CELL_PX = 16
@@ -208,14 +213,21 @@ def new_classifier() -> WatermarkClassifier:
 @click.option("--seed", default=20_300, show_default=True)
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/watermark_classifier"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Weights folder; that of the package by default.")
-def main(photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None) -> None:
+@click.option(
+    "--init", type=Path, default=None, help="Weights file to start from, on whole inputs; none by default."
+)
+def main(
+    photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None, init: Path | None
+) -> None:
     """Train, and write the weights now and then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     out = out or weights_folder("watermark_classifier")
     pairs = load_pairs(photos_dir, seed)
     torch.manual_seed(seed)
-    model = CellMarks(new_classifier()).to(memory_format=torch.channels_last)
-    for size_px, share, num_pairs in ((128, 0.2, 32), (INPUT_SIDE_PX, 0.8, 16)):
+    classifier = load_watermark_classifier(init).requires_grad_(True).train() if init else new_classifier()
+    model = CellMarks(classifier).to(memory_format=torch.channels_last)
+    stages = ((INPUT_SIDE_PX, 1.0, 16),) if init else ((128, 0.2, 32), (INPUT_SIDE_PX, 0.8, 16))
+    for size_px, share, num_pairs in stages:
         training = TimedTraining(
             run_dir=run_dir / f"{size_px}px",
             minutes=share * minutes,
