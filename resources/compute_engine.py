@@ -17,11 +17,24 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from filelock import FileLock, Timeout
 
+from bolid_pipeline.storage.incremental import Batches
+
+RUN_IS_GONE = "The process of this run is gone: it was killed, or the machine went down."
+
 
 class ComputeEngine(dg.ConfigurableResource["ComputeEngine"]):
-    """The device that models run on."""
+    """The device that models run on, and how photos are fed to them."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    photos_per_batch: int = 16
+    """Photos in a call of a model."""
+    photos_per_commit: int = 64
+    """Photos in a part of a table: what a killed run loses at most."""
+
+    @property
+    def batches(self) -> Batches:
+        """For `refresh_table`."""
+        return Batches(batch_size=self.photos_per_batch, rows_per_commit=self.photos_per_commit)
 
     @property
     def torch_device(self) -> str:
@@ -64,18 +77,17 @@ def one_process_executor(_: dg.InitExecutorContext) -> dg.Executor:
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Report the runs whose process is gone as failed and free their pool slots; returns their ids."""
     unfinished = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    dead = [run for run in unfinished if _is_dead(_lock_folder(instance) / f"{run.run_id}.lock")]
+    dead = [run for run in unfinished if is_dead(instance, run.run_id)]
     for run in dead:
-        instance.report_run_failed(
-            run, "The process of this run is gone: it was killed, or the machine went down."
-        )
+        instance.report_run_failed(run, RUN_IS_GONE)
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         (_lock_folder(instance) / f"{run.run_id}.lock").unlink(missing_ok=True)
     return [run.run_id for run in dead]
 
 
-def _is_dead(lock: Path) -> bool:
-    """Whether the run of this lock file has begun under the executor above and nobody holds the lock any more."""
+def is_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether the run has begun under the executor above on this machine and nobody holds its lock any more."""
+    lock = _lock_folder(instance) / f"{run_id}.lock"
     if not lock.exists():
         return False
     try:

@@ -4,8 +4,10 @@
 |---|---|---|
 | BOLID_DEPLOYMENT | one of the functions in DEPLOYMENTS | demo |
 | BOLID_DATA_DIR | folder of tables, photos, checkpoints, reports | ./data |
-| BOLID_SOURCE_URL | another address of the site: a mirror, a stand-in on loopback | the site's own |
+| BOLID_SOURCE_URL | a mirror or stand-in of the site, another site, or one's own `file:///folder` | the site's |
+| BOLID_SITE_PARSERS | module that reads the pages of another site, see docs/crawling.md | theplace's |
 | BOLID_WEIGHT_PINS | JSON file with revision and sha256 of each published model | none |
+| BOLID_DEVICES | devices of this machine that a training uses | 1 |
 | HTTPS_PROXY | proxy that the crawler goes through | none |
 """
 
@@ -36,7 +38,9 @@ class Deployment:
     data_dir: Path
     """Folder of tables, photos, checkpoints and reports."""
     source_url: str | None = None
-    """Address of the site; None for the embedded world."""
+    """Address of the site, or of a folder (`file:///...`); None for the embedded world."""
+    parsers: str = "bolid_pipeline.scraping.parsers"
+    """Module that reads the site's pages."""
     weight_repositories: Mapping[str, str] = field(default_factory=dict[str, str])
     """Role -> model on the Hugging Face hub; empty for the embedded models."""
     weight_pins: Path | None = None
@@ -51,7 +55,9 @@ class Deployment:
     evaluation: EvaluationConfig
 
 
-_EMBEDDED_IMAGE_SIZE_PX = 192
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_EMBEDDED_FACE_IMAGE_SIZE_PX = 192
+_EMBEDDED_POSE_IMAGE_SIZE_PX = 160
 """What the embedded detectors were trained at."""
 
 
@@ -69,12 +75,12 @@ def demo(data_dir: Path) -> Deployment:
         people=PeopleConfig(
             face_conf=0.3,
             person_conf=0.4,
-            face_image_size_px=_EMBEDDED_IMAGE_SIZE_PX,
-            person_image_size_px=_EMBEDDED_IMAGE_SIZE_PX,
+            face_image_size_px=_EMBEDDED_FACE_IMAGE_SIZE_PX,
+            person_image_size_px=_EMBEDDED_POSE_IMAGE_SIZE_PX,
         ),
         curation=CurationConfig(min_photos_per_identity=8),
         captioner=ClipCaptionConfig(),
-        pose=PoseConfig(image_size_px=_EMBEDDED_IMAGE_SIZE_PX),
+        pose=PoseConfig(image_size_px=_EMBEDDED_POSE_IMAGE_SIZE_PX),
         training=training_presets.demo(),
         evaluation=evaluation_presets.demo(),
     )
@@ -130,23 +136,39 @@ def current_deployment(environment: Mapping[str, str] = os.environ) -> Deploymen
     name = environment.get("BOLID_DEPLOYMENT", "demo")
     if name not in DEPLOYMENTS:
         raise ConfigurationError(f"BOLID_DEPLOYMENT is {name!r}; known deployments: {', '.join(DEPLOYMENTS)}")
-    deployment = DEPLOYMENTS[name](Path(environment.get("BOLID_DATA_DIR", "data")).absolute())
+    data_dir = environment.get("BOLID_DATA_DIR", "data")
+    if "://" in data_dir:
+        raise ConfigurationError(
+            f"BOLID_DATA_DIR is {data_dir!r}: runs need a folder; mount the storage there"
+        )
+    deployment = DEPLOYMENTS[name](Path(data_dir).absolute())
     pins = environment.get("BOLID_WEIGHT_PINS")
     source_url = environment.get("BOLID_SOURCE_URL", deployment.source_url)
     return replace(
         deployment,
+        training=replace(deployment.training, devices=_devices(environment)),
         source_url=source_url,
+        parsers=environment.get("BOLID_SITE_PARSERS", deployment.parsers),
         weight_pins=Path(pins) if pins else None,
-        crawl=_crawl(deployment, source_url, environment.get("HTTPS_PROXY")),
+        crawl=_crawl(deployment, source_url, environment),
     )
 
 
-def _crawl(deployment: Deployment, source_url: str | None, proxy_url: str | None) -> CrawlConfig:
+def _devices(environment: Mapping[str, str]) -> int:
+    devices = environment.get("BOLID_DEVICES", "1")
+    if not devices.isdecimal():
+        raise ConfigurationError(f"BOLID_DEVICES is {devices!r}, not a number of devices")
+    return int(devices)
+
+
+def _crawl(deployment: Deployment, source_url: str | None, environment: Mapping[str, str]) -> CrawlConfig:
     """The deployment's crawl, at the address that answers and without the people who asked to be forgotten."""
-    is_local = source_url is None or urlsplit(source_url).hostname in ("localhost", "127.0.0.1", "::1")
+    is_folder = source_url is not None and urlsplit(source_url).scheme == "file"
+    is_local = is_folder or source_url is None or urlsplit(source_url).hostname in _LOOPBACK
     return replace(
         deployment.crawl,
-        base_url=source_url or deployment.crawl.base_url,
-        proxy_url=None if is_local else proxy_url,
+        base_url=deployment.crawl.base_url if is_folder else source_url or deployment.crawl.base_url,
+        canonical_url=None if "BOLID_SITE_PARSERS" in environment else deployment.crawl.canonical_url,
+        proxy_url=None if is_local else environment.get("HTTPS_PROXY"),
         excluded_identities=forgotten_identities(deployment.data_dir),
     )

@@ -1,15 +1,18 @@
-"""Where photos come from: the site itself, or the embedded world behind a stand-in of the site."""
+"""Where photos come from: a site, a folder of one's own, or the embedded world behind a stand-in of the site."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.folder import FolderSource
+from bolid_pipeline.scraping.sources.site import SiteSource, load_parsers
 from bolid_pipeline.scraping.sources.theplace import TheplaceSource
 from resources.deployments import Deployment
 
@@ -23,14 +26,28 @@ class PhotoSourceResource(dg.ConfigurableResource["PhotoSourceResource"]):
 
 
 class WebSource(PhotoSourceResource):
-    """A site with theplace's layout."""
+    """A gallery site, theplace by default."""
 
     base_url: str
+    parsers: str = "bolid_pipeline.scraping.parsers"
+    """The module that reads the site's pages: `bolid_pipeline.scraping.sources.site.SiteParsers`."""
 
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Crawl `base_url`."""
-        with TheplaceSource(replace(crawl, base_url=self.base_url)) as source:
+        with SiteSource(replace(crawl, base_url=self.base_url), load_parsers(self.parsers)) as source:
+            yield source
+
+
+class OwnFolder(PhotoSourceResource):
+    """One's own photos, a folder per person."""
+
+    folder: str
+
+    @contextmanager
+    def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
+        """Read the folder within the bounds of `crawl`."""
+        with FolderSource(self.folder, crawl) as source:
             yield source
 
 
@@ -62,7 +79,10 @@ class EmbeddedSource(PhotoSourceResource):
 
 
 def photo_source_of(deployment: Deployment) -> PhotoSourceResource:
-    """The site, or the embedded world where the deployment names none."""
+    """The site, the folder (`file:///...`), or the embedded world where the deployment names none."""
     if deployment.source_url is None:
         return EmbeddedSource(world_dir=str(deployment.data_dir / "bodyworld"))
-    return WebSource(base_url=deployment.source_url)
+    address = urlsplit(deployment.source_url)
+    if address.scheme == "file":
+        return OwnFolder(folder=unquote(address.path))
+    return WebSource(base_url=deployment.source_url, parsers=deployment.parsers)

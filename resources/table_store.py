@@ -1,5 +1,7 @@
 """The data folder: tables, photos, checkpoints and reports."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -7,13 +9,26 @@ import pyarrow as pa
 
 from bolid_pipeline.curation.curate import kept_photos
 from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 
 
 class DataStore(dg.ConfigurableResource["DataStore"]):
-    """Where the data set, the checkpoints and the reports live."""
+    """Where the data set, the checkpoints and the reports live.
+
+    A run holds the store while it lasts, and begins by clearing up after a run that was killed.
+    """
 
     data_dir: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["DataStore"]:
+        """The store, for this run alone. Raises StoreLocked."""
+        holder = f"run {context.run.run_id}" if context.run else "a process without a run"
+        with hold_store(self.data_dir, holder):
+            self.tables.recover()
+            self.photos.recover()
+            yield self
 
     @property
     def root(self) -> Path:
@@ -48,3 +63,8 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
         """Photo id -> caption, of the photos that could be read."""
         rows = self.tables.read("captions", ["photo_id", "caption"]).to_pylist()
         return {row["photo_id"]: row["caption"] for row in rows if row["caption"] is not None}
+
+    def photo_clusters(self) -> dict[str, str]:
+        """Photo id -> its group of near duplicates."""
+        rows = self.tables.read("photo_clusters", ["photo_id", "cluster_id"]).to_pylist()
+        return {row["photo_id"]: row["cluster_id"] for row in rows}

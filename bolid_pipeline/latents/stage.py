@@ -1,17 +1,18 @@
-"""The stage that turns every photo with a pose into latents."""
+"""The stages that turn every photo with a pose into latents, or weight it anew."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bolid_pipeline.images import decode_many
+from bolid_pipeline.images import Rgb, decode_many
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
-from bolid_pipeline.latents.buckets import Bucket
-from bolid_pipeline.latents.cache import LatentLayout, to_binary
-from bolid_pipeline.latents.config import LatentConfig, LatentModels
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.latents.layout import to_binary
 from bolid_pipeline.latents.preparation import PreparedPhoto, prepare_photo
+from bolid_pipeline.latents.recipe import LatentRecipe
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
 from bolid_pipeline.storage.photos import PhotoStore
 
@@ -24,62 +25,89 @@ class LatentStage:
     A photo that cannot be read any more has no row, and a line in the log.
     """
 
-    def __init__(
-        self,
-        photos: PhotoStore,
-        models: LatentModels,
-        layout: LatentLayout,
-        config: LatentConfig,
-        *,
-        fingerprint: str,
-        device: str = "cpu",
-    ) -> None:
-        self._photos = photos
+    def __init__(self, recipe: LatentRecipe, store: PhotoStore, device: str = "cpu") -> None:
+        models = recipe.models
+        self._recipe = recipe
+        self._store = store
         self._vae = LatentEncoder(models.vae, device)
         self._image_encoder = ImageEncoder(models.image_encoder, models.feature_extractor, device)
-        self._layout = layout
-        self._config = config
-        self._fingerprint = fingerprint
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
-        longest = _MIN_OVERSAMPLING * max(max(bucket.height, bucket.width) for bucket in self._layout.buckets)
-        images = decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=longest)
-        rows = [row for row, image in enumerate(images) if image is not None]
-        facts = photos.select(["width_px", "height_px", "keypoints", "person_box"]).to_pylist()
-        prepared = [
-            prepare_photo(image, facts[row], self._layout.buckets, self._config)
-            for row, image in enumerate(images)
-            if image is not None
-        ]
-        plain, weighted = self._encode(prepared)
+        readable, prepared = _prepare(self._recipe, self._store, photos)
+        layout = self._recipe.layout
+        plain = _encode(self._vae, [each.plain for each in prepared])
+        weighted = _encode(self._vae, [each.weighted for each in prepared])
         embeds = self._image_encoder([each.plain for each in prepared]) if prepared else ()
         return pa.table(
             {
-                "photo_id": photos["photo_id"].take(rows),
-                "identity": photos["identity"].take(rows),
-                "latent": to_binary(plain, self._layout.latent_length),
-                "body_latent": to_binary(weighted, self._layout.latent_length),
-                "image_embed": to_binary(list(embeds), self._layout.image_embed_dim),
+                "photo_id": readable["photo_id"],
+                "identity": readable["identity"],
+                "latent": to_binary(plain, layout.latent_length),
+                "body_latent": to_binary(weighted, layout.latent_length),
+                "image_embed": to_binary(list(embeds), layout.image_embed_dim),
                 "crop": pa.array([each.crop_xywh.tolist() for each in prepared], pa.list_(pa.float32(), 4)),
                 "keypoints": to_binary([each.keypoints for each in prepared], 3 * NUM_KEYPOINTS),
-                "model_fingerprint": [self._fingerprint] * len(rows),
+                "model_fingerprint": [self._recipe.fingerprints.plain] * len(prepared),
+                "body_fingerprint": [self._recipe.fingerprints.body] * len(prepared),
             },
-            self._layout.schema().columns,
+            layout.schema().columns,
         )
 
-    def _encode(
-        self, prepared: list[PreparedPhoto]
-    ) -> tuple[list[NDArray[np.float16]], list[NDArray[np.float16]]]:
-        """Plain and weighted latents, in order; the VAE sees all of a bucket's pictures in one batch."""
-        rows_of: dict[Bucket, list[int]] = defaultdict(list)
-        for row, each in enumerate(prepared):
-            rows_of[each.bucket].append(row)
-        plain: dict[int, NDArray[np.float16]] = {}
-        weighted: dict[int, NDArray[np.float16]] = {}
-        for rows in rows_of.values():
-            pictures = [prepared[row].plain for row in rows] + [prepared[row].weighted for row in rows]
-            latents = self._vae(pictures)
-            plain.update(zip(rows, latents[: len(rows)], strict=True))
-            weighted.update(zip(rows, latents[len(rows) :], strict=True))
-        return [plain[row] for row in range(len(prepared))], [weighted[row] for row in range(len(prepared))]
+
+class BodyLatentStage:
+    """The stored rows of photos with their body latents made anew, everything else as it was.
+
+    Args:
+        recipe: how latents are made.
+        store: the photos' bytes.
+        stored: the table as it is; it holds every photo that the stage is called with.
+        device: that the VAE runs on.
+    """
+
+    def __init__(
+        self, recipe: LatentRecipe, store: PhotoStore, stored: LatentTable, device: str = "cpu"
+    ) -> None:
+        self._recipe = recipe
+        self._store = store
+        self._vae = LatentEncoder(recipe.models.vae, device)
+        self._stored = stored
+        self._row_of = {photo_id: row for row, photo_id in enumerate(stored.photo_ids)}
+
+    def __call__(self, photos: pa.Table) -> pa.Table:
+        """See the class."""
+        readable, prepared = _prepare(self._recipe, self._store, photos)
+        weighted = _encode(self._vae, [each.weighted for each in prepared])
+        rows = self._stored.rows([self._row_of[photo_id] for photo_id in readable["photo_id"].to_pylist()])
+        columns = self._recipe.layout.schema().columns
+        made = {
+            "body_latent": to_binary(weighted, self._recipe.layout.latent_length),
+            "body_fingerprint": pa.array([self._recipe.fingerprints.body] * len(prepared), pa.string()),
+        }
+        return pa.table({name: made.get(name, rows[name]) for name in columns.names}, columns)
+
+
+def _prepare(
+    recipe: LatentRecipe, store: PhotoStore, photos: pa.Table
+) -> tuple[pa.Table, list[PreparedPhoto]]:
+    """The rows whose photo can be read, and the photos cut to their buckets, in the same order."""
+    longest = _MIN_OVERSAMPLING * max(max(bucket.height, bucket.width) for bucket in recipe.layout.buckets)
+    images = decode_many(store.read, photos["path"].to_pylist(), min_side_px=longest)
+    facts = photos.select(["width_px", "height_px", "keypoints", "person_box"]).to_pylist()
+    prepared = [
+        prepare_photo(image, facts[row], recipe.layout.buckets, recipe.config)
+        for row, image in enumerate(images)
+        if image is not None
+    ]
+    return photos.filter(pa.array([image is not None for image in images], pa.bool_())), prepared
+
+
+def _encode(vae: LatentEncoder, pictures: Sequence[Rgb]) -> list[NDArray[np.float16]]:
+    """Latents in order; the VAE sees all pictures of a size in one batch."""
+    rows_of: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row, picture in enumerate(pictures):
+        rows_of[picture.shape].append(row)
+    latents: dict[int, NDArray[np.float16]] = {}
+    for rows in rows_of.values():
+        latents.update(zip(rows, vae([pictures[row] for row in rows]), strict=True))
+    return [latents[row] for row in range(len(pictures))]

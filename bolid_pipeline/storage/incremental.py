@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,13 @@ class Stage(Protocol):
     def __call__(self, photos: pa.Table) -> pa.Table:
         """The rows of the stage's table for a batch of photo rows; at most one row per photo, order kept."""
         ...
+
+
+class Batches(TypedDict, total=False):
+    """How many photos go into a call of a stage and into a commit; see `refresh_table`."""
+
+    batch_size: int
+    rows_per_commit: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +69,7 @@ def refresh_table(
     make_stage: Callable[[], Stage],
     *,
     fingerprint: str,
+    fingerprint_column: str = "model_fingerprint",
     batch_size: int = 16,
     rows_per_commit: int = 64,
 ) -> RefreshReport:
@@ -72,22 +80,22 @@ def refresh_table(
 
     Args:
         tables: where the table is.
-        table: a table with the columns `photo_id` and `model_fingerprint`.
+        table: a table with the columns `photo_id` and `fingerprint_column`.
         photos: one row per photo: `photo_id` and whatever else the stage reads.
         make_stage: makes the stage; called only if there is something to compute.
         fingerprint: of the rows that the stage makes.
+        fingerprint_column: the column it stands in.
         batch_size: photos per call of the stage.
         rows_per_commit: photos per commit, at least `batch_size`.
     """
     photo_ids: list[str] = photos["photo_id"].to_pylist()
     num_pruned = tables.prune(table, set(photo_ids))
-    outdated = tables.outdated(table, photo_ids, fingerprint)
+    outdated = tables.outdated(table, photo_ids, fingerprint, fingerprint_column=fingerprint_column)
     started = time.monotonic()
     num_computed = _compute(
         tables, table, _rows_of(photos, outdated), make_stage, batch_size, rows_per_commit
     )
-    if num_computed:
-        tables.drop_superseded(table)
+    tables.tidy(table)
     report = RefreshReport(
         num_rows=tables.count(table),
         num_computed=num_computed,
@@ -112,8 +120,7 @@ def sync_table(tables: TableStore, table: str, rows: pa.Table | list[dict[str, A
     stored = {row[schema.key]: row for row in tables.read(table).to_pylist()}
     changed = [row[schema.key] for row in wanted.to_pylist() if stored.get(row[schema.key]) != row]
     num_computed = tables.append(table, _rows_of(wanted, changed, schema.key))
-    if num_computed:
-        tables.drop_superseded(table)
+    tables.tidy(table)
     return RefreshReport(
         num_rows=wanted.num_rows,
         num_computed=num_computed,

@@ -1,16 +1,17 @@
 """Photo bytes, exactly as received, under the hash of their content."""
 
 import hashlib
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from bolid_pipeline.storage.atomic import write_atomically
+from bolid_pipeline.storage.location import Location, locate
 
 
 class PhotoStore:
     """`<data_dir>/photos/<first two hex>/<photo_id>.<extension>`; photo_id is the bytes' sha256 in hex."""
 
-    def __init__(self, data_dir: str | Path) -> None:
-        self._data_dir = Path(data_dir)
+    def __init__(self, data_dir: str | Location) -> None:
+        self._data_dir = locate(data_dir)
 
     def add(self, data: bytes, extension: str) -> tuple[str, str]:
         """Store `data` unless it is there already.
@@ -22,11 +23,20 @@ class PhotoStore:
         Returns:
             photo_id and the path relative to `data_dir`, with forward slashes.
         """
-        photo_id = hashlib.sha256(data).hexdigest()
-        path = f"photos/{photo_id[:2]}/{photo_id}.{extension}"
-        if not (self._data_dir / path).exists():
+        photo_id, path = self.address(data, extension)
+        if not self.has(path):
             write_atomically(self._data_dir / path, data)
         return photo_id, path
+
+    @staticmethod
+    def address(data: bytes, extension: str) -> tuple[str, str]:
+        """What `add` would return; nothing is stored."""
+        photo_id = hashlib.sha256(data).hexdigest()
+        return photo_id, f"photos/{photo_id[:2]}/{photo_id}.{extension}"
+
+    def has(self, path: str) -> bool:
+        """Whether the photo at `path` is there; one that is there is whole."""
+        return self._inside(path).exists()
 
     def read(self, path: str) -> bytes:
         """The bytes at `path`, as `add` returned it. Raises FileNotFoundError."""
@@ -36,10 +46,14 @@ class PhotoStore:
         """Remove the photo at `path`; one that is gone already is no error."""
         self._inside(path).unlink(missing_ok=True)
 
-    def _inside(self, path: str) -> Path:
-        """The absolute path, held inside the photo folder: a table's `path` must not reach other files."""
-        photos = (self._data_dir / "photos").resolve()
-        absolute = (self._data_dir / path).resolve()
-        if not absolute.is_relative_to(photos):
-            raise ValueError(f"{path!r} lies outside of {photos}")
-        return absolute
+    def recover(self) -> None:
+        """Remove the unfinished files of a writer that was killed."""
+        for unfinished in (self._data_dir / "photos").glob("*/.*.tmp"):
+            unfinished.unlink()
+
+    def _inside(self, path: str) -> Location:
+        """The file, held inside the photo folder: a table's `path` must not reach other files."""
+        steps = PurePosixPath(path).parts
+        if steps[0] != "photos" or ".." in steps:
+            raise ValueError(f"{path!r} lies outside of the photo folder of {self._data_dir}")
+        return self._data_dir / path

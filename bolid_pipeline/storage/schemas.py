@@ -14,13 +14,16 @@ _TIME = pa.timestamp("us", tz="UTC")
 class TableSchema:
     """One table: its key column and its columns in order.
 
+    `version` is raised when the columns stay and their meaning changes; it stands in every file.
     `is_mappable` lays the file out for arrays that are read as they lie: uncompressed, no dictionary, and
-    each row group one page.
+    each row group one page. `cluster_by` names columns whose equal values lie together in a compacted file.
     """
 
     key: str
     columns: pa.Schema
+    version: int = 1
     is_mappable: bool = False
+    cluster_by: tuple[str, ...] = ()
 
 
 def _table(key: str, *columns: tuple[str, pa.DataType]) -> TableSchema:
@@ -53,16 +56,33 @@ SCHEMAS: dict[str, TableSchema] = {
         ("size_bytes", pa.int64()),
         ("content_type", pa.string()),
         ("perceptual_hash", pa.string()),
+        ("mirrored_hash", pa.string()),
         ("fetched_at", _TIME),
     ),
-    # Every photo page a gallery's grid names, in the grid's order: what is left to fetch, without asking the
-    # site again.
+    # Which photos are near duplicates of each other, and which pictures stand under several people.
+    "photo_clusters": _table(
+        "photo_id",
+        ("photo_id", pa.string()),
+        ("cluster_id", pa.string()),
+        ("is_shared", pa.bool_()),
+    ),
+    # The index, the letters and the first page of each gallery as last seen (zlib), for conditional requests.
+    "catalogue_pages": _table(
+        "page_url",
+        ("page_url", pa.string()),
+        ("etag", pa.string()),
+        ("last_modified", pa.string()),
+        ("html", pa.binary()),
+    ),
+    # Every photo page a gallery's grid names or once named, in the grid's order: what is left to fetch, without
+    # asking the site again.
     "photo_pages": _table(
         "page_url",
         ("page_url", pa.string()),
         ("identity", pa.string()),
         ("position", pa.int32()),
         ("listed_at", _TIME),
+        ("vanished_at", _TIME),
     ),
     # Photo pages whose picture was fetched and refused: never fetched again, never silently dropped.
     "rejected_downloads": _table(
@@ -71,6 +91,7 @@ SCHEMAS: dict[str, TableSchema] = {
         ("identity", pa.string()),
         ("source_url", pa.string()),
         ("reason", pa.string()),
+        ("photo_id", pa.string()),
         ("checked_at", _TIME),
     ),
     "watermark_scores": _table(

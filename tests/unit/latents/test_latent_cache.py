@@ -12,13 +12,14 @@ from bolid_pipeline.errors import DamagedTable, ForeignLatents, NotEnoughData, W
 from bolid_pipeline.images import encode_jpeg, resize_to
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.buckets import Bucket
-from bolid_pipeline.latents.cache import TABLE, make_layout, open_latents, prepare_table
+from bolid_pipeline.latents.cache import open_latents, verify_latents
 from bolid_pipeline.latents.config import LatentConfig, LatentModels
-from bolid_pipeline.latents.fingerprints import latent_fingerprint
+from bolid_pipeline.latents.fingerprints import latent_fingerprints
+from bolid_pipeline.latents.layout import TABLE, make_layout
 from bolid_pipeline.latents.preparation import prepare_photo
+from bolid_pipeline.latents.recipe import LatentRecipe
+from bolid_pipeline.latents.refresh import refresh_latents
 from bolid_pipeline.latents.selection import photos_with_pose
-from bolid_pipeline.latents.stage import LatentStage
-from bolid_pipeline.storage.incremental import refresh_table
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
@@ -70,6 +71,7 @@ class World:
 
     def __init__(self, folder):
         rng = np.random.default_rng(0)
+        self.folder = folder
         self.tables, self.store = TableStore(folder), PhotoStore(folder)
         self.images = {
             name: resize_to(rng.integers(0, 256, (8, 8, 3), np.uint8), h, w) for name, (w, h) in SIZES.items()
@@ -98,17 +100,15 @@ class World:
         self.photos = pa.Table.from_pylist(photos, SCHEMAS["raw_photos"].columns)
         self.poses = pa.Table.from_pylist(poses, SCHEMAS["poses"].columns)
 
-    def refresh(self, models, config=CONFIG, **options):
-        layout = make_layout(models, config)
-        prepare_table(self.tables, layout)
-        mark = latent_fingerprint(models, config, "p")
-        return refresh_table(
+    def refresh(self, models, config=CONFIG, **batches):
+        """The reports about whole rows and about body latents alone."""
+        return refresh_latents(
             self.tables,
-            TABLE,
             photos_with_pose(self.photos, self.poses, config.min_keypoint_conf),
-            lambda: LatentStage(self.store, models, layout, config, fingerprint=mark),
-            fingerprint=mark,
-            **options,
+            LatentRecipe.of(models, config, "p"),
+            store=self.store,
+            device=lambda: "cpu",
+            **batches,
         )
 
 
@@ -118,7 +118,7 @@ def world(tmp_path):
 
 
 def test_rows_are_what_the_networks_say(world, models):
-    report = world.refresh(models)
+    report, _ = world.refresh(models)
     latents = open_latents(world.tables, models)
 
     assert (report.num_computed, len(latents)) == (4, 4)
@@ -163,6 +163,7 @@ def test_the_file_has_the_contracts_layout(world, models):
         "crop",
         "keypoints",
         "model_fingerprint",
+        "body_fingerprint",
     ]
     for name, length in {
         "latent": 4 * 16 * 16,
@@ -197,28 +198,52 @@ def test_a_flipped_bit_is_found(world, models):
     latent = pq.read_table(part)["latent"][2].as_py()
     data[data.index(latent) + 100] ^= 1
     part.write_bytes(data)
+    open_latents(world.tables, models)  # a map does not look at every page
     with pytest.raises(DamagedTable, match=part.name):
-        open_latents(world.tables, models)
+        verify_latents(world.tables)
+
+
+def test_a_number_that_is_none_is_found(world, models):
+    world.refresh(models)
+    assert verify_latents(world.tables) == []
+    rows = world.tables.read(TABLE).to_pylist()
+    rows[1]["latent"] = np.full(4 * 16 * 16, np.nan, "<f2").tobytes()
+    world.tables.append(TABLE, rows[1:2])
+    assert verify_latents(world.tables) == [rows[1]["photo_id"]]
 
 
 def test_a_second_refresh_computes_nothing(world, models):
     world.refresh(models, batch_size=1, rows_per_commit=1)
     assert len(world.tables.parts(TABLE)) == 4
     before = open_latents(world.tables, models)
-    report = world.refresh(models)
-    assert (report.num_computed, report.num_up_to_date) == (0, 4)
+    reports = world.refresh(models)
+    assert [(report.num_computed, report.num_up_to_date) for report in reports] == [(0, 4), (0, 4)]
     after = open_latents(world.tables, models)
     assert all((before.latent(row) == after.latent(row)).all() for row in range(4))
 
 
-def test_another_sigma_redoes_body_latents_in_place(world, models):
-    world.refresh(models)
+@pytest.mark.parametrize("change", [{"sigma_fraction": 0.2}, {"alpha": 0.5}], ids=["sigma", "alpha"])
+def test_another_weighting_redoes_body_latents_only(world, models, change):
+    world.refresh(models, batch_size=2, rows_per_commit=2)
     before = open_latents(world.tables, models)
-    assert world.refresh(models, replace(CONFIG, sigma_fraction=0.2)).num_computed == 4
+    whole, body = world.refresh(models, replace(CONFIG, **change))
+
+    assert (whole.num_computed, body.num_computed) == (0, 4)
     after = open_latents(world.tables, models)
-    assert (before.latent(0) == after.latent(0)).all()
-    assert (before.body_latent(0) != after.body_latent(0)).any()
+    assert after.photo_ids == before.photo_ids
+    for row in range(4):
+        assert (before.latent(row) == after.latent(row)).all()
+        assert (before.body_latent(row) != after.body_latent(row)).any()
+    assert (before.image_embeds == after.image_embeds).all()
+    assert (before.keypoints == after.keypoints).all()
     assert pq.read_table(world.tables.folder(TABLE)).num_rows == 4
+
+    fresh = World(world.folder / "fresh")
+    fresh.refresh(models, replace(CONFIG, **change))
+    made_at_once = open_latents(fresh.tables, models)
+    assert made_at_once.row_fingerprints == after.row_fingerprints
+    for row in range(4):
+        np.testing.assert_allclose(after.body_latent(row), made_at_once.body_latent(row), atol=2e-3)
 
 
 def test_latents_of_another_model_are_refused_and_redone(world, models, other_models):
@@ -227,7 +252,7 @@ def test_latents_of_another_model_are_refused_and_redone(world, models, other_mo
     world.refresh(models)
     with pytest.raises(ForeignLatents, match="other_model"):
         open_latents(world.tables, other_models)
-    assert world.refresh(other_models).num_computed == 4
+    assert world.refresh(other_models)[0].num_computed == 4
     assert len(open_latents(world.tables, other_models)) == 4
 
 
@@ -244,14 +269,14 @@ def test_photos_without_a_visible_keypoint_have_no_latents(world, models, caplog
     poses[0]["keypoints"] = poses[0]["person_box"] = None
     poses[1]["keypoints"] = [[1.0, 1.0, 0.1]] * 17
     world.poses = pa.Table.from_pylist(poses[:3], world.poses.schema)
-    assert world.refresh(models).num_computed == 1
+    assert world.refresh(models)[0].num_computed == 1
     assert open_latents(world.tables, models).photo_ids == ["c"]
     assert "3 of 4 photos have no visible keypoint" in caplog.text
 
 
 def test_a_photo_gone_since_is_counted_not_invented(world, models):
     world.store.delete(world.photos["path"][0].as_py())
-    report = world.refresh(models)
+    report, _ = world.refresh(models)
     assert (report.num_computed, report.num_skipped) == (3, 1)
 
 
@@ -260,14 +285,19 @@ def test_missing_models_are_named(tmp_path):
         make_layout(LatentModels.of_base_model(tmp_path), CONFIG)
 
 
-def test_whatever_changes_latents_changes_the_fingerprint(models, other_models):
-    prints = {
-        latent_fingerprint(models, CONFIG, "p"),
-        latent_fingerprint(models, CONFIG, "q"),
-        latent_fingerprint(other_models, CONFIG, "p"),
+def test_whatever_changes_latents_changes_their_fingerprint(models, other_models):
+    made_by = latent_fingerprints(models, CONFIG, "p")
+    for name in ("sigma_fraction", "alpha"):
+        weighted_else = latent_fingerprints(models, replace(CONFIG, **{name: 0.3}), "p")
+        assert weighted_else.plain == made_by.plain
+        assert weighted_else.body != made_by.body
+    others = [
+        latent_fingerprints(models, CONFIG, "q"),
+        latent_fingerprints(other_models, CONFIG, "p"),
         *(
-            latent_fingerprint(models, replace(CONFIG, **{name: 0.3}), "p")
-            for name in ("sigma_fraction", "alpha", "resolution_px", "min_keypoint_conf")
+            latent_fingerprints(models, replace(CONFIG, **{name: 0.3}), "p")
+            for name in ("resolution_px", "min_keypoint_conf", "max_aspect", "bucket_multiple_px")
         ),
-    }
-    assert len(prints) == 7
+    ]
+    assert len({made_by.plain, *(other.plain for other in others)}) == 7
+    assert len({made_by.body, *(other.body for other in others)}) == 7

@@ -1,10 +1,13 @@
 import datetime as dt
+import hashlib
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 
 from bolid_pipeline.errors import DamagedTable, SchemaMismatch, UnknownTable
 from bolid_pipeline.storage.schemas import SCHEMAS
-from bolid_pipeline.storage.tables import TableStore
+from bolid_pipeline.storage.tables import MAX_PARTS, TableStore
 
 
 @pytest.fixture
@@ -23,6 +26,22 @@ def tables(tmp_path):
 
 def score(photo_id, prob: object = 0.5, fingerprint: str | None = "a"):
     return {"photo_id": photo_id, "watermark_prob": prob, "model_fingerprint": fingerprint}
+
+
+def caption(photo_id):
+    words = hashlib.sha256(photo_id.encode()).hexdigest()  # does not compress
+    return {"photo_id": photo_id, "caption": words, "model_fingerprint": "a"}
+
+
+def detection(photo_id):
+    face = {"x1": 1.0, "y1": 2.0, "x2": 3.0, "y2": 4.0, "conf": 0.5}
+    return {
+        "photo_id": photo_id,
+        "num_faces": 1,
+        "num_persons": 1,
+        "faces": [face],
+        "model_fingerprint": "a",
+    }
 
 
 def values(type_: pa.DataType) -> st.SearchStrategy[Any]:
@@ -38,6 +57,7 @@ def values(type_: pa.DataType) -> st.SearchStrategy[Any]:
         return st.datetimes(first, last, timezones=st.just(dt.UTC))
     return {
         pa.string(): st.text(st.characters(exclude_categories=["Cs"])),
+        pa.binary(): st.binary(max_size=20),
         pa.bool_(): st.booleans(),
         pa.int32(): st.integers(-(2**31), 2**31 - 1),
         pa.int64(): st.integers(-(2**63), 2**63 - 1),
@@ -186,6 +206,120 @@ def test_superseded_rows_are_dropped_for_other_readers(tables):
 
     assert pq.read_table(tables.folder("watermark_scores")).to_pylist() == [score("y"), score("x", 0.75)]
     assert tables.drop_superseded("watermark_scores") == 0
+
+
+def test_neighbouring_parts_are_merged_and_nothing_else_changes(tables):
+    for number in range(5):
+        tables.append("watermark_scores", [score(f"{number}"), score("again", number / 8)])
+    before = tables.read("watermark_scores")
+
+    assert tables.compact("watermark_scores") == 4
+
+    assert len(tables.parts("watermark_scores")) == 1
+    assert tables.read("watermark_scores").equals(before)
+    tables.append("watermark_scores", [score("again", 0.75)])
+    assert tables.read("watermark_scores").to_pylist()[-1] == score("again", 0.75)
+
+
+def test_large_parts_are_left_alone(tables):
+    tables.append("captions", [caption(f"large {number}") for number in range(200)])
+    for number in range(3):
+        tables.append("captions", [caption(f"small {number}")])
+    large, *small = tables.parts("captions")
+    assert tables.compact("captions", max_bytes=sum(part.stat().st_size for part in small)) == 2
+    assert tables.parts("captions") == [large, small[-1]]
+
+
+def test_a_refreshed_table_of_many_parts_is_compacted_by_itself(tables):
+    for number in range(MAX_PARTS + 1):
+        tables.append("watermark_scores", [score(f"{number}")])
+    tables.tidy("watermark_scores")
+    assert len(tables.parts("watermark_scores")) == 1
+    assert tables.count("watermark_scores") == MAX_PARTS + 1
+
+
+@pytest.mark.parametrize("operation", ["os.rename", "os.remove"])
+def test_a_compaction_killed_between_two_steps_is_put_right_by_the_next(tables, operation):
+    for number in range(4):
+        tables.append("watermark_scores", [score(f"{number}", number / 8)])
+    before = tables.read("watermark_scores").to_pylist()
+    program = _KILLED_AT + "\nTableStore(sys.argv[1]).compact('watermark_scores')"
+    killed = subprocess.run([sys.executable, "-c", program, tables.root.parent, operation], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+    tables.recover()
+    assert sorted(map(str, tables.read("watermark_scores").to_pylist())) == sorted(map(str, before))
+    tables.compact("watermark_scores")
+    assert pq.read_table(tables.folder("watermark_scores")).to_pylist() == before
+    assert len(list(tables.folder("watermark_scores").iterdir())) == 1
+
+
+_KILLED_AT = """
+import os, signal, sys
+from bolid_pipeline.storage.tables import TableStore
+def kill(event, args):
+    if event == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+"""
+
+
+def test_readers_see_every_row_while_parts_are_merged(tables):
+    for number in range(8):
+        tables.append("watermark_scores", [score(f"{number}")])
+    everything = tables.read("watermark_scores").to_pylist()
+    seen = []
+
+    def read_after_a_merge(part):
+        if not seen:
+            seen.append(tables.compact("watermark_scores"))
+        return pq.read_table(part)
+
+    pieces = tables.read_parts("watermark_scores", read_after_a_merge)
+    assert seen == [7]
+    assert pa.concat_tables(pieces).to_pylist() == everything
+
+
+def test_a_part_that_was_cut_short_is_set_aside_by_name(tables, caplog):
+    tables.append("watermark_scores", [score("x")])
+    tables.append("watermark_scores", [score("y")])
+    cut, whole = tables.parts("watermark_scores")
+    cut.write_bytes(cut.read_bytes()[:-20])
+    (cut.parent / f".{whole.name}.0.tmp").write_bytes(b"half a part")
+
+    (set_aside,) = tables.recover()
+
+    assert cut.name in caplog.text
+    assert tables.parts("watermark_scores") == [whole]
+    assert tables.outdated("watermark_scores", ["x", "y"], "a") == ["x"]
+    assert pq.read_table(whole.parent).num_rows == 1  # nobody else looks at the file set aside
+    assert sorted(whole.parent.iterdir()) == sorted([whole, set_aside])
+    tables.delete_set_aside()
+    assert list(whole.parent.iterdir()) == [whole]
+
+
+def test_a_table_of_another_schema_version_is_refused_by_name(tables):
+    tables.append("watermark_scores", [score("x")])
+    newer = TableStore(tables.root.parent)
+    newer.register("watermark_scores", replace(SCHEMAS["watermark_scores"], version=2))
+    with pytest.raises(SchemaMismatch, match=r"part-.*'watermark_scores', schema version 1; .* version 2"):
+        newer.read("watermark_scores")
+
+
+def test_polars_reads_a_table_as_it_is(tables):
+    tables.append("face_detections", [detection("x"), detection("y")])
+    rows = pl.read_parquet(tables.folder("face_detections"))
+    assert rows["photo_id"].to_list() == ["x", "y"]
+    assert rows["faces"][0].to_list() == detection("x")["faces"]
+
+
+def test_a_superseded_row_does_not_come_back_when_its_successor_goes(tables):
+    blank = dict.fromkeys(SCHEMAS["raw_photos"].columns.names)
+    for identity in ("ann", "bob"):
+        tables.append("raw_photos", [blank | {"photo_id": "1", "identity": identity}])
+    assert tables.delete("raw_photos", "identity", {"bob"}) == 1
+    assert tables.count("raw_photos") == 0
+    assert tables.parts("raw_photos") == []
 
 
 _WRITER = """

@@ -1,0 +1,86 @@
+"""Arrays of a Parquet file as they lie in the file: mapped, not read.
+
+An uncompressed, plain-encoded column chunk of one page is a small header and then the values one after the other,
+which is what a memory map wants. What is laid out otherwise, or does not lie in a local file, is read as usual.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bolid_pipeline.storage.location import Location
+
+_MAX_HEADER_BYTES = 256
+
+
+def map_part(part: Location, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a file; fixed-length binary ones are views of the file wherever its layout allows it.
+
+    Checksums of mapped pages are not verified: see `cache.verify_latents`. Raises FileNotFoundError.
+    """
+    if not isinstance(part, Path):
+        with part.open("rb") as opened, pq.ParquetFile(opened) as file:
+            return file.read(list(columns))
+    with pq.ParquetFile(part) as file, pa.memory_map(str(part)) as mapped:
+        groups = [_read_group(file, mapped, group, columns) for group in range(file.num_row_groups)]
+        return pa.concat_tables(groups) if groups else file.read(list(columns))
+
+
+def _read_group(
+    file: pq.ParquetFile, mapped: pa.MemoryMappedFile, group: int, columns: Sequence[str]
+) -> pa.Table:
+    arrays = {name: _map_column(file, mapped, group, name) for name in columns}
+    unmapped = [name for name in columns if arrays[name] is None]
+    read = file.read_row_group(group, columns=unmapped)
+    schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+    return pa.table([read[name] if arrays[name] is None else arrays[name] for name in columns], schema=schema)
+
+
+def _map_column(
+    file: pq.ParquetFile, mapped: pa.MemoryMappedFile, group: int, name: str
+) -> pa.FixedSizeBinaryArray | None:
+    """The column as a view of the file; None where its bytes are not exactly the values."""
+    type_ = file.schema_arrow.field(name).type
+    if not pa.types.is_fixed_size_binary(type_):
+        return None
+    chunk = file.metadata.row_group(group).column(file.schema_arrow.names.index(name))
+    num_bytes = chunk.num_values * type_.byte_width
+    header_bytes = chunk.total_compressed_size - num_bytes
+    is_as_it_lies = (
+        chunk.compression == "UNCOMPRESSED"
+        and not chunk.has_dictionary_page
+        and set(chunk.encodings) <= {"PLAIN", "RLE"}
+        and 0 < header_bytes <= _MAX_HEADER_BYTES
+    )
+    if not is_as_it_lies:
+        return None
+    mapped.seek(chunk.data_page_offset)
+    if _page_bytes(mapped.read(header_bytes)) != num_bytes:
+        return None
+    return pa.FixedSizeBinaryArray.from_buffers(
+        type_, chunk.num_values, [None, mapped.read_buffer(num_bytes)]
+    )
+
+
+def _page_bytes(header: bytes) -> int:
+    """The size of the first page, from its header: Thrift's compact protocol, field 2 (parquet.thrift, PageHeader).
+
+    Fields 1 and 2 are both a marker byte 0x15 and a zigzag number of 7 bits per byte. 0 where that is not so.
+    """
+    fields: list[int] = []
+    position = 0
+    while len(fields) < 2:
+        if header[position : position + 1] != b"\x15":
+            return 0
+        value, shift = 0, 0
+        for byte in header[position + 1 :]:
+            position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        position += 1
+        fields.append(value >> 1)
+    return fields[1]

@@ -1,0 +1,114 @@
+"""One part of a table: a Parquet file with page checksums that says which table and schema it is of.
+
+The file's key-value metadata hold `bolid_table` and `bolid_schema_version`, beside the columns' own.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bolid_pipeline.errors import DamagedTable, SchemaMismatch
+from bolid_pipeline.storage.atomic import write_atomically
+from bolid_pipeline.storage.location import Location
+from bolid_pipeline.storage.schemas import TableSchema
+
+# A row group of at most these rows and bytes per column is written as one page (Parquet writers cut at 20 000
+# rows).
+_ONE_PAGE_ROWS = 4096
+_ONE_PAGE_BYTES = 1 << 30
+
+
+def write_part(part: Location, rows: pa.Table, table: str, schema: TableSchema) -> None:
+    """Write rows of exactly the schema's columns as a whole file."""
+    layout: dict[str, Any] = {"compression": "zstd"}
+    if schema.is_mappable:
+        layout = {
+            "compression": "none",
+            "use_dictionary": False,
+            # Statistics of an array mean nothing, and would be the whole array again, four times per page.
+            "write_statistics": [schema.key],
+            "data_page_size": _ONE_PAGE_BYTES,
+            "row_group_size": _ONE_PAGE_ROWS,
+            "write_batch_size": _ONE_PAGE_ROWS,
+        }
+    marks = {"bolid_table": table, "bolid_schema_version": str(schema.version)}
+    marked = rows.replace_schema_metadata({**(schema.columns.metadata or {}), **marks})
+    sink = pa.BufferOutputStream()
+    pq.write_table(marked, sink, write_page_checksum=True, **layout)
+    write_atomically(part, memoryview(sink.getvalue()))
+
+
+def read_part(part: Location, table: str, schema: TableSchema, columns: list[str]) -> pa.Table:
+    """Columns of one file, checksums verified, after a look at its schema.
+
+    Raises:
+        FileNotFoundError: it is gone, like a part that was merged into another since it was listed.
+        SchemaMismatch: it is of another table or schema.
+        DamagedTable: it is cut short or altered.
+    """
+    with _errors_by_name(part), _open(part) as file:
+        _check_schema(part, file.schema_arrow, table, schema)
+        return file.read(columns).select(columns).replace_schema_metadata(schema.columns.metadata)
+
+
+def read_row_groups(
+    part: Location, table: str, schema: TableSchema, columns: list[str]
+) -> Iterator[pa.Table]:
+    """As `read_part`, one row group after the other."""
+    with _errors_by_name(part), _open(part) as file:
+        _check_schema(part, file.schema_arrow, table, schema)
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=columns).select(columns)
+
+
+def read_schema(part: Location) -> pa.Schema:
+    """The columns and metadata of a file, whatever it is of. Raises FileNotFoundError, DamagedTable."""
+    with _errors_by_name(part), _open(part) as file:
+        return file.schema_arrow
+
+
+def is_whole(part: Location) -> bool:
+    """Whether a file has its footer, which is written last: False for one that was cut short."""
+    try:
+        read_schema(part)
+    except DamagedTable:
+        return False
+    return True
+
+
+@contextmanager
+def _open(part: Location) -> Iterator[pq.ParquetFile]:
+    """By its path where it has one: pyarrow reads it without Python in between."""
+    opened = nullcontext(part) if isinstance(part, Path) else part.open("rb")
+    with opened as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+        yield file
+
+
+@contextmanager
+def _errors_by_name(part: Location) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DamagedTable(
+            f"{part} cannot be read ({error}); delete it to have its rows made again"
+        ) from error
+
+
+def _check_schema(part: Location, found: pa.Schema, table: str, schema: TableSchema) -> None:
+    """A file without marks, which another program wrote, is judged by its columns alone."""
+    marks = found.metadata or {}
+    name = marks.get(b"bolid_table", table.encode()).decode()
+    version = marks.get(b"bolid_schema_version", str(schema.version).encode()).decode()
+    if (name, version) != (table, str(schema.version)) or not found.equals(schema.columns):
+        different = sorted({str(field) for field in found} ^ {str(field) for field in schema.columns})
+        raise SchemaMismatch(
+            f"{part} is of table {name!r}, schema version {version}; this version of BoLID reads {table!r}, version "
+            f"{schema.version} (columns that differ: {', '.join(different) or 'none'}); move the file away to have "
+            "its rows made again"
+        )

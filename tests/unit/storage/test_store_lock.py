@@ -1,0 +1,58 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from bolid_pipeline.errors import StoreLocked
+from bolid_pipeline.storage.store_lock import hold_store
+
+_HOLDER = """
+import sys, time
+from bolid_pipeline.storage.store_lock import hold_store
+with hold_store(sys.argv[1], "run 42"):
+    print("held", flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the store until it is killed."""
+    with subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_writer_is_told_who_the_first_one_is(tmp_path, holder):
+    with pytest.raises(StoreLocked) as refused, hold_store(tmp_path, "bolid forget"):
+        pytest.fail("two writers")
+    said = str(refused.value)
+    assert f"run 42 (process {holder.pid} on {socket.gethostname()}, since 20" in said
+    assert str(tmp_path) in said
+
+
+def test_a_killed_writer_holds_nothing_and_is_spoken_of(tmp_path, holder, caplog):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with hold_store(tmp_path, "run 43"):
+        assert json.loads((tmp_path / ".writer.json").read_text())["pid"] == os.getpid()
+    assert f"run 42 (process {holder.pid}" in caplog.text
+    assert "it was killed" in caplog.text
+
+
+def test_a_store_is_given_back_after_an_error_too(tmp_path, caplog):
+    with pytest.raises(RuntimeError), hold_store(tmp_path, "one"):
+        raise RuntimeError
+    with hold_store(tmp_path, "two"):
+        pass
+    assert not caplog.records
+
+
+def test_two_threads_of_a_process_are_two_writers(tmp_path):
+    with hold_store(tmp_path, "one"), pytest.raises(StoreLocked, match="by one"), hold_store(tmp_path, "two"):
+        pytest.fail("two writers")
