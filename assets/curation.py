@@ -42,7 +42,9 @@ def watermark_scores(
     weights = model_hub.file("watermark_classifier")
     made_by = watermark_fingerprint(weights.path)
     photos = store.tables.read("raw_photos")
-    report = refresh_table(store.tables, "watermark_scores", photos, make_stage, fingerprint=made_by)
+    report = refresh_table(
+        store.tables, "watermark_scores", photos, make_stage, fingerprint=made_by, **compute_engine.batches
+    )
     return dg.MaterializeResult(metadata=refresh_metadata(report))
 
 
@@ -79,7 +81,9 @@ def face_detections(
     faces, persons = model_hub.file("face_detector"), model_hub.file("pose_estimator")
     made_by = people_fingerprint(faces.path, persons.path, deployment.people)
     photos = store.tables.read("raw_photos")
-    report = refresh_table(store.tables, "face_detections", photos, make_stage, fingerprint=made_by)
+    report = refresh_table(
+        store.tables, "face_detections", photos, make_stage, fingerprint=made_by, **compute_engine.batches
+    )
     return dg.MaterializeResult(metadata=refresh_metadata(report))
 
 
@@ -93,7 +97,8 @@ def face_detections(
 def curated_photos(store: DataStore, deployment: dg.ResourceParam[Deployment]) -> dg.MaterializeResult:
     """The verdict on every photo: kept, or every reason why not."""
     photos, scores, detections = map(store.tables.read, ("raw_photos", "watermark_scores", "face_detections"))
-    verdicts = curate(photos, scores, detections, deployment.curation)
+    clusters = store.tables.read("photo_clusters")
+    verdicts = curate(photos, scores, detections, deployment.curation, clusters)
     report = sync_table(store.tables, "curated_photos", verdicts)
     rejected = spread(verdicts.filter(pc.invert(verdicts["is_kept"])), 16)
     return dg.MaterializeResult(

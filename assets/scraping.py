@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.metadata import OWNERS, count_table, photo_sheet, spread
+from assets.metadata import OWNERS, count_table, counts_as_table, photo_sheet, spread
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from resources.deployments import Deployment
 from resources.photo_source import PhotoSourceResource
@@ -20,8 +20,9 @@ def identity_catalogue(
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows.num_rows,
-            "requests": report.requests,
+            **report.costs,
             "statuses": count_table("status", rows["status"].to_pylist()),
+            "failures": counts_as_table("reason", report.failures),
         }
     )
 
@@ -46,8 +47,9 @@ def raw_photos(
             "dagster/row_count": rows.num_rows,
             "num_computed": report.photos_new,
             "num_up_to_date": report.photos_known,
-            "rejected_now": dict(report.rejected),
-            "requests": report.requests,
+            "num_shared": report.photos_shared,
+            **report.costs,
+            "rejected_now": counts_as_table("reason", report.rejected),
             "refused": count_table("reason", store.tables.read("rejected_downloads")["reason"].to_pylist()),
             "photos_per_identity": count_table("identity", rows["identity"].to_pylist()),
             "sample": photo_sheet(store.photos, shown["path"].to_pylist(), shown["identity"].to_pylist()),

@@ -6,6 +6,7 @@ BolidError
  |    +-- SourceUnreachable  the site (or folder) cannot be reached
  |    +-- LayoutChanged      a page that should hold something holds nothing known
  |    +-- RobotsDenied       robots.txt forbids the address
+ |    +-- BudgetSpent        this run may ask for no more: its own budget, or the site's patience, is spent
  |    +-- DownloadFailed     the site answered, but not with the page or file asked for; carries a reason
  +-- WeightsError
  |    +-- WeightsMissing     a weight file is not where it should be
@@ -15,6 +16,8 @@ BolidError
  |    +-- DamagedTable       a part of a table cannot be read back
  |    +-- SchemaMismatch     a table, or rows for it, of another schema
  |    +-- ForeignLatents     latents made by another model than the one that reads them
+ |    +-- StoreLocked        another process writes to the data folder
+ |    +-- StorageFull        no room for what is to be written
  +-- PhotoError
  |    +-- PhotoRefused       received bytes that are no whole photo of a known type; carries a reason
  |    +-- UnreadablePhoto    a stored photo that cannot be decoded
@@ -32,27 +35,53 @@ class ConfigurationError(BolidError):
 
 
 class ScrapingError(BolidError):
-    """The crawl cannot go on as asked."""
+    """The crawl cannot go on as asked; `reason` says why in one word of the set in `scraping/outcomes.py`."""
+
+    reason: str
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
 
 
 class SourceUnreachable(ScrapingError):
     """The photo source cannot be reached."""
 
+    reason = "unreachable"
+
 
 class LayoutChanged(ScrapingError):
-    """A page that should hold something holds nothing known: the site's layout has changed."""
+    """A page that should hold something holds nothing known: the site's layout has changed.
+
+    `page_url` and `html` are the page as it was received, for whoever adapts the parser.
+    """
+
+    reason = "layout_changed"
+
+    def __init__(self, message: str, *, page_url: str | None = None, html: bytes | None = None) -> None:
+        super().__init__(message)
+        self.page_url = page_url
+        self.html = html
 
 
 class RobotsDenied(ScrapingError):
     """robots.txt forbids the address to this crawler."""
 
+    reason = "robots_denied"
+
+
+class BudgetSpent(ScrapingError):
+    """This run may ask for no more: its own budget, or the site's patience, is spent; a later run goes on."""
+
+    reason = "budget_spent"
+
 
 class DownloadFailed(ScrapingError):
-    """The site answered, but not with what was asked for; `reason` says why in one word of a closed set."""
+    """The site answered, but not with what was asked for."""
 
     def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+        super().__init__(message, reason=reason)
 
 
 class WeightsError(BolidError):
@@ -85,6 +114,14 @@ class SchemaMismatch(TableError):
 
 class ForeignLatents(TableError):
     """Cached latents were made by another model than the one that would read them."""
+
+
+class StoreLocked(TableError):
+    """Another process writes to the data folder; the message says which one."""
+
+
+class StorageFull(TableError):
+    """There is no room for what is to be written; what was written before is untouched."""
 
 
 class PhotoError(BolidError):

@@ -1,7 +1,8 @@
 """A person asks to be forgotten: out of tables, photo store, body banks and reports, and never crawled again.
 
-What cannot be undone is said, not hidden: branches that were trained on the person's photos keep what they learned
-until they are trained again, which the next `full_refresh` does since its data have changed.
+A picture that another person's gallery shows too stays, as that person's and as a wrong label (nothing says whom
+else it shows). What cannot be undone is said, not hidden: branches that were trained on the person's photos keep
+what they learned until they are trained again, which the next `full_refresh` does since its data have changed.
 """
 
 import logging
@@ -11,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bolid_pipeline.errors import UnknownIdentity
+from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
+from bolid_pipeline.scraping.changed_pages import drop_changed_pages
+from bolid_pipeline.scraping.fetch_journal import FetchJournal
+from bolid_pipeline.scraping.outcomes import SHARED
 from bolid_pipeline.storage.forgotten import remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS, TableSchema
+from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import TrainingConfig
@@ -25,7 +29,15 @@ from bolid_pipeline.training.model_card import model_card
 
 _logger = logging.getLogger(__name__)
 
-_BY_PHOTO = ("watermark_scores", "face_detections", "captions", "poses", "curated_photos", "latents")
+_BY_PHOTO = (
+    "photo_clusters",
+    "watermark_scores",
+    "face_detections",
+    "captions",
+    "poses",
+    "curated_photos",
+    "latents",
+)
 _BY_IDENTITY = ("photo_pages", "rejected_downloads", "identity_catalogue")
 
 
@@ -44,8 +56,18 @@ def forget(data_dir: Path, identity: str) -> ForgetReport:
 
     Raises:
         UnknownIdentity: neither a table nor a body bank holds the person.
+        StoreLocked: a run writes to the data folder.
     """
-    tables = _open_tables(data_dir)
+    with hold_store(data_dir, "bolid forget"):
+        return _forget(data_dir, identity)
+
+
+def _forget(data_dir: Path, identity: str) -> ForgetReport:
+    tables = TableStore(data_dir)
+    tables.recover()
+    tables.delete_set_aside()
+    register_as_stored(tables)
+    PhotoStore(data_dir).recover()
     photos = tables.read("raw_photos", ["photo_id", "identity", "path"])
     theirs = photos.filter(pc.field("identity") == identity)
     banks = _banks_with(data_dir, identity)
@@ -54,28 +76,58 @@ def forget(data_dir: Path, identity: str) -> ForgetReport:
         raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}")
     remember_to_forget(data_dir, identity)
     photo_ids: list[str] = theirs["photo_id"].to_pylist()
+    stays = _leave_to_others(tables, identity)
     for folder in banks:
         _forget_in_checkpoint(folder, identity, photo_ids)
         shutil.rmtree(data_dir / "reports" / folder.name, ignore_errors=True)
-    num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO if tables.parts(table))
+    num_rows = sum(
+        tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO if table in tables.names
+    )
     num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
-    for path in theirs["path"].to_pylist():
-        PhotoStore(data_dir).delete(path)
+    num_rows += tables.prune("catalogue_pages", [])  # lists of many people: all are asked for again
+    for row in theirs.to_pylist():
+        if row["photo_id"] not in stays:
+            PhotoStore(data_dir).delete(row["path"])
+    _forget_traces(data_dir, tables)
     num_rows += tables.delete("raw_photos", "identity", [identity])
     report = ForgetReport(
-        num_photos=theirs.num_rows, num_rows=num_rows, checkpoints=tuple(folder.name for folder in banks)
+        num_photos=theirs.num_rows - len(stays),
+        num_rows=num_rows,
+        checkpoints=tuple(folder.name for folder in banks),
     )
     _logger.info("forgot one person: %s", report)
     return report
 
 
-def _open_tables(data_dir: Path) -> TableStore:
-    """The tables, with `latents` as its files say."""
-    tables = TableStore(data_dir)
-    parts = sorted((data_dir / "tables" / "latents").glob("part-*.parquet"))
-    columns = pq.read_schema(parts[0]) if parts else SCHEMAS["curated_photos"].columns
-    tables.register("latents", TableSchema(key="photo_id", columns=columns, is_mappable=True))
-    return tables
+def _leave_to_others(tables: TableStore, identity: str) -> set[str]:
+    """Hand pictures that stand under other people too over to them; returns the ids of those that were this person's.
+
+    What stays behind in `rejected_downloads`, at the other's own page, is only that the picture is of doubtful label.
+    """
+    photos = {row["photo_id"]: row for row in tables.read("raw_photos").to_pylist()}
+    refused = tables.read("rejected_downloads").to_pylist()
+    doubtful = [row for row in refused if row["reason"] == SHARED and row["photo_id"] in photos]
+    heirs = {row["photo_id"]: row for row in doubtful if row["identity"] != identity}
+    taken_over = [
+        {**photos[photo_id], **{name: row[name] for name in ("identity", "page_url", "source_url")}}
+        for photo_id, row in heirs.items()
+        if photos[photo_id]["identity"] == identity
+    ]
+    kept_doubts = [
+        {**row, **{name: photos[row["photo_id"]][name] for name in ("identity", "page_url", "source_url")}}
+        for row in doubtful
+        if row["identity"] == identity and photos[row["photo_id"]]["identity"] != identity
+    ]
+    tables.append("rejected_downloads", kept_doubts)
+    tables.append("raw_photos", taken_over)
+    return {row["photo_id"] for row in taken_over}
+
+
+def _forget_traces(data_dir: Path, tables: TableStore) -> None:
+    """What a crawl leaves beside the tables: downloads that were never committed, pages that no parser understood."""
+    photos = PhotoStore(data_dir)
+    FetchJournal(data_dir, photos).discard(set(tables.read("raw_photos", ["path"])["path"].to_pylist()))
+    drop_changed_pages(tables)
 
 
 def _banks_with(data_dir: Path, identity: str) -> list[Path]:

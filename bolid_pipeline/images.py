@@ -25,11 +25,13 @@ Rgb = NDArray[np.uint8]
 """(H, W, 3), 0 to 255."""
 
 REFUSALS = frozenset({"empty", "not_a_picture", "truncated", "unsupported_type", "too_many_pixels"})
-"""Every reason that `probe` refuses bytes for."""
+"""Every reason that `probe` refuses bytes for; `truncated` is cut short, or damaged inside."""
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 40_000_000
+"""A photo has fewer; a small file of more is made to fill the memory of whoever decodes it."""
 
 _TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "WEBP": ("image/webp", "webp")}
+_JPEG_MODES = ("RGB", "L")  # of those that simplejpeg turns into RGB as PIL does; CMYK is not one
 _EXIF_ORIENTATION = 0x0112
 # EXIF orientation -> what brings the stored rows and columns upright (EXIF 2.32, 4.6.4).
 _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -43,8 +45,15 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-def probe(data: bytes) -> tuple[int, int, str, str]:
+def probe(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int, str, str]:
     """Check that `data` is one whole photo, by decoding all of it.
+
+    A JPEG is whole only if libjpeg has nothing to remark: PIL accepts bytes overwritten inside, and any damage to a
+    CMYK file.
+
+    Args:
+        data: the bytes of a file.
+        max_pixels: the most, by the header, that are decoded.
 
     Returns:
         width_px and height_px (as seen, EXIF orientation applied), content_type, extension.
@@ -56,18 +65,20 @@ def probe(data: bytes) -> tuple[int, int, str, str]:
         raise PhotoRefused("empty")
     try:
         with open_image(io.BytesIO(data)) as header:
-            kind, (width, height) = header.format or "", header.size
-    except Image.DecompressionBombError:
+            kind, (width, height), mode = header.format or "", header.size, header.mode
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoRefused("too_many_pixels") from None
     except (OSError, ValueError, SyntaxError):
         raise PhotoRefused("truncated" if data.startswith(b"\xff\xd8\xff") else "not_a_picture") from None
     if kind not in _TYPES:
         raise PhotoRefused("unsupported_type")
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         raise PhotoRefused("too_many_pixels")
     try:
+        if kind == "JPEG" and mode not in _JPEG_MODES:
+            simplejpeg.decode_jpeg(data)
         height, width = decode_rgb(data).shape[:2]
-    except UnreadablePhoto:
+    except (UnreadablePhoto, ValueError):
         raise PhotoRefused("truncated") from None
     return width, height, *_TYPES[kind]
 
@@ -88,9 +99,10 @@ def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: in
     try:
         with open_image(io.BytesIO(data)) as picture:
             orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
-            if picture.format == "JPEG" and picture.mode in ("RGB", "L"):
+            if picture.format == "JPEG" and picture.mode in _JPEG_MODES:
                 factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
-                image = _decode_jpeg(data, -(-picture.height // factor) if factor > 1 else 0)
+                min_height = -(-picture.height // factor) if factor > 1 else 0
+                image = simplejpeg.decode_jpeg(data, min_height=min_height)
             else:
                 image = np.array(_to_rgb(picture))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -167,17 +179,6 @@ def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_s
     ]
     fitting = (f for f in (8, 4, 2) if all(side // f >= minimum for side, minimum in limits))
     return next(fitting, 1) if limits else 1
-
-
-def _decode_jpeg(data: bytes, min_height: int) -> Rgb:
-    """Strict: a file cut short is an error, not grey rows. Raises ValueError."""
-    try:
-        return simplejpeg.decode_jpeg(data, min_height=min_height)
-    except ValueError as error:
-        # Stray bytes between two markers harm nothing; browsers and PIL show such files.
-        if "extraneous bytes" not in str(error):
-            raise
-        return simplejpeg.decode_jpeg(data, min_height=min_height, strict=False)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 """The small types that cross stages: what a photo source tells of people and their photos."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +22,15 @@ class GalleryPage:
     """One page of a person's gallery.
 
     `stated_photos` is the number of photos the site claims for the whole gallery, None where it claims none;
-    `photo_page_urls` are this page's photos in the grid's order, without repeats; `linked_pages` the numbers
-    (from 1) of the gallery's pages that this one links to, often only a window of them; `is_person` is False
+    `photo_page_urls` are this page's photos in the grid's order, without repeats; `linked_pages` the gallery's
+    pages that this one links to, number (from 1) -> address, often only a window of them; `is_person` is False
     for galleries of films, bands and themes.
     """
 
     name: str
     stated_photos: int | None
     photo_page_urls: tuple[str, ...]
-    linked_pages: frozenset[int] = frozenset()
+    linked_pages: Mapping[int, str] = field(default_factory=dict[int, str])
     is_person: bool = True
 
 

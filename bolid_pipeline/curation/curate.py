@@ -1,7 +1,7 @@
 """From scores and detections to a verdict per photo: all filters asked, then each person's photos counted."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from bolid_pipeline.curation.config import CurationConfig
 from bolid_pipeline.curation.filters.base import PhotoFacts, PhotoFilter
 from bolid_pipeline.curation.filters.no_person import NoPerson
+from bolid_pipeline.curation.filters.of_another_identity import OfAnotherIdentity
 from bolid_pipeline.curation.filters.several_faces import SeveralFaces
 from bolid_pipeline.curation.filters.several_persons import SeveralPersons
 from bolid_pipeline.curation.filters.too_small import TooSmall
@@ -22,7 +23,18 @@ TOO_FEW_PHOTOS = "too_few_photos"
 """The one reason that is no photo's own: its person has too few others left."""
 
 REASONS = (
-    *(kind.reason for kind in (Unreadable, TooSmall, Watermarked, NoPerson, SeveralPersons, SeveralFaces)),
+    *(
+        kind.reason
+        for kind in (
+            Unreadable,
+            TooSmall,
+            OfAnotherIdentity,
+            Watermarked,
+            NoPerson,
+            SeveralPersons,
+            SeveralFaces,
+        )
+    ),
     TOO_FEW_PHOTOS,
 )
 """Every reason a photo is rejected for, in the order in which a photo's reasons are listed."""
@@ -33,6 +45,7 @@ def make_filters(config: CurationConfig) -> tuple[PhotoFilter, ...]:
     return (
         Unreadable(),
         TooSmall(config.min_side_px),
+        OfAnotherIdentity(),
         Watermarked(config.max_watermark_prob),
         NoPerson(),
         SeveralPersons(),
@@ -40,7 +53,13 @@ def make_filters(config: CurationConfig) -> tuple[PhotoFilter, ...]:
     )
 
 
-def curate(photos: pa.Table, scores: pa.Table, detections: pa.Table, config: CurationConfig) -> pa.Table:
+def curate(
+    photos: pa.Table,
+    scores: pa.Table,
+    detections: pa.Table,
+    config: CurationConfig,
+    clusters: pa.Table | None = None,
+) -> pa.Table:
     """The verdict about every photo.
 
     Args:
@@ -48,6 +67,7 @@ def curate(photos: pa.Table, scores: pa.Table, detections: pa.Table, config: Cur
         scores: rows of `watermark_scores`, one for every photo.
         detections: rows of `face_detections`, one for every photo.
         config: what is asked of a photo.
+        clusters: rows of `photo_clusters`, which know the pictures that stand under several people.
 
     Returns:
         Rows of `curated_photos`, in the order of `photos`: all reasons that apply, none for a kept photo.
@@ -56,11 +76,16 @@ def curate(photos: pa.Table, scores: pa.Table, detections: pa.Table, config: Cur
         NotEnoughData: a photo has no score or no detection yet.
     """
     filters = make_filters(config)
+    shared = (
+        set(clusters.filter(pc.field("is_shared"))["photo_id"].to_pylist())
+        if clusters is not None
+        else set[str]()
+    )
     verdicts = [
         {
             "photo_id": row["photo_id"],
             "identity": row["identity"],
-            "reasons": [each.reason for each in filters if each.rejects(_facts(row))],
+            "reasons": [each.reason for each in filters if each.rejects(_facts(row, shared))],
         }
         for row in _joined(photos, scores, detections)
     ]
@@ -81,13 +106,14 @@ def count_reasons(curated: pa.Table) -> dict[str, int]:
     return {reason: counts[reason] for reason in REASONS}
 
 
-def _facts(row: dict[str, Any]) -> PhotoFacts:
+def _facts(row: dict[str, Any], shared: Collection[str]) -> PhotoFacts:
     return PhotoFacts(
         width_px=row["width_px"],
         height_px=row["height_px"],
         watermark_prob=row["watermark_prob"],
         num_faces=row["num_faces"],
         num_persons=row["num_persons"],
+        is_shared=row["photo_id"] in shared,
     )
 
 

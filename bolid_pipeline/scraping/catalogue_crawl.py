@@ -1,17 +1,21 @@
 """One refresh of the catalogue: which galleries there are and which photo pages they list."""
 
 import logging
+import zlib
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tqdm import tqdm
 
-from bolid_pipeline.errors import DownloadFailed, SourceUnreachable
+from bolid_pipeline.errors import BudgetSpent, DownloadFailed, LayoutChanged, RobotsDenied, ScrapingError
 from bolid_pipeline.records import GalleryPage, IdentityRecord
-from bolid_pipeline.scraping.photo_pages import read_photo_pages
+from bolid_pipeline.scraping.changed_pages import keep_changed_pages
+from bolid_pipeline.scraping.outcomes import UNLISTED_STATUSES
+from bolid_pipeline.scraping.page_memory import PageMemory
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
+from bolid_pipeline.scraping.selection import Selection, read_photo_pages
 from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.storage.tables import TableStore
 
@@ -29,50 +33,105 @@ class CatalogueCrawl:
         self._bounds = source.bounds
         self._previous = {row["identity"]: row for row in tables.read("identity_catalogue").to_pylist()}
         self._known_pages = read_photo_pages(tables)
+        self._memory = PageMemory(tables)
+        self._selection = Selection(source.bounds, tables)
         self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
         self._statuses: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._num_listed = 0
         self._new_rows: list[_Row] = []
         self._new_pages: list[_Row] = []
 
     def run(self) -> CrawlReport:
         """Visit the galleries, commit what is new, say what was done."""
         timer = CrawlTimer(self._source.counts)
-        seen: set[str] = set()
-        is_complete = True
+        stopped_by: str | None = None
         try:
-            with tqdm(
-                total=self._bounds.max_identities, desc="galleries", unit="gallery", mininterval=1.0
-            ) as progress:
-                for identity in self._source.identities():
-                    if self._statuses["listed"] == self._bounds.max_identities:
-                        is_complete = False
-                        break
-                    seen.add(identity.identity)
-                    self._visit(identity)
-                    progress.update(self._statuses["listed"] - progress.n)
-            if is_complete:
-                self._mark_vanished(self._previous.keys() - seen)
+            with keep_changed_pages(self._tables):
+                self._visit_all()
+        except BudgetSpent as spent:
+            stopped_by = str(spent)
         finally:
             self._commit()
-        self._streak.finish()
-        return timer.report(identities=self._statuses)
+        for table in ("catalogue_pages", "photo_pages", "identity_catalogue"):
+            self._tables.tidy(table)
+        if stopped_by is None:
+            self._streak.finish()
+        return timer.report(identities=self._statuses, failures=self._failures, stopped_by=stopped_by)
+
+    def _visit_all(self) -> None:
+        """Everyone listed, in the bounds' order."""
+        cards, list_error = self._read_list()
+        chosen = self._selection.in_order(cards)
+        for name in sorted((self._bounds.included_identities or frozenset()) - cards.keys()):
+            _logger.warning("%s is to be crawled, but the source lists nobody of that name", name)
+        with tqdm(chosen, desc="galleries", unit="gallery", mininterval=1.0) as progress:
+            for identity in progress:
+                if self._num_listed == self._bounds.max_identities:
+                    break
+                progress.set_postfix_str(identity, refresh=False)
+                self._visit(cards[identity])
+        if isinstance(list_error, LayoutChanged | RobotsDenied):
+            raise list_error
+        if list_error is not None:  # who is not on the part that was read need not be gone
+            self._failures[list_error.reason] += 1
+            return
+        self._mark_vanished(self._previous.keys() - cards.keys())
+
+    def _read_list(self) -> tuple[dict[str, IdentityRecord], ScrapingError | None]:
+        """Everyone, and what kept a part of the list away. Raises where nobody can be had."""
+        cards: dict[str, IdentityRecord] = {}
+        try:
+            for card in self._source.identities(self._memory):
+                cards[card.identity] = card
+        except BudgetSpent:
+            raise
+        except ScrapingError as error:
+            if not cards:
+                raise
+            return cards, error
+        return cards, None
 
     def _visit(self, identity: IdentityRecord) -> None:
-        if identity.identity in self._bounds.excluded_identities:
-            return
-        try:
-            row = self._look_at(identity)
-            self._streak.success()
-        except (SourceUnreachable, DownloadFailed) as error:
-            row = self._failed(identity, error)
+        row = self._previous.get(identity.identity)
+        if row is None or self._is_due(row):
+            row = self._refreshed(identity)
+            self._new_rows.append(row)
         self._statuses[row["status"]] += 1
-        self._new_rows.append(row)
+        self._num_listed += row["status"] == "listed"
         if len(self._new_rows) >= self._bounds.photos_per_commit:
             self._commit()
 
+    def _is_due(self, row: _Row) -> bool:
+        """Whether to look again: always at people who are taken, now and then at galleries that are not.
+
+        The day depends on the name, so that not all of them are due in one night.
+        """
+        if row["status"] not in UNLISTED_STATUSES:
+            return True
+        if row["status"] == "too_few_photos" and self._is_enough(row["stated_photos"], row["listed_photos"]):
+            return True  # the bound was lowered
+        spread = 0.5 + zlib.crc32(row["identity"].encode()) / 2**32
+        period = timedelta(days=self._bounds.unlisted_recheck_days) * spread
+        age = datetime.now(UTC) - row["refreshed_at"]
+        return not timedelta(0) <= age < period
+
+    def _refreshed(self, identity: IdentityRecord) -> _Row:
+        """The gallery's row as of today. Raises only what ends the crawl."""
+        try:
+            with keep_changed_pages(self._tables):
+                row = self._look_at(identity)
+        except BudgetSpent:
+            raise
+        except ScrapingError as error:
+            _logger.warning("gallery %s: %s", identity.identity, error)
+            return self._failed(identity, error)
+        self._streak.success()
+        return row
+
     def _look_at(self, identity: IdentityRecord) -> _Row:
         """The gallery's new row; its photo pages are noted where there are new ones."""
-        pages = self._source.gallery_pages(identity)
+        pages = self._source.gallery_pages(identity, self._memory)
         first = next(pages)
         known = self._known_pages[identity.identity]
         if not first.is_person:
@@ -84,7 +143,7 @@ class CatalogueCrawl:
         else:
             listed = (url for page in (first, *pages) for url in page.photo_page_urls)
             urls = list(dict.fromkeys(listed))
-            self._note_pages(identity, urls)
+            self._note_pages(identity.identity, urls)
         return _catalogue_row(identity, self._status(len(urls)), first, len(urls))
 
     def _is_unchanged(self, identity: IdentityRecord, first: GalleryPage, known: list[str]) -> bool:
@@ -99,44 +158,62 @@ class CatalogueCrawl:
 
     def _states_too_few(self, first: GalleryPage) -> bool:
         stated = first.stated_photos
-        return stated is not None and max(stated, len(first.photo_page_urls)) < self._bounds.min_photos
+        return stated is not None and not self._is_enough(stated, len(first.photo_page_urls))
+
+    def _is_enough(self, *counts: int | None) -> bool:
+        return max(count or 0 for count in counts) >= self._bounds.min_photos
 
     def _status(self, num_listed: int) -> str:
         if num_listed == 0:
             return "empty"
-        return "listed" if num_listed >= self._bounds.min_photos else "too_few_photos"
+        return "listed" if self._is_enough(num_listed) else "too_few_photos"
 
-    def _note_pages(self, identity: IdentityRecord, urls: list[str]) -> None:
-        """Note a gallery's pages in the grid's order, and forget those that it no longer lists."""
+    def _note_pages(self, identity: str, urls: list[str]) -> None:
+        """Note a gallery's pages in the grid's order, and mark those that it no longer lists."""
         now = datetime.now(UTC)
-        self._new_pages += [
-            {"page_url": url, "identity": identity.identity, "position": position, "listed_at": now}
-            for position, url in enumerate(urls)
-        ]
-        gone = set(self._known_pages[identity.identity]) - set(urls)
-        if gone:
-            self._tables.delete("photo_pages", "page_url", gone)
+        vanished = [url for url in self._known_pages[identity] if url not in set(urls)]
+        for marked_at, marked in ((None, urls), (now, vanished)):
+            self._new_pages += [
+                {
+                    "page_url": url,
+                    "identity": identity,
+                    "position": position,
+                    "listed_at": now,
+                    "vanished_at": marked_at,
+                }
+                for position, url in enumerate(marked)
+            ]
 
-    def _failed(self, identity: IdentityRecord, error: SourceUnreachable | DownloadFailed) -> _Row:
-        """What is known of a gallery that cannot be had now: gone for good, or as it was."""
-        _logger.warning("gallery %s: %s", identity.identity, error)
-        is_gone = isinstance(error, DownloadFailed) and error.reason == "not_found"
-        if not is_gone:
-            self._streak.failure(error)
+    def _failed(self, identity: IdentityRecord, error: ScrapingError) -> _Row:
+        """What is known of a gallery that cannot be had: as it was, unless it is gone or asks to be left alone."""
+        self._failures[error.reason] += 1
         row = self._previous.get(identity.identity) or _catalogue_row(identity, "unreachable", None, None)
-        if is_gone:
-            return row | {"status": "vanished", "refreshed_at": datetime.now(UTC)}
+        match error:
+            case DownloadFailed(reason="not_found"):
+                return self._vanished(row)
+            case DownloadFailed(reason="no_ai"):
+                return row | {"status": "no_ai", "refreshed_at": datetime.now(UTC)}
+            case LayoutChanged() if row["status"] == "unreachable":
+                row["status"] = "layout_changed"
+            case _:
+                pass
+        self._streak.failure(error)
         return row
 
     def _mark_vanished(self, identities: Iterable[str]) -> None:
-        for identity in sorted(identities):
+        for identity in self._selection.in_order(identities):
             if self._previous[identity]["status"] != "vanished":
-                row = self._previous[identity] | {"status": "vanished", "refreshed_at": datetime.now(UTC)}
-                self._new_rows.append(row)
+                self._new_rows.append(self._vanished(self._previous[identity]))
             self._statuses["vanished"] += 1
+
+    def _vanished(self, row: _Row) -> _Row:
+        """The row of a gallery that is gone; its photos stay, their pages are marked."""
+        self._note_pages(row["identity"], [])
+        return row | {"status": "vanished", "refreshed_at": datetime.now(UTC)}
 
     def _commit(self) -> None:
         """Pages before their gallery: a catalogue row is a promise that its pages are noted."""
+        self._memory.commit()
         self._tables.append("photo_pages", self._new_pages)
         self._tables.append("identity_catalogue", self._new_rows)
         self._new_pages, self._new_rows = [], []

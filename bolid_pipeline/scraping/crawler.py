@@ -2,36 +2,47 @@
 
 All state is in the tables, committed in small batches, so that a crawl which was killed goes on where it was:
 `identity_catalogue` (galleries and their status), `photo_pages` (what the grids list), `raw_photos` (what is
-stored) and `rejected_downloads` (what was refused). What is in one of the last two is not asked for again.
+stored), `rejected_downloads` (what was refused) and `photo_clusters` (what is nearly the same). What is stored or
+refused is not asked for again; what was fetched and not yet committed stands in `fetch_journal.FetchJournal`.
 """
 
 from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
 from bolid_pipeline.scraping.photo_crawl import PhotoCrawl
 from bolid_pipeline.scraping.report import CrawlReport
+from bolid_pipeline.scraping.selection import CrawlPlan, plan_photos
 from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
+
+__all__ = ["CrawlPlan", "CrawlReport", "crawl_catalogue", "crawl_photos", "plan_photos"]
 
 
 def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
     """Refresh `identity_catalogue` and `photo_pages` from the source.
 
     A gallery whose first page states and shows what was known of it costs that one page; any other is walked
-    whole.
+    whole. A gallery that cannot be had is counted in the report, and the crawl goes on.
 
     Raises:
-        SourceUnreachable, RobotsDenied, LayoutChanged: the index, or several galleries in a row, cannot be
-        had.
+        ScrapingError: the index, or several galleries in a row, cannot be had; LayoutChanged, RobotsDenied: a list
+        of people is not what it was (once the others have been visited).
     """
-    return CatalogueCrawl(source, tables).run()
+    report = CatalogueCrawl(source, tables).run()
+    for table in ("identity_catalogue", "photo_pages", "catalogue_pages"):
+        tables.tidy(table)
+    return report
 
 
 def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) -> CrawlReport:
     """Fetch the photos of `listed` people that are neither stored nor refused.
 
-    A photo that cannot be had is recorded in `rejected_downloads` and the crawl goes on.
+    A photo that cannot be had is recorded in `rejected_downloads` and the crawl goes on. A spent budget ends it
+    early, which the report says.
 
     Raises:
-        SourceUnreachable, RobotsDenied, LayoutChanged: several photo pages in a row, or all, cannot be had.
+        ScrapingError: several photo pages in a row, or all, cannot be had.
     """
-    return PhotoCrawl(source, tables, photos).run()
+    report = PhotoCrawl(source, tables, photos).run()
+    for table in ("raw_photos", "rejected_downloads", "photo_clusters"):
+        tables.tidy(table)
+    return report

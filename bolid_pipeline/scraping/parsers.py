@@ -1,57 +1,74 @@
 """theplace's pages as pure functions: HTML bytes and the page's address -> records.
 
-Selectors name what a thing is (a card, the grid, the picture), never where it stands, and each has its older
-variants beside it. A page that holds nothing known raises LayoutChanged: an unrecognised page is never an
-empty one.
+Selectors name what a thing is (a card, the grid, the picture), never where it stands, and each has its variants
+of 2025, 2022 and 2013 beside it. A page that holds nothing known raises LayoutChanged: an unrecognised page is
+never an empty one. A page that asks not to be used for AI raises DownloadFailed "no_ai".
+
+Another site is another module with the same five names: see `bolid_pipeline.scraping.sources.site`.
 """
 
 import re
-from urllib.parse import parse_qs, unquote, urljoin, urlsplit
+from itertools import islice
+from urllib.parse import parse_qs, unquote_to_bytes, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
+from bs4.dammit import EncodingDetector
 from requests.utils import requote_uri
 
-from bolid_pipeline.errors import LayoutChanged
+from bolid_pipeline.errors import DownloadFailed, LayoutChanged
 from bolid_pipeline.records import GalleryPage, IdentityRecord
 
-_LETTERS = "div.letters-list a[href]"
+INDEX_PATH = "/photos/"
+"""Where the site lists its letters."""
+
+_LETTERS = "div.letters-list a[href], a[href*='/photos/celebs']"
 _CARD_LISTS = "div.models_list"
-_CARDS = "div.models_list a[href], div.model-item > a.model-link[href]"
+_CARDS = "div.models_list a[href], div.model-item > a.model-link[href], a[href*='-mid'][href$='.html']"
 _GALLERY_NAME = "h1.my-3"
 _COUNT = "div.main-col-content div.d-none.d-sm-block p"
-_GRID_2025 = "div.row.gx-1.justify-content-center a[href]"
-_GRID_2022 = "a.photos-pic-card__link[href], div.p-1 > div.gallery-photo-card > a[href]"
-_PAGINATION = "div.listalka a[href]"
+_GRIDS = (
+    "div.row.gx-1.justify-content-center a[href], "  # 2025
+    "a.photos-pic-card__link[href], div.p-1 > div.gallery-photo-card > a[href], "  # 2022
+    ".gallery-pics-list .pic_box a[href]"  # 2013
+)
+_PAGINATION = ".listalka a[href]"
 _PICTURE = "div.pic-big-box__main span.s-pic > img[src], img.pic.big_pic[src], .pic-big-box img[src]"
+_ROBOTS = "meta[name='robots' i][content], meta[name='bolid-crawler' i][content]"
 
+_MAX_PAGE_BYTES = 16 * 2**20
+_MAX_LINKS = 20_000
 _BLANKS = r"[\s\u00a0\u202f\u2009]"
 _NUMBER = re.compile(rf"\d{{1,3}}(?:{_BLANKS}\d{{3}})+(?!\d)|\d+")
 _NOT_A_PERSON = re.compile(
-    r"\((?:[^)]*\s)?(?:фильм|мультфильм|сериал|группа|обои|тема|film|movie|series|band|theme|wallpapers?)\)",
+    r"\((?:[^)]*\s)?(?:фильм|мультфильм|сериал|группа|обои|тема|аниме|игра|шоу"
+    r"|film|movie|cartoon|series|band|theme|wallpapers?|anime|game|show)\)",
     re.IGNORECASE,
 )
 _RESIZED = re.compile(r"-gthumb-[^/]*(?=\.\w+$)")
+_THUMBNAIL_2013 = re.compile(r"_s(?=\.\w+$)")
+_OWN_NUMBER_2013 = re.compile(r"-mid(\d+)\.html$")
+_FORBIDS_AI = frozenset({"noai", "noimageai"})
 
 
 def parse_letter_urls(html: bytes, page_url: str) -> tuple[str, ...]:
     """The index's letter pages, Latin and Cyrillic, in its order. Raises LayoutChanged if there are none."""
-    soup = _soup(html)
+    soup = _soup(html, page_url)
     urls = _links(soup, _LETTERS, page_url)
     if not urls:
-        raise _layout_changed(page_url, f"no letters ({_LETTERS})")
+        raise _layout_changed(html, page_url, f"no letters ({_LETTERS})")
     return urls
 
 
 def parse_cards(html: bytes, page_url: str) -> tuple[IdentityRecord, ...]:
     """The people a letter page lists, in its order. Raises LayoutChanged if there is no list at all."""
-    soup = _soup(html)
+    soup = _soup(html, page_url)
     cards: dict[str, IdentityRecord] = {}
     for link in soup.select(_CARDS):
         card = _card(link, page_url)
         if card is not None:
             cards.setdefault(card.identity, card)
     if not cards and not soup.select(_CARD_LISTS):
-        raise _layout_changed(page_url, f"no list of people ({_CARD_LISTS})")
+        raise _layout_changed(html, page_url, f"no list of people ({_CARD_LISTS})")
     return tuple(cards.values())
 
 
@@ -61,16 +78,16 @@ def parse_gallery_page(html: bytes, page_url: str) -> GalleryPage:
     Raises:
         LayoutChanged: the page has no heading and no grid, or states photos and shows none that we know of.
     """
-    soup = _soup(html)
+    soup = _soup(html, page_url)
     heading = soup.select_one(_GALLERY_NAME) or soup.select_one("h1")
     stated_photos = _stated_photos(soup)
-    urls = _links(soup, f"{_GRID_2025}, {_GRID_2022}", page_url) or _links_below(soup, page_url)
+    urls = _links(soup, _GRIDS, page_url) or _links_below(soup, page_url)
     photo_page_urls = tuple(url for url in urls if urlsplit(url).path != urlsplit(page_url).path)
     if not photo_page_urls and heading is None:
-        raise _layout_changed(page_url, "neither a heading nor a grid of photos")
+        raise _layout_changed(html, page_url, "neither a heading nor a grid of photos")
     if not photo_page_urls and stated_photos:
         raise _layout_changed(
-            page_url, f"{stated_photos} photos stated, but no grid of photos is known on the page"
+            html, page_url, f"{stated_photos} photos stated, but no grid of photos is known on the page"
         )
     name = heading.get_text(" ", strip=True) if heading else slug_of(page_url)
     return GalleryPage(
@@ -84,17 +101,23 @@ def parse_gallery_page(html: bytes, page_url: str) -> GalleryPage:
 
 def parse_picture_url(html: bytes, page_url: str) -> str:
     """The (resized) picture that the photo page shows. Raises LayoutChanged if there is none."""
-    picture = _soup(html).select_one(_PICTURE)
+    picture = _soup(html, page_url).select_one(_PICTURE)
     if picture is None:
-        raise _layout_changed(page_url, f"no picture ({_PICTURE})")
+        raise _layout_changed(html, page_url, f"no picture ({_PICTURE})")
     return _absolute(str(picture["src"]), page_url)
 
 
-def original_url(resized_url: str) -> str:
-    """The original file's address: the resized one's without `/cache` and without `-gthumb-...`."""
-    parts = urlsplit(resized_url)
-    path = _RESIZED.sub("", parts.path.removeprefix("/cache"))
-    return parts._replace(path=path).geturl()
+def parse_picture_urls(html: bytes, page_url: str) -> tuple[str, ...]:
+    """Where the photo's file may be, the best one first: the original, then what the page shows."""
+    shown = parse_picture_url(html, page_url)
+    return tuple(dict.fromkeys((original_url(shown), shown)))
+
+
+def original_url(shown_url: str) -> str:
+    """The original file's address: the resized one's without `/cache` and `-gthumb-...`, a thumbnail's without `_s`."""
+    parts = urlsplit(shown_url)
+    path, num_cuts = _RESIZED.subn("", parts.path.removeprefix("/cache"))
+    return parts._replace(path=path if num_cuts else _THUMBNAIL_2013.sub("", path)).geturl()
 
 
 def parse_count(text: str) -> int | None:
@@ -104,17 +127,43 @@ def parse_count(text: str) -> int | None:
 
 
 def slug_of(gallery_url: str) -> str:
-    """The gallery's name in its address, percent-decoded: `/photos/<slug>/` -> slug."""
-    return unquote(urlsplit(gallery_url).path.rstrip("/").rpartition("/")[2])
+    """The gallery's name in its address, percent-decoded: `/photos/<slug>/` or `/photos/<slug>.html` -> slug."""
+    last = unquote_to_bytes(urlsplit(gallery_url).path.rstrip("/").rpartition("/")[2])
+    return _decode(last).removesuffix(".html")
 
 
-def _soup(html: bytes) -> BeautifulSoup:
-    return BeautifulSoup(html, "lxml")
+def _soup(html: bytes, page_url: str) -> BeautifulSoup:
+    """The page's tree, bounded in size. Raises LayoutChanged, DownloadFailed."""
+    if len(html) > _MAX_PAGE_BYTES:
+        raise _layout_changed(
+            b"", page_url, f"{len(html)} bytes, where {_MAX_PAGE_BYTES} are the most that is read"
+        )
+    soup = BeautifulSoup(_decode(html), "lxml")
+    for tag in soup.select(_ROBOTS):
+        asked = {word.strip().lower() for word in str(tag["content"]).split(",")} & _FORBIDS_AI
+        if asked:
+            raise DownloadFailed(
+                f"{page_url} asks not to be used for AI (meta robots: {', '.join(sorted(asked))})",
+                reason="no_ai",
+            )
+    return soup
 
 
-def _layout_changed(page_url: str, what: str) -> LayoutChanged:
+def _decode(text: bytes) -> str:
+    """UTF-8, also a damaged one that says so; otherwise cp1251, which the site spoke until 2015."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        declared = EncodingDetector.find_declared_encoding(text, is_html=True) or ""
+        is_utf8 = declared.lower().replace("-", "") == "utf8"
+        return text.decode("utf-8" if is_utf8 else "cp1251", errors="replace")
+
+
+def _layout_changed(html: bytes, page_url: str, what: str) -> LayoutChanged:
     return LayoutChanged(
-        f"{page_url}: {what}; the site's layout has changed, bolid_pipeline/scraping/parsers.py must follow"
+        f"{page_url}: {what}; the site's layout has changed, bolid_pipeline/scraping/parsers.py must follow",
+        page_url=page_url,
+        html=html,
     )
 
 
@@ -124,7 +173,7 @@ def _absolute(link: str, page_url: str) -> str:
 
 def _links(soup: BeautifulSoup, selector: str, page_url: str) -> tuple[str, ...]:
     """Addresses on the page's own host behind the selected links, in order, without repeats."""
-    urls = (_absolute(str(link["href"]), page_url) for link in soup.select(selector))
+    urls = (_absolute(str(link["href"]), page_url) for link in islice(soup.select(selector), _MAX_LINKS))
     return tuple(dict.fromkeys(url for url in urls if urlsplit(url).netloc == urlsplit(page_url).netloc))
 
 
@@ -152,14 +201,30 @@ def _stated_photos(soup: BeautifulSoup) -> int | None:
     return parse_count(paragraph.get_text(" ", strip=True)) if paragraph else None
 
 
-def _linked_pages(soup: BeautifulSoup, page_url: str) -> frozenset[int]:
-    own = (
-        url for url in _links(soup, _PAGINATION, page_url) if urlsplit(url).path == urlsplit(page_url).path
+def _linked_pages(soup: BeautifulSoup, page_url: str) -> dict[int, str]:
+    """Number -> address of the gallery's pages, of those numbered `?page=n` by the gallery's own address or id."""
+    pages = {
+        _page_number(url): url
+        for url in _links(soup, _PAGINATION, page_url)
+        if _is_same_gallery(url, page_url)
+    }
+    return {number: url for number, url in pages.items() if number > 1}
+
+
+def _is_same_gallery(url: str, page_url: str) -> bool:
+    """Same path, or (2013) `gallery.php` with the id that `-mid<id>.html` names."""
+    link, page = urlsplit(url), urlsplit(page_url)
+    if link.path == page.path:
+        return parse_qs(link.query).get("id") == parse_qs(page.query).get("id")
+    own_number = _OWN_NUMBER_2013.search(page.path)
+    return (
+        own_number is not None
+        and link.path.endswith("/gallery.php")
+        and parse_qs(link.query).get("id") == [own_number[1]]
     )
-    return frozenset(_page_number(url) for url in own)
 
 
 def _page_number(url: str) -> int:
     """`?page=n` -> n; the bare address is page 1."""
     number = parse_qs(urlsplit(url).query).get("page", ["1"])[0]
-    return int(number) if number.isdigit() else 1
+    return int(number) if number.isdecimal() and len(number) < 7 else 1

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bolid_pipeline.errors import ScrapingError
 from bolid_pipeline.scraping.client import TransferCounts
@@ -10,26 +11,62 @@ from bolid_pipeline.scraping.client import TransferCounts
 
 @dataclass(frozen=True, kw_only=True)
 class CrawlReport:
-    """What one crawl did.
-
-    `requests` counts every request sent, retries included; `bytes` are those of bodies. `identities` counts
-    galleries by status, `rejected` photos refused in this crawl by reason. `photos_known` were stored before
-    and not asked for again.
-    """
+    """What one crawl did, and what it cost."""
 
     requests: int
+    """Every request sent, further tries and redirects included."""
     bytes: int
+    """Of bodies."""
     retries: int
     seconds: float
+    not_modified: int = 0
+    """Pages that had not changed since the last crawl."""
+    seconds_waited: float = 0.0
+    """For the rate, for Retry-After and before further tries, summed over threads."""
     photos_new: int = 0
     photos_known: int = 0
+    """Stored before, and not asked for again."""
+    photos_shared: int = 0
+    """Stored photos whose picture stands under several people."""
     identities: Counter[str] = field(default_factory=Counter[str])
+    """Galleries by status."""
+    failures: Counter[str] = field(default_factory=Counter[str])
+    """Galleries and lists of people that could not be had in this crawl, by reason."""
     rejected: Counter[str] = field(default_factory=Counter[str])
+    """Photos refused in this crawl, by reason."""
+    stopped_by: str | None = None
+    """Why the crawl ended before its end; the next one goes on from there. None where it did not."""
 
     @property
     def requests_per_second(self) -> float:
         """The mean rate over the whole crawl."""
         return self.requests / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def costs(self) -> dict[str, int | float | str]:
+        """What it cost the site and us, by name, for people to read."""
+        costs: dict[str, int | float | str] = {
+            "requests": self.requests,
+            "bytes": self.bytes,
+            "requests_per_second": round(self.requests_per_second, 2),
+            "retries": self.retries,
+            "not_modified": self.not_modified,
+            "seconds_waited": round(self.seconds_waited, 1),
+            "seconds": round(self.seconds, 1),
+        }
+        return costs | ({"stopped_by": self.stopped_by} if self.stopped_by else {})
+
+    def __str__(self) -> str:
+        """For people: one line for what was found, one for what it cost."""
+        found = {"galleries": self.identities, "failures": self.failures, "refused": self.rejected}
+        counts = [f"{self.photos_new} new photos, {self.photos_known} known"] if not self.identities else []
+        counts += [
+            f"{name}: {', '.join(f'{count} {word}' for word, count in words.most_common())}"
+            for name, words in found.items()
+            if words
+        ]
+        costs = ", ".join(f"{name} {value}" for name, value in self.costs.items())
+        return f"{'; '.join(counts)}\n  {costs}"
 
 
 class CrawlTimer:
@@ -40,24 +77,17 @@ class CrawlTimer:
         self._before = replace(counts)
         self._started = time.monotonic()
 
-    def report(
-        self,
-        *,
-        photos_new: int = 0,
-        photos_known: int = 0,
-        identities: Counter[str] | None = None,
-        rejected: Counter[str] | None = None,
-    ) -> CrawlReport:
-        """The report of what was done since the timer was made."""
+    def report(self, **done: Any) -> CrawlReport:
+        """The report of what was done since the timer was made; `done`: CrawlReport's other fields."""
+        before, now = self._before, self._counts
         return CrawlReport(
-            requests=self._counts.requests - self._before.requests,
-            bytes=self._counts.bytes - self._before.bytes,
-            retries=self._counts.retries - self._before.retries,
+            requests=now.requests - before.requests,
+            bytes=now.bytes - before.bytes,
+            retries=now.retries - before.retries,
+            not_modified=now.not_modified - before.not_modified,
+            seconds_waited=now.seconds_waited - before.seconds_waited,
             seconds=time.monotonic() - self._started,
-            photos_new=photos_new,
-            photos_known=photos_known,
-            identities=identities or Counter(),
-            rejected=rejected or Counter(),
+            **done,
         )
 
 

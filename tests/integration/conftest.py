@@ -42,6 +42,12 @@ def write_world(folder: Path, galleries: list[tuple[str, str, str, bool, dict[st
     return folder
 
 
+@pytest.fixture(scope="session")
+def worlds() -> Callable[..., Path]:
+    """`write_world`, for worlds of a test's own."""
+    return write_world
+
+
 @pytest.fixture
 def tiny_world(tmp_path: Path) -> Path:
     """Two good galleries (each layout; one has bad files), a film, an empty one, one with a single photo."""

@@ -74,7 +74,7 @@ def test_first_crawl_stores_the_right_photos_and_names_every_missing_one(crawl, 
     for row in rows:
         assert hashlib.sha256(crawl.photos.read(row["path"])).hexdigest() == row["photo_id"]
         assert row["source_url"].startswith(f"{BODYWORLD_URL}/archive/")
-        assert len(bytes.fromhex(row["perceptual_hash"])) == 8
+        assert len(bytes.fromhex(row["perceptual_hash"])) == len(bytes.fromhex(row["mirrored_hash"])) == 32
     large = next(row for row in rows if row["source_url"].endswith("large.jpg"))
     assert (large["width_px"], large["height_px"], large["content_type"]) == (1800, 1350, "image/jpeg")
 
@@ -100,8 +100,9 @@ def test_second_crawl_from_another_port_downloads_nothing_and_visits_few_pages(c
     assert num_picture_requests(again) == 0
     assert photos.requests == 0
     assert (photos.photos_new, photos.photos_known) == (0, first[1].photos_new)
-    # robots.txt, the index, 4 letters, and the first page of each of the 5 galleries
-    assert catalogue.requests == len(again.request_log) == 11
+    # robots.txt, the index, 4 letters, and the first page of the 2 galleries that are taken, none of them changed
+    assert catalogue.requests == len(again.request_log) == 8
+    assert catalogue.not_modified == 7
     assert crawl.rows("raw_photos", *crawl.tables.schema("raw_photos").columns.names) == before
 
 
@@ -174,12 +175,49 @@ class BrokenSite(BodyworldSite):
         return self._broken(path) or super().respond(path)
 
 
-@pytest.mark.parametrize("path", ["/photos/", "/photos/celebs/A/", "/photos/anna_p._belle/"])
-def test_a_changed_layout_fails_loudly_with_the_address(crawl, tiny_world, path):
-    new_look = Reply(body=b"<!DOCTYPE html><html><body><main>welcome to our new look</main></body></html>")
+NEW_LOOK = b"<!DOCTYPE html><html><body><main>welcome to our new look</main></body></html>"
+
+
+@pytest.mark.parametrize("path", ["/photos/", "/photos/celebs/A/"])
+def test_a_changed_layout_of_the_lists_fails_loudly_with_the_address_and_a_copy_of_the_page(
+    crawl, tiny_world, path
+):
     with (
-        BrokenSite(tiny_world, lambda asked: new_look if asked == path else None) as site,
-        pytest.raises(LayoutChanged, match=f"{BODYWORLD_URL}{path}"),
+        BrokenSite(tiny_world, lambda asked: Reply(body=NEW_LOOK) if asked == path else None) as site,
+        pytest.raises(LayoutChanged, match=f"{BODYWORLD_URL}{path}.*a copy of the page is at") as failure,
+    ):
+        crawl.run(site)
+    assert Path(str(failure.value).rpartition(" ")[2]).read_bytes() == NEW_LOOK
+
+
+def test_a_changed_layout_of_one_letter_does_not_hide_the_other_people(crawl, tiny_world):
+    changed = Reply(body=NEW_LOOK)
+    with (
+        BrokenSite(tiny_world, lambda asked: changed if asked == "/photos/celebs/A/" else None) as site,
+        pytest.raises(LayoutChanged),
+    ):
+        crawl.run(site)
+    assert ("ivan", "listed") in crawl.rows("identity_catalogue", "identity", "status")
+
+
+def test_a_changed_layout_of_one_gallery_is_recorded_and_the_others_are_crawled(crawl, tiny_world):
+    changed = Reply(body=NEW_LOOK)
+    with BrokenSite(tiny_world, lambda asked: changed if asked == "/photos/anna_p._belle/" else None) as site:
+        catalogue, photos = crawl.run(site)
+    assert ("anna_p._belle", "layout_changed") in crawl.rows("identity_catalogue", "identity", "status")
+    assert catalogue.failures == {"layout_changed": 1}
+    assert photos.photos_new == 5
+    assert [page.read_bytes() for page in (crawl.data_dir / "changed_pages").iterdir()] == [NEW_LOOK]
+
+
+def test_a_changed_layout_of_all_galleries_fails_loudly(crawl, tiny_world):
+    def changed(path: str) -> Reply | None:
+        is_gallery = path.count("/") == 3 and path != "/photos/" and not path.endswith(".html")
+        return Reply(body=NEW_LOOK) if is_gallery else None
+
+    with (
+        BrokenSite(tiny_world, changed) as site,
+        pytest.raises(LayoutChanged, match="a copy of the page is at"),
     ):
         crawl.run(site)
 

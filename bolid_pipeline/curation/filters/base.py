@@ -14,6 +14,8 @@ class PhotoFacts:
     watermark_prob: float | None
     num_faces: int | None
     num_persons: int | None
+    is_shared: bool = False
+    """Whether the same picture stands under somebody else too."""
 
 
 class PhotoFilter(ABC):

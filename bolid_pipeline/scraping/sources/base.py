@@ -1,4 +1,4 @@
-"""What the crawler asks of a source of photos: the one interface that a new site implements."""
+"""What the crawler asks of a source of photos. A site with galleries of its own look needs less: see `site.py`."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -7,13 +7,15 @@ from typing import Protocol, Self
 from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
 from bolid_pipeline.scraping.client import TransferCounts
 from bolid_pipeline.scraping.config import CrawlBounds
+from bolid_pipeline.scraping.page_memory import PageMemory
 
 
 class PhotoSource(Protocol):
     """People, galleries, photos. All addresses are stable keys: the same from one crawl to the next.
 
-    Methods raise SourceUnreachable, RobotsDenied, LayoutChanged and DownloadFailed (with a reason of the
-    closed set in `bolid_pipeline.scraping.outcomes`); DownloadFailed "not_found" for what is no longer there.
+    Methods raise SourceUnreachable, RobotsDenied, LayoutChanged, BudgetSpent and DownloadFailed (with a reason of
+    the closed set in `bolid_pipeline.scraping.outcomes`); DownloadFailed "not_found" for what is no longer there.
+    `picture_urls` and `download` are called from several threads.
     """
 
     @property
@@ -22,15 +24,23 @@ class PhotoSource(Protocol):
         ...
 
     @property
+    def max_concurrency(self) -> int:
+        """How many photos may be fetched at the same time."""
+        ...
+
+    @property
     def counts(self) -> TransferCounts:
         """What has been moved so far."""
         ...
 
-    def identities(self) -> Iterator[IdentityRecord]:
-        """Everyone the source lists, each once; lazily, so that a bounded crawl asks for little."""
+    def identities(self, memory: PageMemory) -> Iterator[IdentityRecord]:
+        """Everyone the source lists, each once.
+
+        A part of the list that cannot be had does not hide the others: its error is raised after they were given.
+        """
         ...
 
-    def gallery_pages(self, identity: IdentityRecord) -> Iterator[GalleryPage]:
+    def gallery_pages(self, identity: IdentityRecord, memory: PageMemory) -> Iterator[GalleryPage]:
         """The pages of a gallery, the first one first; lazily."""
         ...
 

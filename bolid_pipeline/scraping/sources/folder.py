@@ -1,5 +1,6 @@
 """One's own photos: a folder with a folder per person."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,7 @@ from bolid_pipeline.errors import DownloadFailed, SourceUnreachable
 from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
 from bolid_pipeline.scraping.client import TransferCounts
 from bolid_pipeline.scraping.config import CrawlBounds
+from bolid_pipeline.scraping.page_memory import PageMemory
 
 
 class FolderSource:
@@ -41,11 +43,16 @@ class FolderSource:
         return self._bounds
 
     @property
+    def max_concurrency(self) -> int:
+        """Threads that read and decode; a disk needs no politeness."""
+        return os.cpu_count() or 1
+
+    @property
     def counts(self) -> TransferCounts:
         """What has been read so far; a request is a file."""
         return self._counts
 
-    def identities(self) -> Iterator[IdentityRecord]:
+    def identities(self, memory: PageMemory) -> Iterator[IdentityRecord]:  # noqa: ARG002 - the interface's
         """A person per sub-folder, by name."""
         for person in sorted(self._folder.iterdir()):
             if person.is_dir() and not person.name.startswith("."):
@@ -53,7 +60,7 @@ class FolderSource:
                     identity=person.name, name=person.name.replace("_", " "), page_url=person.as_uri()
                 )
 
-    def gallery_pages(self, identity: IdentityRecord) -> Iterator[GalleryPage]:
+    def gallery_pages(self, identity: IdentityRecord, memory: PageMemory) -> Iterator[GalleryPage]:  # noqa: ARG002 - the interface's
         """One page with every file of the person's folder, by path."""
         person = self._folder / identity.identity
         if not person.is_dir():
@@ -79,8 +86,7 @@ class FolderSource:
             raise DownloadFailed(f"{path} is gone", reason="not_found") from error
         except OSError as error:
             raise DownloadFailed(f"{path}: {error}", reason="forbidden") from error
-        self._counts.requests += 1
-        self._counts.bytes += len(data)
+        self._counts.add(requests=1, bytes=len(data))
         return data
 
 

@@ -23,6 +23,7 @@ GOOD: dict[str, Any] = {
 BAD: dict[str, dict[str, Any]] = {
     "unreadable": {"watermark_prob": None, "num_faces": None, "num_persons": None},
     "too_small": {"width_px": 999},
+    "photo_of_another_identity": {"is_shared": True},
     "watermarked": {"watermark_prob": 0.51},
     "no_person": {"num_persons": 0, "num_faces": 0},
     "several_persons": {"num_persons": 2},
@@ -31,7 +32,7 @@ BAD: dict[str, dict[str, Any]] = {
 
 
 def tables(facts):
-    """The three tables that say `facts` (dicts with `identity`) about photos named 0, 1, 2 ..."""
+    """The four tables that say `facts` about photos named 0, 1, 2 ..."""
     rows = [
         dict.fromkeys(SCHEMAS["raw_photos"].columns.names) | dict(fact, photo_id=str(i))
         for i, fact in enumerate(facts)
@@ -41,11 +42,16 @@ def tables(facts):
         columns = SCHEMAS[name].columns
         return pa.Table.from_pylist([{k: row.get(k) for k in columns.names} for row in rows], columns)
 
-    return table("raw_photos"), table("watermark_scores"), table("face_detections")
+    return table("raw_photos"), table("watermark_scores"), table("face_detections"), table("photo_clusters")
 
 
-def reasons_of(facts, config=CONFIG):
-    return curate(*tables(facts), config)["reasons"].to_pylist()
+def curated_of(facts, config=CONFIG):
+    photos, scores, detections, clusters = tables(facts)
+    return curate(photos, scores, detections, config, clusters)
+
+
+def reasons_of(facts):
+    return curated_of(facts)["reasons"].to_pylist()
 
 
 def test_the_closed_set_of_reasons():
@@ -55,7 +61,7 @@ def test_the_closed_set_of_reasons():
 
 @pytest.mark.parametrize("reason", BAD)
 def test_each_filter_rejects_its_own_photo_and_no_other(reason):
-    photo = PhotoFacts(**GOOD | BAD[reason])
+    photo = PhotoFacts(**{**GOOD, **BAD[reason]})
     assert [each.reason for each in make_filters(CONFIG) if each.rejects(photo)] == [reason]
 
 
@@ -80,13 +86,13 @@ def test_a_person_with_too_few_photos_left_goes_as_a_whole():
         GOOD | {"identity": "bob", "num_persons": 0},
     ]
     assert reasons_of(facts) == [[], ["too_few_photos"], [], ["no_person"]]
-    curated = curate(*tables(facts), CONFIG)
+    curated = curated_of(facts)
     assert curated["is_kept"].to_pylist() == [True, False, True, False]
     assert count_reasons(curated) == dict.fromkeys(REASONS, 0) | {"too_few_photos": 1, "no_person": 1}
 
 
 def test_kept_photos_are_the_raw_rows_in_their_order():
-    photos, scores, detections = tables(
+    photos, scores, detections, _ = tables(
         [GOOD | {"identity": "ann"}, GOOD | {"identity": "bob"}, GOOD | {"identity": "ann"}]
     )
     kept = kept_photos(photos, curate(photos, scores, detections, CONFIG))
@@ -95,13 +101,13 @@ def test_kept_photos_are_the_raw_rows_in_their_order():
 
 
 def test_photos_without_scores_are_an_error():
-    photos, scores, detections = tables([GOOD | {"identity": "ann"}] * 2)
+    photos, scores, detections, _ = tables([GOOD | {"identity": "ann"}] * 2)
     with pytest.raises(NotEnoughData, match=r"1 photos .*materialise `watermark_scores`"):
         curate(photos, scores.slice(1), detections, CONFIG)
 
 
 def test_no_photos_at_all():
-    assert curate(*tables([]), CONFIG).num_rows == 0
+    assert curated_of([]).num_rows == 0
 
 
 @given(
@@ -110,7 +116,7 @@ def test_no_photos_at_all():
 )
 def test_verdicts_hold_together(photos, min_photos):
     facts = [GOOD | {"identity": identity} | BAD.get(reason, {}) for identity, reason in photos]
-    curated = curate(*tables(facts), CurationConfig(min_photos_per_identity=min_photos)).to_pylist()
+    curated = curated_of(facts, CurationConfig(min_photos_per_identity=min_photos)).to_pylist()
     kept = [row["identity"] for row in curated if row["is_kept"]]
     assert all(row["is_kept"] == (row["reasons"] == []) for row in curated)
     assert all(set(row["reasons"]) <= set(REASONS) for row in curated)

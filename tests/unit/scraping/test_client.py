@@ -1,214 +1,388 @@
 """The client's manners, against a server on loopback that misbehaves on request."""
 
+import gzip
+import logging
+import re
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
 
 import pytest
+from fault_server import CANONICAL_URL, FaultySite, Request, Response, in_turn
 
-from bolid_pipeline.errors import ConfigurationError, DownloadFailed, RobotsDenied, SourceUnreachable
-from bolid_pipeline.scraping.client import PoliteClient
+from bolid_pipeline.errors import (
+    BudgetSpent,
+    ConfigurationError,
+    DownloadFailed,
+    RobotsDenied,
+    SourceUnreachable,
+)
+from bolid_pipeline.scraping.client import PoliteClient, Validators
 from bolid_pipeline.scraping.config import CrawlConfig
 
-CANONICAL = "https://gallery.invalid"
-
-
-class FaultServer(ThreadingHTTPServer):
-    """Answers a path with the next of its planned replies; notes every request's path and headers."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), FaultHandler)
-        self.plan: dict[str, list[tuple[int, dict[str, str], bytes]]] = {}
-        self.seen: list[tuple[str, dict[str, str]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def paths(self) -> list[str]:
-        return [path for path, _ in self.seen]
-
-
-class FaultHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        server = cast(FaultServer, self.server)
-        server.seen.append((self.path, dict(self.headers)))
-        replies = server.plan.get(self.path, [(404, {}, b"")])
-        status, headers, body = replies.pop(0) if len(replies) > 1 else replies[0]
-        if status == 0:  # hang up without an answer
-            self.close_connection = True
-            return
-        self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-        self.close_connection = "X-Close" in headers
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        pass
+X = f"{CANONICAL_URL}/x"
+FINE = Response(body=b"at last")
 
 
 @pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def site() -> Iterator[FaultySite]:
+    with FaultySite({"/x": FINE}) as site:
+        yield site
 
 
 @pytest.fixture
-def client(server: FaultServer) -> Iterator[PoliteClient]:
-    with make_client(server) as client:
+def client(site: FaultySite) -> Iterator[PoliteClient]:
+    with make_client(site) as client:
         yield client
 
 
-def make_client(server: FaultServer, **options: Any) -> PoliteClient:
+def make_client(site: FaultySite, **options: Any) -> PoliteClient:
     manners: dict[str, Any] = {"requests_per_second": 1000.0, "max_retries": 2, "backoff_seconds": 0.01}
-    return PoliteClient(CrawlConfig(base_url=server.url, canonical_url=CANONICAL, **(manners | options)))
+    return PoliteClient(CrawlConfig(base_url=site.url, canonical_url=CANONICAL_URL, **(manners | options)))
 
 
-def test_canonical_addresses_are_asked_of_the_base_address_with_name_and_referer(server, client):
-    server.plan["/a%20b.jpg"] = [(200, {}, b"picture")]
-    assert client.get_picture(f"{CANONICAL}/a%20b.jpg", referer=f"{CANONICAL}/page") == b"picture"
-    headers = server.seen[-1][1]
+def paths(site: FaultySite) -> list[str]:
+    return [request.path for request in site.log]
+
+
+def test_canonical_addresses_are_asked_of_the_base_address_with_name_and_referer(site, client):
+    site.pages["/a%20b.jpg"] = Response(body=b"picture")
+    assert client.get_picture(f"{CANONICAL_URL}/a%20b.jpg", referer=f"{CANONICAL_URL}/page") == b"picture"
+    headers = site.log[-1].headers
     assert headers["User-Agent"].startswith("BoLID-crawler/")
-    assert headers["Referer"] == f"{server.url}/page"
+    assert headers["Referer"] == f"{site.url}/page"
     assert headers["Accept-Encoding"] == "identity"
     assert (client.counts.requests, client.counts.bytes, client.counts.retries) == (2, 7, 0)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 0])
-def test_passing_failures_are_tried_again_and_counted(server, client, status):
-    server.plan["/x"] = [(status, {}, b""), (status, {}, b""), (200, {}, b"at last")]
-    assert client.get_page(f"{CANONICAL}/x") == b"at last"
-    assert server.paths() == ["/robots.txt", "/x", "/x", "/x"]
-    assert (client.counts.requests, client.counts.retries) == (4, 2)
+def test_an_unchanged_page_costs_no_body(site, client):
+    site.pages["/x"] = Response(body=b"page", headers={"ETag": '"1"', "Last-Modified": "yesterday"})
+    page = client.get_page(X)
+    assert (page.body, page.url, page.validators) == (b"page", X, Validators('"1"', "yesterday"))
+    again = client.get_page(X, validators=page.validators)
+    assert (again.body, again.validators) == (None, page.validators)
+    assert site.log[-1].headers["If-Modified-Since"] == "yesterday"
+    assert (client.counts.bytes, client.counts.not_modified) == (4, 1)
+    site.pages["/x"] = Response(body=b"new", headers={"ETag": '"2"'})
+    assert client.get_page(X, validators=page.validators).body == b"new"
 
 
-def test_every_further_try_waits(server):
-    server.plan["/x"] = [(503, {}, b""), (503, {}, b""), (200, {}, b"")]
-    with make_client(server, backoff_seconds=0.1) as client:
-        started = time.monotonic()
-        client.get_page(f"{CANONICAL}/x")
-    assert time.monotonic() - started >= 0.05 + 0.2
+BUSY = [Response(status=status) for status in (429, 500, 502, 503, 504)]
+BROKEN = [Response(delivery="reset"), Response(body=b"ha", stated_length=4)]
 
 
-def test_retry_after_is_obeyed(server, client):
-    server.plan["/x"] = [(429, {"Retry-After": "1"}, b""), (200, {}, b"")]
+@pytest.mark.parametrize("failure", BUSY + BROKEN)
+def test_passing_failures_are_tried_again_and_counted(site, client, failure):
+    site.pages["/x"] = in_turn(failure, failure, FINE)
+    assert client.get_page(X).body == b"at last"
+    assert paths(site) == ["/robots.txt", "/x", "/x", "/x"]
+    assert (client.counts.requests, client.counts.retries, client.counts.bytes) == (4, 2, 7)
+    assert client.counts.seconds_waited > 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (Response(status=503), "unreachable"),
+        (Response(delivery="reset"), "unreachable"),
+        (Response(delivery="hang"), "timeout"),
+        (Response(body=b"half", stated_length=8), "broken_body"),
+        (Response(body=b"no gzip", headers={"Content-Encoding": "gzip"}), "broken_body"),
+    ],
+)
+def test_lasting_failures_end_as_unreachable_with_a_reason(site, failure, reason):
+    site.pages["/x"] = failure
+    with make_client(site, read_timeout_seconds=0.2) as client, pytest.raises(SourceUnreachable) as error:
+        client.get_page(X)
+    assert error.value.reason == reason
+    assert f"{site.url}/x cannot be reached" in str(error.value)
+    assert site.num_requests("/x") == 3
+
+
+def seconds_from_now(seconds: int) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("make_value", "least"), [(lambda: "1", 1.0), (lambda: seconds_from_now(2), 1.0), (lambda: "soon", 0.0)]
+)
+def test_retry_after_is_obeyed_by_all_requests_in_both_forms(
+    site, client, make_value: Callable[[], str], least
+):
+    client.get_page(X)
     started = time.monotonic()
-    client.get_page(f"{CANONICAL}/x")
-    assert time.monotonic() - started >= 1.0
+    retry_after = make_value()
+    site.pages["/x"] = in_turn(Response(status=429, headers={"Retry-After": retry_after}), FINE)
+    client.get_page(X)
+    client.get_page(X)
+    assert site.log[-2].time - started >= least
 
 
-def test_a_long_retry_after_is_waited_for_within_a_bound(server):
-    server.plan["/x"] = [(503, {"Retry-After": "86400"}, b""), (200, {}, b"")]
-    with make_client(server, max_retry_after_seconds=1) as client:
-        started = time.monotonic()
-        client.get_page(f"{CANONICAL}/x")
-    assert 1.0 <= time.monotonic() - started < 60.0
-
-
-def test_lasting_failures_end_as_unreachable(server, client):
-    server.plan["/x"] = [(503, {}, b"")]
-    with pytest.raises(SourceUnreachable, match=r"/x cannot be reached .*503"):
-        client.get_page(f"{CANONICAL}/x")
-    assert server.paths().count("/x") == 3
+@pytest.mark.parametrize("value", ["86400", seconds_from_now(86400)])
+def test_a_host_that_wants_quiet_for_too_long_ends_the_run(site, client, value):
+    site.pages["/x"] = in_turn(Response(status=503, headers={"Retry-After": value}), FINE)
+    for _ in range(2):
+        with pytest.raises(BudgetSpent, match=r"asks for 86\d\d\d s of quiet, .*max_retry_after_seconds=120"):
+            client.get_page(X)
+    assert site.num_requests("/x") == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"), [(404, "not_found"), (410, "not_found"), (403, "forbidden"), (418, "http_error")]
+    ("status", "reason"),
+    [
+        (404, "not_found"),
+        (410, "not_found"),
+        (403, "forbidden"),
+        (451, "forbidden"),
+        (418, "http_error"),
+        (302, "http_error"),
+        (304, "http_error"),
+    ],
 )
-def test_refusals_are_not_tried_again_and_have_a_reason(server, client, status, reason):
-    server.plan["/x"] = [(status, {}, b"")]
+def test_refusals_are_not_tried_again_and_have_a_reason(site, client, status, reason):
+    site.pages["/x"] = Response(status=status)
     with pytest.raises(DownloadFailed) as failure:
-        client.get_page(f"{CANONICAL}/x")
+        client.get_page(X)
     assert failure.value.reason == reason
-    assert server.paths().count("/x") == 1
+    assert site.num_requests("/x") == 1
 
 
-def test_a_body_cut_short_is_an_error_and_never_half_a_picture(server, client):
-    server.plan["/x"] = [(200, {"Content-Length": "1000", "X-Close": "1"}, b"half")]
-    with pytest.raises(SourceUnreachable):
-        client.get_picture(f"{CANONICAL}/x", referer=CANONICAL)
+@pytest.mark.parametrize("delivery", ["drip", "drip_headers"])
+def test_an_answer_that_drips_ends_at_its_deadline(site, delivery):
+    site.pages["/x"] = Response(body=b"x" * 10_000, delivery=delivery)
+    with make_client(site, download_deadline_seconds=0.2) as client, pytest.raises(DownloadFailed) as failure:
+        client.get_page(X)
+    assert failure.value.reason == "deadline"
+    assert site.num_requests("/x") == 1
 
 
-def test_a_body_over_the_bound_is_refused(server):
-    server.plan["/x"] = [(200, {}, b"x" * 5000)]
-    with make_client(server, max_body_bytes=4999) as client, pytest.raises(DownloadFailed) as failure:
-        client.get_page(f"{CANONICAL}/x")
-    assert failure.value.reason == "too_large"
-
-
-def test_redirects_on_the_host_are_followed(server, client):
-    server.plan["/x"] = [(302, {"Location": "/y"}, b"")]
-    server.plan["/y"] = [(301, {"Location": f"{server.url}/z"}, b"")]
-    server.plan["/z"] = [(200, {}, b"found")]
-    assert client.get_page(f"{CANONICAL}/x") == b"found"
+BOMB = gzip.compress(bytes(50 * 2**20))
 
 
 @pytest.mark.parametrize(
-    "target", ["http://169.254.169.254/latest", "http://localhost/x", "file:///etc/passwd"]
+    "response",
+    [
+        Response(body=b"x" * 5000),
+        Response(body=b"x", stated_length=10**12),
+        Response(body=BOMB, headers={"Content-Encoding": "gzip"}),
+    ],
+    ids=["received", "stated", "unpacked"],
 )
-def test_redirects_to_another_host_are_not(server, client, target):
-    server.plan["/x"] = [(302, {"Location": target}, b"")]
+@pytest.mark.parametrize("is_page", [True, False])
+def test_a_body_over_the_bound_is_refused(site, response, is_page):
+    site.pages["/x"] = response
+    bounds = {"max_page_bytes": 4999, "max_body_bytes": 10**6} if is_page else {"max_body_bytes": 4999}
+    with make_client(site, **bounds) as client, pytest.raises(DownloadFailed) as failure:
+        client.get_page(X) if is_page else client.get_picture(X, referer=X)
+    assert failure.value.reason == "too_large"
+    assert site.num_requests("/x") == 1
+
+
+def test_redirects_on_the_host_are_followed(site, client):
+    site.pages["/x"] = Response(status=302, headers={"Location": "/y"})
+    site.pages["/y"] = Response(status=301, headers={"Location": f"{site.url}/z"})
+    site.pages["/z"] = FINE
+    page = client.get_page(X)
+    assert (page.body, page.url) == (b"at last", f"{CANONICAL_URL}/z")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://169.254.169.254/latest",
+        "http://localhost/x",
+        "//gallery.invalid/x",
+        "file:///etc/passwd",
+    ],
+)
+def test_redirects_to_another_host_are_not(site, client, target):
+    site.pages["/x"] = Response(status=302, headers={"Location": target})
     with pytest.raises(DownloadFailed) as failure:
-        client.get_page(f"{CANONICAL}/x")
+        client.get_page(X)
     assert failure.value.reason == "foreign_host"
 
 
-def test_redirects_in_a_circle_end(server, client):
-    server.plan["/x"] = [(302, {"Location": "/x"}, b"")]
+@pytest.mark.parametrize("target", ["http://[broken/", "http://127.0.0.1:port/", "\xff\xfe"])
+def test_redirects_to_no_address_fail(site, client, target):
+    site.pages["/x"] = Response(status=302, headers={"Location": target})
+    with pytest.raises(DownloadFailed):
+        client.get_page(X)
+
+
+def test_redirects_in_a_circle_end(site, client):
+    site.pages["/x"] = Response(status=302, headers={"Location": "/x"})
     with pytest.raises(DownloadFailed) as failure:
-        client.get_page(f"{CANONICAL}/x")
+        client.get_page(X)
     assert failure.value.reason == "too_many_redirects"
+    assert site.num_requests("/x") == CrawlConfig().max_redirects + 1
 
 
-def test_robots_txt_is_read_once_and_obeyed(server, client):
-    server.plan["/robots.txt"] = [(200, {}, b"User-agent: *\nDisallow: /private/\n")]
-    server.plan["/open"] = [(200, {}, b"")]
-    client.get_page(f"{CANONICAL}/open")
-    client.get_page(f"{CANONICAL}/open")
+def test_a_name_that_leads_into_a_private_network_is_not_followed_there(site, monkeypatch):
+    port = int(site.url.rpartition(":")[2])
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest, **more: resolve("127.0.0.1", *rest, **more))
+    config = CrawlConfig(base_url=f"http://gallery.invalid:{port}", max_retries=0)
+    with (
+        PoliteClient(config) as client,
+        pytest.raises(DownloadFailed, match=r"leads to 127\.0\.0\.1") as failure,
+    ):
+        client.get_page(f"{config.base_url}/x")
+    assert failure.value.reason == "internal_address"
+    assert site.log == []
+
+
+def test_a_proxy_may_be_internal_and_is_asked_for_everything(site):
+    site.pages = {"http://gallery.invalid/x": FINE}
+    config = CrawlConfig(base_url=CANONICAL_URL.replace("https", "http"), proxy_url=site.url)
+    with PoliteClient(config) as client:
+        assert client.get_page(f"{config.base_url}/x").body == b"at last"
+    assert paths(site) == ["http://gallery.invalid/robots.txt", "http://gallery.invalid/x"]
+
+
+def test_robots_txt_is_read_once_and_obeyed(site, client):
+    site.pages["/robots.txt"] = Response(body=b"User-agent: *\nDisallow: /private/\n")
+    site.pages["/y"] = Response(status=302, headers={"Location": "/private/y"})
+    client.get_page(X)
+    client.get_page(X)
     with pytest.raises(RobotsDenied, match="/private/x"):
-        client.get_page(f"{CANONICAL}/private/x")
-    assert server.paths() == ["/robots.txt", "/open", "/open"]
+        client.get_page(f"{CANONICAL_URL}/private/x")
+    with pytest.raises(RobotsDenied, match="/private/y"):
+        client.get_page(f"{CANONICAL_URL}/y")
+    assert paths(site) == ["/robots.txt", "/x", "/x", "/y"]
 
 
-def test_robots_txt_that_cannot_be_had_stops_the_crawl(server, client):
-    server.plan["/robots.txt"] = [(500, {}, b"")]
-    with pytest.raises(SourceUnreachable, match=r"robots\.txt"):
-        client.get_page(f"{CANONICAL}/x")
-
-
-def test_robots_can_be_left_alone_on_a_site_of_ones_own(server):
-    server.plan |= {"/robots.txt": [(200, {}, b"User-agent: *\nDisallow: /\n")], "/x": [(200, {}, b"mine")]}
-    with make_client(server, respect_robots=False) as client:
-        assert client.get_page(f"{CANONICAL}/x") == b"mine"
+@pytest.mark.parametrize("status", [401, 403, 404, 418])
+def test_no_robots_txt_allows_all(site, client, status):
+    site.pages["/robots.txt"] = Response(status=status, body=b"User-agent: *\nDisallow: /\n")
+    assert client.get_page(X).body == b"at last"
 
 
 @pytest.mark.parametrize(
-    ("robots", "requests_per_second"), [(b"", 5.0), (b"User-agent: *\nCrawl-delay: 0.2\n", 1000.0)]
+    "answer",
+    [
+        Response(status=500),
+        Response(status=501),
+        Response(delivery="reset"),
+        Response(status=302, headers={"Location": "http://elsewhere.invalid/robots.txt"}),
+        Response(body=b"#" * 20 * 2**20),
+    ],
 )
-def test_the_rate_holds_also_where_robots_txt_sets_it(server, robots, requests_per_second):
-    server.plan |= {"/robots.txt": [(200, {}, robots)], "/x": [(200, {}, b"")]}
-    with make_client(server, requests_per_second=requests_per_second) as client:
-        started = time.monotonic()
-        for _ in range(5):
-            client.get_page(f"{CANONICAL}/x")
-    assert time.monotonic() - started >= 4 * 0.2 - 0.01
+def test_robots_txt_that_cannot_be_had_stops_the_crawl(site, client, answer):
+    site.pages["/robots.txt"] = answer
+    with pytest.raises((SourceUnreachable, DownloadFailed), match=r"robots\.txt"):
+        client.get_page(X)
+    assert site.num_requests("/x") == 0
+
+
+def test_robots_txt_of_garbage_forbids_nothing(site, client):
+    site.pages["/robots.txt"] = Response(body=bytes(range(256)) * 100)
+    assert client.get_page(X).body == b"at last"
+
+
+def test_robots_can_be_left_alone_on_a_site_of_ones_own(site):
+    site.pages["/robots.txt"] = Response(body=b"User-agent: *\nDisallow: /\n")
+    site.pages["/x"] = Response(body=b"mine", headers={"X-Robots-Tag": "noai"})
+    with make_client(site, respect_robots=False) as client:
+        assert client.get_page(X).body == b"mine"
+
+
+def test_what_is_not_for_ai_is_left_alone(site, client):
+    site.pages["/x"] = Response(body=b"picture", headers={"X-Robots-Tag": "noimageai"})
+    with pytest.raises(DownloadFailed, match="noimageai") as failure:
+        client.get_picture(X, referer=X)
+    assert failure.value.reason == "no_ai"
 
 
 @pytest.mark.parametrize(
-    "options", [{"base_url": "theplace.ru"}, {"requests_per_second": 0.0}, {"photos_per_commit": 0}]
+    "budget", [{"max_requests": 3}, {"max_bytes": 2 * len(FINE.body)}, {"max_minutes": 0.0}]
+)
+def test_a_budget_ends_the_run_for_all_threads(site, budget):
+    (name,) = budget
+    with make_client(site, **budget) as client, ThreadPoolExecutor(4) as threads:
+        outcomes = [future.exception() for future in [threads.submit(client.get_page, X) for _ in range(12)]]
+    spent = [error for error in outcomes if error is not None]
+    assert len(spent) >= 12 - (client.config.max_concurrency + 2)
+    assert all(re.match(f"{name}=.* are spent; the next run goes on", str(error)) for error in spent)
+    assert len(site.log) <= client.config.max_concurrency + 3
+    with pytest.raises(BudgetSpent):
+        client.get_page(X)
+
+
+def test_further_tries_and_robots_txt_are_part_of_the_budget(site):
+    site.pages["/x"] = Response(status=503)
+    with make_client(site, max_requests=3) as client, pytest.raises(BudgetSpent):
+        client.get_page(X)
+    assert paths(site) == ["/robots.txt", "/x", "/x"]
+
+
+def test_no_more_requests_than_allowed_are_in_flight(site):
+    all_there = threading.Barrier(3)
+
+    def wait_for_the_others(_: Request) -> Response:
+        all_there.wait(timeout=60)
+        return FINE
+
+    site.pages["/x"] = wait_for_the_others
+    with make_client(site, max_concurrency=3) as client, ThreadPoolExecutor(9) as threads:
+        assert len(list(threads.map(client.get_page, [X] * 18))) == 18
+    assert site.max_in_flight == 3
+
+
+def most_in_a_second(times: list[float]) -> int:
+    return max(sum(start <= time < start + 1.0 for time in times) for start in times)
+
+
+@pytest.mark.parametrize(
+    ("robots", "requests_per_second"), [(b"", 10.0), (b"User-agent: *\nCrawl-delay: 0.1\n", 1000.0)]
+)
+def test_the_rate_holds_over_all_threads_and_further_tries_also_where_robots_txt_sets_it(
+    site, robots, requests_per_second
+):
+    site.pages["/robots.txt"] = Response(body=robots)
+    site.pages["/x"] = in_turn(*[Response(status=500), FINE] * 8)
+    with (
+        make_client(site, requests_per_second=requests_per_second, max_retries=9) as client,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        list(threads.map(client.get_page, [X] * 8))
+    times = [request.time for request in site.log]
+    assert len(times) == 17
+    # One more may be seen where a request was held up on its way and the next ones were not.
+    assert most_in_a_second(times) <= 11
+
+
+def test_a_busy_host_is_asked_half_as_often(site):
+    site.pages["/x"] = in_turn(Response(status=503), FINE)
+    with make_client(site, requests_per_second=20.0) as client:
+        for _ in range(4):
+            client.get_page(X)
+    slow = [after.time - before.time for before, after in zip(site.log[1:], site.log[2:], strict=False)]
+    assert sum(slow) >= len(slow) * 2 / 20.0 - 0.05
+
+
+def test_the_default_contact_is_warned_of_away_from_loopback(caplog):
+    with caplog.at_level(logging.WARNING):
+        PoliteClient(CrawlConfig(base_url="http://127.0.0.1:1")).close()
+        PoliteClient(CrawlConfig(user_agent="mine/1 (me@example.org)")).close()
+        assert caplog.records == []
+        PoliteClient(CrawlConfig()).close()
+    assert re.search("names no contact: set CrawlConfig.user_agent", caplog.text)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"base_url": "theplace.ru"},
+        {"requests_per_second": 0.0},
+        {"max_concurrency": 0},
+        {"download_deadline_seconds": 0.0},
+        {"photos_per_commit": 0},
+    ],
 )
 def test_settings_out_of_range_are_named(options):
     (name,) = options

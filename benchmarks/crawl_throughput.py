@@ -1,0 +1,184 @@
+"""Photos per second of an unthrottled crawl, against img2dataset; memory over many photos; how well a rate is used.
+
+    uv run python benchmarks/crawl_throughput.py [--photos 2000] [--threads 4]
+
+A stand-in of the site serves small random pictures from a process of its own. The crawl asks for the photo's page,
+parses it, asks for the picture, decodes it strictly, hashes it and stores it durably; img2dataset (the latest on PyPI,
+in an environment of its own by `uv tool run`) is given the list of the pictures' addresses, and the same number
+of threads in one process. It is measured twice: as it comes (decode, resize to 256 px, encode), and told to keep
+the bytes as they are. The catalogue crawl is not in the figure: img2dataset has its list already.
+"""
+
+import argparse
+import json
+import multiprocessing
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from bolid_pipeline.bodyworld.site import BodyworldSite
+from bolid_pipeline.bodyworld.site_pages import load_world
+from bolid_pipeline.scraping.client import PoliteClient
+from bolid_pipeline.scraping.config import BODYWORLD_URL, CrawlConfig
+from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos
+from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.tables import TableStore
+
+PHOTOS_PER_GALLERY = 100
+PICTURE_SIZE = (240, 320)
+UNTHROTTLED = 1e6
+RATE = 20.0
+
+
+def main() -> None:
+    """Print one line per measurement."""
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--photos", type=int, default=2000)
+    arguments.add_argument("--threads", type=int, default=4)
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        world = write_world(Path(folder) / "world", options.photos)
+        with served(world) as url:
+            for keep_bytes in (False, True):
+                photos_per_second = run_img2dataset(world, url, options.threads, keep_bytes=keep_bytes)
+                name = "img2dataset, bytes kept" if keep_bytes else "img2dataset, as it comes"
+                print(f"{name:28s} {photos_per_second:8.1f} photos/s")
+            report, rss_mb = crawl(Path(folder) / "data", url, options.threads)
+            print(
+                f"{'bolid, pages and pictures':28s} {report.photos_new / report.seconds:8.1f} photos/s"
+                f"  ({report.requests / report.seconds:.0f} requests/s)"
+            )
+            print(f"  memory at each fifth of the crawl: {', '.join(f'{mb:.0f}' for mb in rss_mb)} MB")
+            print(f"rate allowed {RATE:.0f}/s, reached {measure_rate(url, options.threads):.2f}/s")
+
+
+def write_world(folder: Path, num_photos: int) -> Path:
+    """A world of galleries of random pictures, all different."""
+    galleries = []
+    for start in range(0, num_photos, PHOTOS_PER_GALLERY):
+        slug = f"person_{start // PHOTOS_PER_GALLERY:04d}"
+        names = [
+            f"photos/{slug}/{number}.jpg"
+            for number in range(start, min(start + PHOTOS_PER_GALLERY, num_photos))
+        ]
+        (folder / "photos" / slug).mkdir(parents=True)
+        for number, name in enumerate(names, start):
+            (folder / name).write_bytes(random_jpeg(number))
+        photos = [{"file": name, "width": PICTURE_SIZE[0], "height": PICTURE_SIZE[1]} for name in names]
+        galleries.append({"slug": slug, "name": slug, "is_person": True, "letter": "P", "photos": photos})
+    (folder / "world.json").write_text(json.dumps({"config": {"seed": 0}, "galleries": galleries}))
+    return folder
+
+
+def random_jpeg(seed: int) -> bytes:
+    """About 10 KB."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (32, 24, 3), dtype=np.uint8)
+    target = BytesIO()
+    Image.fromarray(blocks).resize(PICTURE_SIZE, Image.Resampling.BICUBIC).save(target, "JPEG", quality=85)
+    return target.getvalue()
+
+
+@contextmanager
+def served(world: Path) -> Iterator[str]:
+    """The world's site from another process; gives its address."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(world, there), daemon=True)
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+def serve(world: Path, parent: Connection) -> None:
+    """Serve until terminated."""
+    with BodyworldSite(world, missing_originals_fraction=0.0) as site:
+        parent.send(site.url)
+        threading.Event().wait()
+
+
+def crawl(data_dir: Path, url: str, num_threads: int) -> tuple[CrawlReport, list[float]]:
+    """The report of the photo crawl, and the process' memory in MB at each fifth of it."""
+    config = CrawlConfig(
+        base_url=url,
+        canonical_url=BODYWORLD_URL,
+        requests_per_second=UNTHROTTLED,
+        max_concurrency=num_threads,
+    )
+    tables, photos = TableStore(data_dir), PhotoStore(data_dir)
+    with TheplaceSource(config) as source, sampled_memory() as samples:
+        crawl_catalogue(source, tables)
+        samples.clear()
+        report = crawl_photos(source, tables, photos)
+    return report, [samples[(len(samples) - 1) * fifth // 5] for fifth in range(6)]
+
+
+@contextmanager
+def sampled_memory() -> Iterator[list[float]]:
+    """Resident memory of this process in MB, ten times a second."""
+    samples: list[float] = []
+    is_over = threading.Event()
+
+    def sample() -> None:
+        while not is_over.wait(0.1):
+            samples.append(psutil.Process().memory_info().rss / 2**20)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def run_img2dataset(world: Path, url: str, num_threads: int, *, keep_bytes: bool) -> float:
+    """Photos per second, by its own clock from the first download to the last."""
+    urls = world.with_name("urls.txt")
+    paths = [photo.original_path for gallery in load_world(world).galleries for photo in gallery.photos]
+    urls.write_text("\n".join(url + path for path in paths))
+    output = world.with_name("img2dataset")
+    shutil.rmtree(output, ignore_errors=True)
+    settings = {
+        "url_list": urls,
+        "output_folder": output,
+        "processes_count": 1,
+        "thread_count": num_threads,
+        "number_sample_per_shard": len(paths),
+        "user_agent_token": "benchmark",
+        **({"resize_mode": "no", "disable_all_reencoding": True} if keep_bytes else {}),
+    }
+    command = ["uv", "tool", "run", "img2dataset", *(f"--{name}={value}" for name, value in settings.items())]
+    subprocess.run(command, check=True, capture_output=True)
+    stats = json.loads((output / "00000_stats.json").read_text())
+    if stats["successes"] != len(paths):
+        raise RuntimeError(f"img2dataset had {stats['successes']} of {len(paths)} pictures")
+    return stats["successes"] / (stats["end_time"] - stats["start_time"])
+
+
+def measure_rate(url: str, num_threads: int) -> float:
+    """Requests per second that a client makes of RATE."""
+    config = CrawlConfig(base_url=url, requests_per_second=RATE, max_concurrency=num_threads)
+    with PoliteClient(config) as client, ThreadPoolExecutor(num_threads) as threads:
+        client.get_page(f"{url}/photos/")
+        started = time.monotonic()
+        num_requests = len(list(threads.map(client.get_page, [f"{url}/photos/"] * 200)))
+        return num_requests / (time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()

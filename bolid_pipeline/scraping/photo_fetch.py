@@ -1,0 +1,133 @@
+"""One photo page: the best file behind it that is a whole photo, or the reason why there is none."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
+from bolid_pipeline.images import probe
+from bolid_pipeline.records import PhotoPage
+from bolid_pipeline.scraping.changed_pages import keep_changed_pages
+from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
+from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
+from bolid_pipeline.scraping.perceptual_hash import perceptual_hashes
+from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.tables import TableStore
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedPage:
+    """A photo page without a photo; the fields but `error` are columns of `rejected_downloads`."""
+
+    page_url: str
+    source_url: str | None
+    reason: str
+    error: ScrapingError | None
+    """Where it is the site that failed, not the photo: the next crawl tries again."""
+
+
+class PhotoFetcher:
+    """Fetches photo pages, from any number of threads; a file that a killed crawl has fetched is not asked for again.
+
+    Args:
+        source: where the pages are.
+        tables: beside them, pages that no parser understands are kept.
+        photos: where the files go.
+        journal: what a killed crawl has fetched.
+        placeholders: ids of files that are known to be no photos; may grow.
+    """
+
+    def __init__(
+        self,
+        source: PhotoSource,
+        tables: TableStore,
+        photos: PhotoStore,
+        journal: FetchJournal,
+        placeholders: Collection[str],
+    ) -> None:
+        self._source = source
+        self._tables = tables
+        self._photos = photos
+        self._journal = journal
+        self._placeholders = placeholders
+
+    def __call__(self, page: PhotoPage) -> FetchedPhoto | RefusedPage:
+        """Store the photo's file and say what it is, or why there is none.
+
+        Raises:
+            BudgetSpent: nothing more may be asked for.
+        """
+        known = self._journal.photo(page.page_url, self._placeholders)
+        if known is not None:
+            return known
+        try:
+            return self._fetch_best(page)
+        except BudgetSpent:
+            raise
+        except ScrapingError as error:
+            return _refused(page, None, error)
+
+    def _fetch_best(self, page: PhotoPage) -> FetchedPhoto | RefusedPage:
+        """The first file that is a whole photo; if none is, why the best one that is there is not."""
+        with keep_changed_pages(self._tables):
+            urls = self._source.picture_urls(page)
+        failures: list[tuple[str, DownloadFailed | PhotoRefused]] = []
+        for url in urls:
+            try:
+                return self._keep(page, url, self._download(page, url))
+            except (DownloadFailed, PhotoRefused) as error:
+                failures.append((url, error))
+        there = (failure for failure in failures if failure[1].reason != "not_found")
+        return _refused(page, *next(there, failures[0]))
+
+    def _download(self, page: PhotoPage, url: str) -> bytes:
+        """The file's bytes. Raises PhotoRefused where a killed crawl has found that they are no photo."""
+        refusal = self._journal.refusal(url)
+        if refusal is not None:
+            raise PhotoRefused(refusal)
+        return self._source.download(url, page)
+
+    def _keep(self, page: PhotoPage, url: str, data: bytes) -> FetchedPhoto:
+        """Check the bytes and store them. Raises PhotoRefused."""
+        try:
+            width_px, height_px, content_type, extension = self._check(data)
+        except PhotoRefused as refusal:
+            self._journal.add(RefusedFile(source_url=url, reason=refusal.reason))
+            raise
+        plain, mirrored = perceptual_hashes(data)
+        photo_id, path = self._photos.address(data, extension)
+        fetched = FetchedPhoto(
+            page_url=page.page_url,
+            source_url=url,
+            photo_id=photo_id,
+            path=path,
+            width_px=width_px,
+            height_px=height_px,
+            size_bytes=len(data),
+            content_type=content_type,
+            perceptual_hash=plain,
+            mirrored_hash=mirrored,
+        )
+        self._journal.add(fetched)
+        self._photos.add(data, extension)
+        return fetched
+
+    def _check(self, data: bytes) -> tuple[int, int, str, str]:
+        """What `probe` says of a photo that is large enough. Raises PhotoRefused."""
+        width_px, height_px, content_type, extension = probe(data, self._source.bounds.max_pixels)
+        if min(width_px, height_px) < self._source.bounds.min_side_px:
+            raise PhotoRefused("too_small")
+        return width_px, height_px, content_type, extension
+
+
+def _refused(page: PhotoPage, url: str | None, error: ScrapingError | PhotoRefused) -> RefusedPage:
+    _logger.info("no photo from %s (%s): %s", page.page_url, error.reason, error)
+    return RefusedPage(
+        page_url=page.page_url,
+        source_url=url,
+        reason=error.reason,
+        error=error if isinstance(error, ScrapingError) and error.reason in RETRIED_REASONS else None,
+    )

@@ -1,0 +1,126 @@
+"""Whom a crawl is about, in which order, and which of their photos are left to fetch."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bolid_pipeline.scraping.config import CrawlBounds
+from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
+from bolid_pipeline.storage.forgotten import forgotten_identities
+from bolid_pipeline.storage.tables import TableStore
+
+
+class Selection:
+    """The people that the bounds admit; whoever was forgotten is never among them."""
+
+    def __init__(self, bounds: CrawlBounds, tables: TableStore) -> None:
+        self._bounds = bounds
+        self._excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
+
+    def admits(self, identity: str) -> bool:
+        """Whether the lists of people allow this one."""
+        included = self._bounds.included_identities
+        return identity not in self._excluded and (included is None or identity in included)
+
+    def in_order(self, identities: Iterable[str]) -> list[str]:
+        """Those that are admitted, by name or shuffled; who is new falls into place among the others."""
+        return sorted(filter(self.admits, identities), key=self._position)
+
+    def _position(self, identity: str) -> str:
+        if self._bounds.order == "alphabetical":
+            return identity
+        return hashlib.sha256(f"{self._bounds.seed}/{identity}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonPlan:
+    """One person's photos: how many are listed, stored and refused for good, and the pages left to fetch.
+
+    Of `page_urls`, in the gallery's order, at most `num_wanted` are to become photos.
+    """
+
+    identity: str
+    num_listed: int
+    num_stored: int
+    num_refused: int
+    page_urls: tuple[str, ...]
+    num_wanted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrawlPlan:
+    """What is left to fetch, by person, in the order of the crawl."""
+
+    people: tuple[PersonPlan, ...]
+
+    @property
+    def num_photos(self) -> int:
+        """Photos that are to be fetched."""
+        return sum(person.num_wanted for person in self.people)
+
+    @property
+    def estimated_requests(self) -> int:
+        """A photo's page and its file; more where an original is missing or a try fails."""
+        return 2 * self.num_photos
+
+    def __str__(self) -> str:
+        """For people: a line per person, and the sum."""
+        lines = [
+            f"{person.identity}: {person.num_listed} listed, {person.num_stored} stored, {person.num_refused} refused, "
+            f"{person.num_wanted} to fetch"
+            for person in self.people
+        ]
+        total = f"{len(self.people)} people, {self.num_photos} photos to fetch"
+        return "\n".join([*lines, f"{total}, about {self.estimated_requests} requests"])
+
+
+def plan_photos(tables: TableStore, bounds: CrawlBounds) -> CrawlPlan:
+    """What a crawl of the photos would fetch, as the tables stand; asks the source for nothing."""
+    catalogue = tables.read("identity_catalogue", ["identity", "status", "listed_photos"]).to_pylist()
+    listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
+    chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
+    stored = tables.read("raw_photos", ["identity"]).to_pylist()
+    refused = tables.read("rejected_downloads", ["identity", "reason"]).to_pylist()
+    refused = [row for row in refused if row["reason"] not in RETRIED_REASONS]
+    done = settled_pages(tables)
+    num_stored, num_refused = (Counter(row["identity"] for row in rows) for rows in (stored, refused))
+    pages = read_photo_pages(tables)
+    people: list[PersonPlan] = []
+    for identity in chosen:
+        left = tuple(url for url in pages[identity] if url not in done)
+        limit = bounds.max_photos_per_identity
+        num_open = len(left) if limit is None else max(0, limit - num_stored[identity])
+        people.append(
+            PersonPlan(
+                identity=identity,
+                num_listed=len(pages[identity]),
+                num_stored=num_stored[identity],
+                num_refused=num_refused[identity],
+                page_urls=left,
+                num_wanted=min(len(left), num_open),
+            )
+        )
+    return CrawlPlan(people=tuple(people))
+
+
+def settled_pages(tables: TableStore) -> set[str]:
+    """The photo pages that are never asked for again: stored, or refused for good."""
+    stored = tables.read("raw_photos", ["page_url"])["page_url"].to_pylist()
+    refused = tables.read("rejected_downloads", ["page_url", "reason"]).to_pylist()
+    return {*stored, *(row["page_url"] for row in refused if row["reason"] not in RETRIED_REASONS)}
+
+
+def read_photo_pages(tables: TableStore) -> defaultdict[str, list[str]]:
+    """The photo pages that each person's gallery lists now, in its order."""
+    pages: defaultdict[str, list[str]] = defaultdict(list)
+    rows = tables.read("photo_pages", ["identity", "page_url", "position", "vanished_at"]).to_pylist()
+    for row in sorted(rows, key=lambda row: row["position"]):
+        if row["vanished_at"] is None:
+            pages[row["identity"]].append(row["page_url"])
+    return pages
+
+
+def _is_enough(row: Mapping[str, Any], bounds: CrawlBounds) -> bool:
+    return (row["listed_photos"] or 0) >= bounds.min_photos
