@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -22,12 +22,13 @@ from diffusers.models.attention_processor import AttnProcessor2_0, IPAdapterAttn
 from diffusers.models.embeddings import (
     ImageProjection,
     IPAdapterFaceIDImageProjection,
+    IPAdapterFullImageProjection,
     MultiIPAdapterImageProjection,
 )
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.errors import WeightsMismatch, WeightsMissing
 
 AdapterState = dict[str, dict[str, torch.Tensor]]
 
@@ -35,8 +36,11 @@ NUM_REF_TOKENS = 4
 """diffusers builds every IP-Adapter of this kind with four tokens, whatever its file holds."""
 
 # IP-Adapter's own names of the projections' parameters -> diffusers' names.
-_REF_NAMES = {"proj": "image_embeds", "norm": "norm"}
-_BODY_NAMES = {"proj.0": "ff.net.0.proj", "proj.2": "ff.net.2", "norm": "norm"}
+_PARAMETER_NAMES: dict[type[torch.nn.Module], dict[str, str]] = {
+    ImageProjection: {"proj": "image_embeds", "norm": "norm"},
+    IPAdapterFaceIDImageProjection: {"proj.0": "ff.net.0.proj", "proj.2": "ff.net.2", "norm": "norm"},
+    IPAdapterFullImageProjection: {"proj.0": "ff.net.0.proj", "proj.2": "ff.net.2", "proj.3": "norm"},
+}
 
 
 def new_ref_state(unet: UNet2DConditionModel, image_embed_dim: int) -> AdapterState:
@@ -48,11 +52,22 @@ def new_ref_state(unet: UNet2DConditionModel, image_embed_dim: int) -> AdapterSt
     }
 
 
-def new_body_state(unet: UNet2DConditionModel, c_body_dim: int, num_tokens: int = 4) -> AdapterState:
-    """A fresh body branch: c_body -> Linear -> GELU -> Linear -> LayerNorm -> `num_tokens` tokens."""
-    projection = IPAdapterFaceIDImageProjection(
-        c_body_dim, unet.config.cross_attention_dim, mult=1, num_tokens=num_tokens
-    )
+def new_body_state(
+    unet: UNet2DConditionModel, c_body_dim: int, num_tokens: int = 4, *, is_dense: bool = False
+) -> AdapterState:
+    """A fresh body branch: c_body -> Linear -> GELU -> Linear -> LayerNorm -> `num_tokens` tokens.
+
+    Args:
+        unet: gives keys, values and the tokens' width.
+        c_body_dim: D.
+        num_tokens: T, 4, 16 or 64.
+        is_dense: c_body is T tokens already (see `models.body_encoder`), each of which is projected alike.
+    """
+    text_dim = unet.config.cross_attention_dim
+    if is_dense:
+        projection = IPAdapterFullImageProjection(c_body_dim // num_tokens, text_dim)
+    else:
+        projection = IPAdapterFaceIDImageProjection(c_body_dim, text_dim, mult=1, num_tokens=num_tokens)
     return {
         "image_proj": _projection_state(_without_bias(projection)),
         "ip_adapter": _text_keys_and_values(unet),
@@ -60,7 +75,13 @@ def new_body_state(unet: UNet2DConditionModel, c_body_dim: int, num_tokens: int 
 
 
 def attach(unet: UNet2DConditionModel, ref_state: AdapterState, body_state: AdapterState) -> None:
-    """Add both branches to the U-Net, in place, frozen, scales (1, 1)."""
+    """Add both branches to the U-Net, in place, frozen, scales (1, 1).
+
+    Raises:
+        WeightsMismatch: a branch was made for another U-Net.
+    """
+    for name, state in (("reference", ref_state), ("body", body_state)):
+        _check_fit(unet, name, state)
     with _without_cast_warning():
         # The loader of `load_ip_adapter`, for which this U-Net needs no pipeline around it.
         unet._load_ip_adapter_weights([ref_state, body_state], low_cpu_mem_usage=False)  # noqa: SLF001
@@ -90,6 +111,26 @@ def trainable_parameters(unet: UNet2DConditionModel) -> list[torch.nn.Parameter]
     return projections + keys_and_values
 
 
+def ref_embeds(unet: UNet2DConditionModel, embeds_BD: torch.Tensor) -> torch.Tensor:
+    """CLIP image embeddings (B, D) as `added_cond_kwargs["image_embeds"][0]` takes them."""
+    return embeds_BD[:, None].to(unet.dtype)
+
+
+def body_embeds(unet: UNet2DConditionModel, c_body_BD: torch.Tensor) -> torch.Tensor:
+    """c_body (B, D) as `added_cond_kwargs["image_embeds"][1]` takes it: (B, 1, D), dense (B, 1, T, D / T).
+
+    Raises:
+        ValueError: c_body has another length than the body branch was made for.
+    """
+    projection = _projections(unet)[1]
+    dim = projection.ff.net[0].proj.in_features
+    is_dense = isinstance(projection, IPAdapterFullImageProjection)
+    if c_body_BD.shape[-1] % dim if is_dense else c_body_BD.shape[-1] != dim:
+        raise ValueError(f"c_body has {c_body_BD.shape[-1]} numbers; the body branch takes {dim}")
+    embeds = c_body_BD.unflatten(-1, (-1, dim)) if is_dense else c_body_BD
+    return embeds[:, None].to(unet.dtype)
+
+
 def set_scales(unet: UNet2DConditionModel, ref_scale: float, body_scale: float) -> None:
     """Set lambda_ref and lambda_body in every layer; a branch of scale 0 is skipped, not multiplied."""
     for processor in adapter_processors(unet):
@@ -99,10 +140,9 @@ def set_scales(unet: UNet2DConditionModel, ref_scale: float, body_scale: float) 
 
 def adapter_states(unet: UNet2DConditionModel) -> tuple[AdapterState, AdapterState]:
     """The (ref, body) states of an attached U-Net, copied: what `attach` takes and `write_adapter` writes."""
-    projections = cast(MultiIPAdapterImageProjection, unet.encoder_hid_proj).image_projection_layers
     ref, body = (
         {"image_proj": _projection_state(projection), "ip_adapter": _branch_keys_and_values(unet, branch)}
-        for branch, projection in enumerate(projections)
+        for branch, projection in enumerate(_projections(unet))
     )
     return ref, body
 
@@ -170,8 +210,13 @@ def _without_bias(projection: torch.nn.Module) -> torch.nn.Module:
     return projection
 
 
+def _projections(unet: UNet2DConditionModel) -> Sequence[Any]:
+    """The (ref, body) projections of an attached U-Net."""
+    return list(cast(MultiIPAdapterImageProjection, unet.encoder_hid_proj).image_projection_layers)
+
+
 def _projection_state(projection: torch.nn.Module) -> dict[str, torch.Tensor]:
-    names = _REF_NAMES if isinstance(projection, ImageProjection) else _BODY_NAMES
+    names = _PARAMETER_NAMES[type(projection)]
     state = projection.state_dict()
     return {
         f"{file_name}.{kind}": state[f"{name}.{kind}"].detach().cpu().clone()
@@ -189,6 +234,22 @@ def _branch_keys_and_values(unet: UNet2DConditionModel, branch: int) -> dict[str
     names = (f"to_k_ip.{branch}", f"to_v_ip.{branch}")
     processors = adapter_processors(unet)
     return _numbered([(_linear(each, names[0]), _linear(each, names[1])) for each in processors])
+
+
+def _check_fit(unet: UNet2DConditionModel, name: str, state: AdapterState) -> None:
+    names = _cross_attention_names(unet)
+    outputs = [
+        unet.get_submodule(attention.replace("processor", f"to_{kind}")).out_features
+        for attention in names
+        for kind in "kv"
+    ]
+    wanted = [(width, unet.config.cross_attention_dim) for width in outputs]
+    given = [tuple(tensor.shape) for tensor in state["ip_adapter"].values()]
+    if sorted(given) != sorted(wanted):
+        raise WeightsMismatch(
+            f"the {name} branch ({len(given) // 2} layers, text width {given[0][1] if given else 0}) was made for "
+            f"another base model than this one ({len(names)} layers, text width {unet.config.cross_attention_dim})"
+        )
 
 
 def _numbered(keys_and_values: Sequence[tuple[torch.nn.Linear, torch.nn.Linear]]) -> dict[str, torch.Tensor]:

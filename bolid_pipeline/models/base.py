@@ -1,44 +1,75 @@
-"""The frozen text-to-image model that everything else is attached to: a Stable Diffusion folder of diffusers."""
+"""The frozen text-to-image model that everything else is attached to: a folder of Stable Diffusion or SDXL."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from bolid_pipeline.errors import WeightsMissing
 
+BaseModel = StableDiffusionPipeline | StableDiffusionXLPipeline
 
-def load_base_model(folder: str | Path, *, dtype: torch.dtype = torch.float32) -> StableDiffusionPipeline:
-    """Load a local diffusers folder, frozen: vae, unet, text_encoder, tokenizer, scheduler, image_encoder if listed.
+
+def load_base_model(
+    folder: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    image_encoder: str | Path | None = None,
+    feature_extractor: str | Path | None = None,
+) -> Any:
+    """Load a local diffusers folder, frozen: vae, unet, text encoders, tokenizers, scheduler, image_encoder if listed.
 
     The safety checker is left out: this is the model as training needs it. `BoLIDPipeline.from_pretrained` keeps it.
+
+    Args:
+        folder: the pipeline's folder; its model_index.json says whether it is SDXL.
+        dtype: of all parts.
+        image_encoder: folder of the CLIP image encoder, where the pipeline's folder holds none.
+        feature_extractor: folder of its image processor, likewise.
+
+    Returns:
+        A `StableDiffusionPipeline` or a `StableDiffusionXLPipeline`.
 
     Raises:
         WeightsMissing: the folder, or a part that its model_index.json lists, is not there.
     """
     folder = Path(folder)
-    _check_parts(folder)
-    base = StableDiffusionPipeline.from_pretrained(
-        folder,
-        dtype=dtype,
-        local_files_only=True,
-        low_cpu_mem_usage=False,
-        safety_checker=None,
-        requires_safety_checker=False,
+    index = _read_index(folder)
+    if "XL" in str(index["_class_name"]):
+        pipeline_class, options = StableDiffusionXLPipeline, {"add_watermarker": False}
+    else:
+        pipeline_class = StableDiffusionPipeline
+        options = {"safety_checker": None, "requires_safety_checker": False}
+    base: Any = pipeline_class.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **options
     )
+    if base.image_encoder is None and image_encoder is not None:
+        base.register_modules(image_encoder=_load(CLIPVisionModelWithProjection, image_encoder, dtype=dtype))
+    if base.feature_extractor is None and feature_extractor is not None:
+        base.register_modules(feature_extractor=_load(CLIPImageProcessor, feature_extractor))
     for module in base.components.values():
         if isinstance(module, torch.nn.Module):
             module.requires_grad_(False).eval()
     return base
 
 
-def _check_parts(folder: Path) -> None:
+def _load(model_class: Any, folder: str | Path, **options: Any) -> Any:
+    if not Path(folder).is_dir():
+        raise WeightsMissing(f"no model at {folder}")
+    return model_class.from_pretrained(folder, local_files_only=True, **options)
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    """model_index.json, all of whose parts are there."""
     index_path = folder / "model_index.json"
     if not index_path.is_file():
         raise WeightsMissing(f"{folder} is no diffusers model folder: it holds no model_index.json")
-    index: dict[str, object] = json.loads(index_path.read_text())
+    index: dict[str, Any] = json.loads(index_path.read_text())
     for part, library_and_class in index.items():
         is_part = isinstance(library_and_class, list) and library_and_class[0] is not None
         if is_part and part != "safety_checker" and not (folder / part).is_dir():
             raise WeightsMissing(f"{folder} lists {part} in its model_index.json but holds no folder {part}/")
+    return index

@@ -1,35 +1,68 @@
-"""The body bank: c_body of every person of the data set, so that a name is enough to draw them."""
+"""The body bank: c_body of every person of the data set, so that a name is enough to draw them.
+
+Shape suffixes: P people, D c_body.
+"""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from bolid_pipeline.errors import UnknownIdentity, WeightsMissing
+from bolid_pipeline.errors import NotEnoughData, UnknownIdentity, WeightsMissing
 
 BANK_FILE = "body_bank.safetensors"
 INDEX_FILE = "body_bank.json"
 
+_NOT_A_LETTER = re.compile(r"[\W_]+")
+
+
+class PersonBody(NamedTuple):
+    """What the bank knows of a person.
+
+    Attributes:
+        c_body_D: (D,): the mean body, from all photos at once.
+        num_views: how many photos that are.
+        spread_D: (D,): standard deviation of c_body from one photo at a time; None where nobody measured it.
+    """
+
+    c_body_D: torch.Tensor
+    num_views: int
+    spread_D: torch.Tensor | None = None
+
 
 @dataclass(frozen=True)
 class BodyBank:
-    """c_body (P, D) float32, row i of `identities[i]`, made from `num_views[i]` photos."""
+    """c_body (P, D) and its spread (P, D), float32: row i is of `identities[i]`, from `num_views[i]` photos."""
 
     identities: tuple[str, ...]
     c_body_PD: torch.Tensor
     num_views: tuple[int, ...]
+    spread_PD: torch.Tensor
 
     @classmethod
-    def of(cls, bodies: Mapping[str, tuple[torch.Tensor, int]]) -> "BodyBank":
-        """A bank of {identity: (c_body (D,), number of views)}; at least one person."""
+    def of(cls, bodies: Mapping[str, PersonBody | tuple[torch.Tensor, int]]) -> "BodyBank":
+        """A bank of these people. An unmeasured spread is stored as zero.
+
+        Raises:
+            NotEnoughData: there is nobody.
+        """
+        if not bodies:
+            raise NotEnoughData(
+                "nobody to put into the body bank: it takes the c_body of one person at least"
+            )
+        people = [PersonBody(body[0], body[1], *body[2:]) for body in bodies.values()]
+        spreads = [torch.zeros_like(p.c_body_D) if p.spread_D is None else p.spread_D for p in people]
         return cls(
             identities=tuple(bodies),
-            c_body_PD=torch.stack([c_body.float().cpu() for c_body, _ in bodies.values()]),
-            num_views=tuple(num_views for _, num_views in bodies.values()),
+            c_body_PD=torch.stack([person.c_body_D.float().cpu() for person in people]),
+            num_views=tuple(person.num_views for person in people),
+            spread_PD=torch.stack([spread.float().cpu() for spread in spreads]),
         )
 
     def __getitem__(self, identity: str) -> torch.Tensor:
@@ -39,6 +72,20 @@ class BodyBank:
             UnknownIdentity: the bank does not hold the person; the message lists near names.
         """
         return self.c_body_PD[self._row(identity)]
+
+    def between(self, first: str, second: str, fraction: float = 0.5) -> torch.Tensor:
+        """c_body (D,) of somebody between two people: the first at fraction 0, the second at 1.
+
+        Raises:
+            UnknownIdentity: the bank does not hold one of them.
+        """
+        return torch.lerp(self[first], self[second], fraction)
+
+    def named_in(self, prompt: str) -> str | None:
+        """The person whose whole name, as the words of the identity, a prompt holds; the longest name if several."""
+        words = f" {_words(prompt)} "
+        named = [identity for identity in self.identities if f" {_words(identity)} " in words]
+        return max(named, key=len, default=None)
 
     def without(self, identity: str) -> "BodyBank":
         """The bank with this person forgotten.
@@ -52,11 +99,13 @@ class BodyBank:
             tuple(self.identities[i] for i in keep),
             self.c_body_PD[keep],
             tuple(self.num_views[i] for i in keep),
+            self.spread_PD[keep],
         )
 
     def save(self, folder: Path) -> None:
-        """Write body_bank.safetensors (one matrix) and body_bank.json (its rows) into a folder."""
-        save_file({"c_body": self.c_body_PD.contiguous()}, folder / BANK_FILE, metadata={"format": "pt"})
+        """Write body_bank.safetensors (two matrices) and body_bank.json (their rows) into a folder."""
+        tensors = {"c_body": self.c_body_PD.contiguous(), "spread": self.spread_PD.contiguous()}
+        save_file(tensors, folder / BANK_FILE, metadata={"format": "pt"})
         rows = [
             {"identity": identity, "num_views": num_views}
             for identity, num_views in zip(self.identities, self.num_views, strict=True)
@@ -77,17 +126,26 @@ class BodyBank:
             if not (folder / name).is_file():
                 raise WeightsMissing(f"no body bank in {folder}: {name} is missing")
         rows = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))["rows"]
+        tensors = load_file(folder / BANK_FILE)
         return cls(
             identities=tuple(row["identity"] for row in rows),
-            c_body_PD=load_file(folder / BANK_FILE)["c_body"],
+            c_body_PD=tensors["c_body"],
             num_views=tuple(row["num_views"] for row in rows),
+            spread_PD=tensors["spread"],
         )
 
     def _row(self, identity: str) -> int:
         if identity in self.identities:
             return self.identities.index(identity)
+        if not self.identities:
+            raise UnknownIdentity(f"the body bank is empty, so it holds no {identity!r}")
         near = get_close_matches(identity, self.identities, n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"it holds {', '.join(self.identities[:10])}"
         raise UnknownIdentity(
             f"the body bank holds no {identity!r} among its {len(self.identities)} people; {hint}"
         )
+
+
+def _words(text: str) -> str:
+    """Its words in lower case, one space between."""
+    return _NOT_A_LETTER.sub(" ", text).strip().casefold()

@@ -1,15 +1,79 @@
-"""Prompts of any length for CLIP's 77 positions.
+"""Prompts of any length for CLIP's 77 positions, for Stable Diffusion (one text encoder) and SDXL (two).
 
 A prompt is cut into windows of 75 tokens; each window is encoded on its own as BOS + tokens + EOS + padding, and the
 windows are concatenated along the sequence, where the cross-attention takes any length. A prompt of up to 75 tokens
-is one window and gives exactly what stock Stable Diffusion gives.
+is one window and gives exactly what stock diffusers gives.
+
+Shape suffixes: B prompts, L positions of all windows, D text features.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import CLIPTextModel
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """Hidden states for the cross-attention, and SDXL's pooled embedding (that of the first window)."""
+
+    hidden_BLD: torch.Tensor
+    pooled_BD: torch.Tensor | None = None
+
+    def expand(self, num_prompts: int) -> "EncodedText":
+        """One text as that many."""
+        pooled_BD = None if self.pooled_BD is None else self.pooled_BD.expand(num_prompts, -1)
+        return EncodedText(self.hidden_BLD.expand(num_prompts, -1, -1), pooled_BD)
+
+    def added_conditions(self, height_px: int, width_px: int) -> dict[str, torch.Tensor]:
+        """What else SDXL's U-Net is told: pooled text, and the size of an uncropped picture; nothing before SDXL."""
+        if self.pooled_BD is None:
+            return {}
+        sizes = [height_px, width_px, 0, 0, height_px, width_px]
+        time_ids = torch.tensor([sizes], device=self.pooled_BD.device, dtype=self.pooled_BD.dtype)
+        return {"text_embeds": self.pooled_BD, "time_ids": time_ids.expand(len(self.pooled_BD), -1)}
+
+
+def encode_text(base: Any, prompts: Sequence[str], *, num_windows: int | None = None) -> EncodedText:
+    """Encode prompts by the text encoders of a Stable Diffusion or SDXL pipeline.
+
+    Args:
+        base: the pipeline.
+        prompts: B texts.
+        num_windows: windows to pad to; the longest prompt decides if None.
+
+    Raises:
+        ValueError: a prompt needs more than `num_windows`.
+    """
+    if not is_sdxl(base):
+        hidden_BLD = encode_prompts(prompts, base.tokenizer, base.text_encoder, num_windows=num_windows)
+        return EncodedText(hidden_BLD)
+    hidden_states: list[torch.Tensor] = []
+    pooled_BD = None
+    for tokenizer, text_encoder in (
+        (base.tokenizer, base.text_encoder),
+        (base.tokenizer_2, base.text_encoder_2),
+    ):
+        output = _encode_windows(prompts, tokenizer, text_encoder, num_windows)
+        hidden_states.append(_joined(output.hidden_states[-2], len(prompts)))  # SDXL skips the last layer
+        pooled_BD = output[0].unflatten(0, (len(prompts), -1))[:, 0]
+    return EncodedText(torch.cat(hidden_states, dim=-1), pooled_BD)
+
+
+def empty_text(base: Any, *, num_windows: int = 1) -> EncodedText:
+    """One prompt that says nothing, as inference has it without a negative prompt: zeros where SDXL asks for them."""
+    empty = encode_text(base, [""], num_windows=num_windows)
+    if not (is_sdxl(base) and base.config.force_zeros_for_empty_prompt):
+        return empty
+    assert empty.pooled_BD is not None  # noqa: S101 - SDXL always has one
+    return EncodedText(torch.zeros_like(empty.hidden_BLD), torch.zeros_like(empty.pooled_BD))
+
+
+def is_sdxl(base: Any) -> bool:
+    """Whether a pipeline has SDXL's two text encoders."""
+    return hasattr(base, "text_encoder_2")
 
 
 def count_windows(prompts: Sequence[str], tokenizer: Any) -> int:
@@ -20,20 +84,28 @@ def count_windows(prompts: Sequence[str], tokenizer: Any) -> int:
 def encode_prompts(
     prompts: Sequence[str], tokenizer: Any, text_encoder: CLIPTextModel, *, num_windows: int | None = None
 ) -> torch.Tensor:
-    """Encode prompts, all padded by empty windows to the same length.
+    """Encode prompts by one text encoder, all padded by empty windows to the same length.
 
     Args:
         prompts: B texts.
-        tokenizer: the base model's CLIP tokenizer (model_max_length L, 77 for CLIP).
+        tokenizer: the base model's CLIP tokenizer (model_max_length 77 for CLIP).
         text_encoder: the base model's text encoder; its device and dtype are those of the result.
         num_windows: windows to pad to; the longest prompt decides if None.
 
     Returns:
-        (B, num_windows * L, D) hidden states.
+        (B, num_windows * 77, D) hidden states of the last layer.
 
     Raises:
         ValueError: a prompt needs more than `num_windows`.
     """
+    return _joined(_encode_windows(prompts, tokenizer, text_encoder, num_windows)[0], len(prompts))
+
+
+@torch.no_grad()
+def _encode_windows(
+    prompts: Sequence[str], tokenizer: Any, text_encoder: Any, num_windows: int | None
+) -> Any:
+    """The text encoder's output for all windows of all prompts, one after the other."""
     windows_of_prompts = [_windows(prompt, tokenizer) for prompt in prompts]
     length = max(map(len, windows_of_prompts))
     num_windows = length if num_windows is None else num_windows
@@ -42,9 +114,12 @@ def encode_prompts(
     empty = _window([], tokenizer)
     padded = [windows + [empty] * (num_windows - len(windows)) for windows in windows_of_prompts]
     input_ids = torch.tensor(padded, device=text_encoder.device).flatten(0, 1)
-    with torch.no_grad():
-        hidden_states = text_encoder(input_ids, attention_mask=None)[0]
-    return hidden_states.unflatten(0, (len(prompts), num_windows)).flatten(1, 2)
+    return text_encoder(input_ids, attention_mask=None, output_hidden_states=True)
+
+
+def _joined(hidden_states: torch.Tensor, num_prompts: int) -> torch.Tensor:
+    """The hidden states of a prompt's windows as one sequence."""
+    return hidden_states.unflatten(0, (num_prompts, -1)).flatten(1, 2)
 
 
 def _windows(prompt: str, tokenizer: Any) -> list[list[int]]:

@@ -1,0 +1,149 @@
+"""`bolid generate` on a tiny random base model: files, their names and marks, and its errors in one line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from tiny_models import IMAGE_EMBED_DIM, save_tiny_stable_diffusion
+
+from bolid_pipeline.cli import main
+from bolid_pipeline.models import adapters
+from bolid_pipeline.models.base import load_base_model
+from bolid_pipeline.models.body_bank import BodyBank
+from bolid_pipeline.models.body_encoder import BodyEncoder
+from bolid_pipeline.models.invisible_mark import has_mark
+from bolid_pipeline.models.pipeline import save_branches
+from resources.model_hub import EmbeddedModels
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    unet = load_base_model(_base_model(tmp_path_factory)).unet
+    adapters.attach(unet, adapters.new_ref_state(unet, IMAGE_EMBED_DIM), adapters.new_body_state(unet, 12))
+    bank = BodyBank.of({name: (torch.randn(12), 3) for name in ("anna-smith", "bob-stone")})
+    save_branches(folder, unet, bank)
+    BodyEncoder(grid=8, width=32, num_layers=1, num_heads=2, c_body_dim=12).save_pretrained(
+        folder / "body_encoder"
+    )
+    (folder / "training_config.json").write_text("{}")
+    return folder
+
+
+def _base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.getbasetemp() / "generate_base_model"
+    return folder if folder.is_dir() else save_tiny_stable_diffusion(folder)
+
+
+@pytest.fixture
+def generate(checkpoint: Path, tmp_path: Path, tmp_path_factory, monkeypatch: pytest.MonkeyPatch):
+    """Runs `bolid generate ARGUMENTS` in tmp_path with the tiny base model in place of the embedded one."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "base_model").symlink_to(_base_model(tmp_path_factory))
+    hub = EmbeddedModels(weights_dir=str(weights))
+    monkeypatch.setattr("bolid_pipeline.cli.model_hub_of", lambda _: hub)
+
+    def run(*arguments: str, folder: Path = checkpoint):
+        options = ("--checkpoint", str(folder), "--out", str(tmp_path / "out"), "--steps", "1")
+        return CliRunner().invoke(main, ["generate", *options, *arguments])
+
+    return run
+
+
+def _pictures(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "out").iterdir())
+
+
+def test_pictures_of_several_prompts_and_seeds(generate, tmp_path: Path) -> None:
+    done = generate("--prompt", "a woman", "--prompt", "a man", "--count", "2", "--seed", "7")
+    assert done.exit_code == 0, done.output
+    assert _pictures(tmp_path) == ["a_man-7.png", "a_man-8.png", "a_woman-7.png", "a_woman-8.png"]
+    for name in _pictures(tmp_path):
+        assert str(tmp_path / "out" / name) in done.output
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert has_mark(picture)
+            assert picture.info["Software"] == "BoLID"
+            assert "Identity" not in picture.info
+
+
+@pytest.mark.parametrize(
+    ("arguments", "identity"),
+    [
+        (("--prompt", "a woman", "--identity", "anna-smith"), "anna-smith"),
+        (("--prompt", "Anna Smith on a beach"), "anna-smith"),
+        (("--prompt", "a person", "--between", "anna-smith", "bob-stone", "0.5"), "anna-smith+bob-stone"),
+    ],
+)
+def test_the_picture_says_whose_body_it_has(generate, tmp_path: Path, arguments, identity: str) -> None:
+    done = generate(*arguments)
+    assert done.exit_code == 0, done.output
+    (name,) = _pictures(tmp_path)
+    with Image.open(tmp_path / "out" / name) as picture:
+        assert picture.info["Identity"] == identity
+
+
+def test_photos_few_steps_and_scales(generate, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 60), "teal").save(tmp_path / "photo.jpg")
+    photo = str(tmp_path / "photo.jpg")
+    done = generate(
+        *("--prompt", "a woman", "--ref", photo, "--ref", photo, "--image-prompt", photo),
+        *("--sampler", "ddim", "--steps", "2", "--ref-scale", '{"0.5": {"up": 1.0}}', "--body-scale", "0.5"),
+    )
+    assert done.exit_code == 0, done.output
+    assert _pictures(tmp_path) == ["a_woman-0.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--identity", "ana-smith"), "did you mean anna-smith"),
+        (("--identity", "###"), "it holds anna-smith, bob-stone"),
+        (("--sample-body",), "holds no body_prior/"),
+        (("--identity", "bob-stone", "--sample-body"), "give one"),
+        (("--sampler", "magic"), "no sampler 'magic'; there are ddim"),
+        (("--body-scale", "strong"), "'strong' is no scale"),
+    ],
+)
+def test_errors_say_the_way_out(generate, tmp_path: Path, arguments, message: str) -> None:
+    failed = generate("--prompt", "a woman", *arguments)
+    assert failed.exit_code == 1
+    assert failed.output.splitlines()[-1].startswith("Error: ")
+    assert message in failed.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["training_config.json", "ref_adapter.safetensors", "body_adapter.safetensors", "body_bank.json"],
+)
+def test_a_missing_file_of_the_checkpoint_is_named(
+    generate, checkpoint: Path, tmp_path: Path, missing: str
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(checkpoint, broken)
+    (broken / missing).unlink()
+    failed = generate("--prompt", "a woman", folder=broken)
+    assert failed.exit_code == 1
+    assert missing in failed.output
+
+
+def test_a_picture_that_is_none_is_named(generate, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("no picture")
+    failed = generate("--prompt", "a woman", "--ref", str(tmp_path / "photo.jpg"))
+    assert failed.exit_code == 1
+    assert "photo.jpg cannot be read as a picture" in failed.output
+
+
+def test_inspect_tells_generated_pictures_from_others(generate, tmp_path: Path) -> None:
+    generate("--prompt", "a woman")
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "photo.png")
+    shown = CliRunner().invoke(
+        main, ["inspect", str(tmp_path / "out" / "a_woman-0.png"), str(tmp_path / "photo.png")]
+    )
+    generated, other = shown.output.splitlines()
+    assert "metadata: BoLID; mark: found" in generated
+    assert "metadata: none; mark: not found" in other
