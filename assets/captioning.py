@@ -41,7 +41,14 @@ def captions(
 
     folder, config = model_hub.folder("captioner"), deployment.captioner
     made_by = caption_fingerprint(folder, config)
-    report = refresh_table(store.tables, "captions", store.kept_photos(), make_stage, fingerprint=made_by)
+    report = refresh_table(
+        store.tables,
+        "captions",
+        store.kept_photos(),
+        make_stage,
+        fingerprint=made_by,
+        **compute_engine.batches,
+    )
     shown = spread(store.tables.read("captions", ["caption"]), 8)["caption"].to_pylist()
     sample = "\n".join(f"- {caption}" for caption in shown)
     return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": dg.MetadataValue.md(sample)})

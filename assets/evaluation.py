@@ -1,10 +1,15 @@
 """What the checkpoint can do, for people to look at."""
 
+from collections.abc import Callable
+from typing import Any
+
 import dagster as dg
 
 from assets.metadata import OWNERS, picture
 from assets.training import bolid_checkpoint
-from bolid_pipeline.images import decode_rgb
+from bolid_pipeline.evaluation import report
+from bolid_pipeline.evaluation.fingerprints import report_fingerprint
+from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.latents.cache import open_latents
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -15,33 +20,43 @@ from resources.table_store import DataStore
     group_name="evaluation",
     kinds={"diffusers", "html"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     deps=[bolid_checkpoint],
     pool="gpu",
 )
 def evaluation_report(
     store: DataStore, model_hub: ModelHub, deployment: dg.ResourceParam[Deployment]
 ) -> dg.MaterializeResult:
-    """The loss curve, people drawn with and without their body, and what held-out photos say."""
-    from bolid_pipeline.evaluation.evaluate import evaluate
+    """The loss curve, people drawn with and without their body, and what held-out photos say.
 
-    rows = store.kept_photos()
-    path_of = dict(zip(rows["photo_id"].to_pylist(), rows["path"].to_pylist(), strict=True))
-    evaluation = evaluate(
-        deployment.evaluation,
-        checkpoint=store.checkpoints / deployment.name,
-        base_model=model_hub.folder("base_model"),
-        latents=open_latents(store.tables, model_hub.latent_models()),
-        captions=store.captions(),
-        read_photo=lambda photo_id: decode_rgb(store.photos.read(path_of[photo_id])),
-        report_dir=store.reports / deployment.name,
-        clip=model_hub.folder("clip"),
-    )
+    Kept as it is where its inputs are the same.
+    """
+    config, folder = deployment.evaluation, store.reports / deployment.name
+    made_from: dict[str, Any] = {
+        "checkpoint": store.checkpoints / deployment.name,
+        "base_model": model_hub.folder("base_model"),
+        "latents": open_latents(store.tables, model_hub.latent_models()),
+        "captions": store.captions(),
+        "clip": model_hub.folder("clip"),
+    }
+    is_known = report.is_up_to_date(folder, report_fingerprint(config, **made_from))
+    if not is_known:
+        from bolid_pipeline.evaluation.evaluate import evaluate
+
+        evaluate(config, **made_from, read_photo=_photo_reader(store), report_dir=folder)
+    written = report.read_report(folder)
     return dg.MaterializeResult(
         metadata={
-            "report": dg.MetadataValue.path(evaluation.report),
-            "samples": picture(decode_rgb(evaluation.sample_grid_png)),
-            "losses": picture(decode_rgb(evaluation.loss_curve_png)),
-            **evaluation.metrics,
+            "report": dg.MetadataValue.path(written.page),
+            "num_computed": int(not is_known),
+            "num_up_to_date": int(is_known),
+            **{name: picture(decode_rgb(png)) for name, png in written.figures.items()},
+            **written.metrics,
         }
     )
+
+
+def _photo_reader(store: DataStore) -> Callable[[str], Rgb]:
+    rows = store.kept_photos()
+    path_of = dict(zip(rows["photo_id"].to_pylist(), rows["path"].to_pylist(), strict=True))
+    return lambda photo_id: decode_rgb(store.photos.read(path_of[photo_id]))

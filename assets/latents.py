@@ -1,17 +1,16 @@
 """What training reads: each kept photo as latents, plain and weighted by its keypoints."""
 
 import dagster as dg
-import numpy as np
 
 from assets.captioning import captions
 from assets.metadata import OWNERS, refresh_metadata
 from assets.orphans import orphan_check
 from assets.pose import poses
-from bolid_pipeline.latents.cache import make_layout, open_latents, prepare_table
-from bolid_pipeline.latents.fingerprints import latent_fingerprint
+from bolid_pipeline.latents.cache import open_latents, verify_latents
+from bolid_pipeline.latents.recipe import LatentRecipe
+from bolid_pipeline.latents.refresh import refresh_latents
 from bolid_pipeline.latents.selection import photos_with_pose
 from bolid_pipeline.pose.fingerprints import pose_fingerprint
-from bolid_pipeline.storage.incremental import Stage, refresh_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -34,39 +33,36 @@ def latents_asset(
     deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """VAE latents of every kept photo and of the same photo weighted by its keypoints, and its CLIP embedding."""
-
-    def make_stage() -> Stage:
-        from bolid_pipeline.latents.stage import LatentStage
-
-        device = compute_engine.torch_device
-        return LatentStage(store.photos, models, layout, config, fingerprint=made_by, device=device)
-
-    models, config = model_hub.latent_models(), deployment.latents
-    layout = make_layout(models, config)
-    tables = store.tables
-    prepare_table(tables, layout)
-    made_by = latent_fingerprint(
-        models, config, pose_fingerprint(model_hub.file("pose_estimator").path, deployment.pose)
+    poses_by = pose_fingerprint(model_hub.file("pose_estimator").path, deployment.pose)
+    recipe = LatentRecipe.of(model_hub.latent_models(), deployment.latents, poses_by)
+    photos = photos_with_pose(
+        store.kept_photos(), store.tables.read("poses"), deployment.latents.min_keypoint_conf
     )
-    photos = photos_with_pose(store.kept_photos(), tables.read("poses"), config.min_keypoint_conf)
-    report = refresh_table(tables, "latents", photos, make_stage, fingerprint=made_by)
-    sizes = {str(bucket): shape for bucket, shape in layout.latent_shapes.items()}
-    return dg.MaterializeResult(metadata={**refresh_metadata(report), "latent_shapes": sizes})
+    report, body_report = refresh_latents(
+        store.tables,
+        photos,
+        recipe,
+        store=store.photos,
+        device=lambda: compute_engine.torch_device,
+        **compute_engine.batches,
+    )
+    return dg.MaterializeResult(
+        metadata={
+            **refresh_metadata(report),
+            "num_body_latents_redone": body_report.num_computed,
+            "latent_shapes": {str(bucket): shape for bucket, shape in recipe.layout.latent_shapes.items()},
+        }
+    )
 
 
 @dg.asset_check(asset="latents", blocking=True)
-def latents_are_finite(store: DataStore, model_hub: ModelHub) -> dg.AssetCheckResult:
-    """No latent, body latent or embedding holds a NaN or an infinity; the table is this base model's."""
-    table = open_latents(store.tables, model_hub.latent_models())
-    rows = range(len(table))
-    is_finite = [
-        np.isfinite(table.image_embeds[row]).all()
-        and np.isfinite(table.latent(row)).all()
-        and np.isfinite(table.body_latent(row)).all()
-        for row in rows
-    ]
-    bad = [table.photo_ids[row] for row in rows if not is_finite[row]]
-    return dg.AssetCheckResult(passed=not bad, metadata={"num_latents": len(rows), "not_finite": bad[:20]})
+def latents_are_whole(store: DataStore, model_hub: ModelHub) -> dg.AssetCheckResult:
+    """Every page has its checksum, nothing is NaN or infinite, and the table is this base model's."""
+    table = open_latents(tables := store.tables, model_hub.latent_models())
+    not_finite = verify_latents(tables)
+    return dg.AssetCheckResult(
+        passed=not not_finite, metadata={"num_latents": len(table), "not_finite": not_finite[:20]}
+    )
 
 
 @dg.asset_check(asset="latents", blocking=True, additional_deps=[captions, poses])

@@ -50,7 +50,7 @@ def counts_as_table(column: str, counts: Mapping[str, int]) -> dg.TableMetadataV
 def spread(rows: pa.Table, num_rows: int) -> pa.Table:
     """At most `num_rows` rows, evenly spaced, so that a sheet shows all parts of a table."""
     step = max(1, -(-rows.num_rows // num_rows))
-    return rows.take(list(range(0, rows.num_rows, step)))
+    return rows.take(pa.array(range(0, rows.num_rows, step), pa.int64()))
 
 
 def photo_sheet(

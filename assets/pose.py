@@ -45,7 +45,9 @@ def poses(
     weights = model_hub.file("pose_estimator")
     made_by = pose_fingerprint(weights.path, deployment.pose)
     photos = store.kept_photos()
-    report = refresh_table(store.tables, "poses", photos, make_stage, fingerprint=made_by)
+    report = refresh_table(
+        store.tables, "poses", photos, make_stage, fingerprint=made_by, **compute_engine.batches
+    )
     sample = skeleton_sheet(store.photos, spread(photos, 16), store.tables.read("poses"))
     return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": sample})
 

@@ -1,5 +1,8 @@
 """The model: two branches beside the frozen base model, trained on the latents."""
 
+import sys
+from typing import Any
+
 import dagster as dg
 
 from assets.captioning import captions
@@ -21,28 +24,61 @@ from resources.table_store import DataStore
     pool="gpu",
 )
 def bolid_checkpoint(
-    store: DataStore, model_hub: ModelHub, deployment: dg.ResourceParam[Deployment]
+    context: dg.AssetExecutionContext,
+    store: DataStore,
+    model_hub: ModelHub,
+    deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
-    """Reference branch, body branch, body encoder and body bank; kept as it is where its inputs are the same."""
-    from bolid_pipeline.training.fit import fit
+    """Reference branch, body branch, body encoder and body bank; kept as it is where its inputs are the same.
 
-    base_model, folder = model_hub.folder("base_model"), store.checkpoints / deployment.name
-    rows, texts = open_latents(store.tables, model_hub.latent_models()), store.captions()
-    made_by = checkpoint.training_fingerprint(
-        deployment.training, base_model=base_model, latents=rows, captions=texts
+    On one device the training runs here. On several it runs in processes of its own, which never see the Dagster run.
+    """
+    folder = store.checkpoints / deployment.name
+    inputs = training_inputs(store, model_hub)
+    is_known = checkpoint.is_up_to_date(
+        folder, checkpoint.training_fingerprint(deployment.training, **inputs)
     )
-    is_known = checkpoint.is_up_to_date(folder, made_by)
-    if not is_known:
-        fit(deployment.training, base_model=base_model, latents=rows, captions=texts, run_dir=folder)
+    if not is_known and deployment.training.num_processes > 1:
+        dg.PipesSubprocessClient().run(
+            context=context,
+            command=[sys.executable, "-m", "assets.training_process"],
+            env={"BOLID_DEPLOYMENT": deployment.name, "BOLID_DATA_DIR": store.data_dir},
+        )
+    elif not is_known:
+        fit_checkpoint(store, model_hub, deployment)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(folder),
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
-            "num_photos": len(rows),
+            "num_photos": len(inputs["latents"]),
             **checkpoint.read_metrics(folder),
         }
     )
+
+
+def training_inputs(store: DataStore, model_hub: ModelHub) -> dict[str, Any]:
+    """What a checkpoint is made from, beside the settings; keyword arguments of `fit` and of its fingerprint."""
+    return {
+        "base_model": model_hub.folder("base_model"),
+        "latents": open_latents(store.tables, model_hub.latent_models()),
+        "captions": store.captions(),
+        "clusters": store.photo_clusters(),
+    }
+
+
+def fit_checkpoint(store: DataStore, model_hub: ModelHub, deployment: Deployment) -> None:
+    """Train, in this process."""
+    from bolid_pipeline.training.fit import fit
+    from bolid_pipeline.training.loss_networks import LossNetworkFiles
+
+    config = deployment.training
+    networks = LossNetworkFiles(
+        pose=model_hub.file("pose_estimator") if config.needs_pose else None,
+        clip=model_hub.folder("clip") if config.needs_clip else None,
+    )
+    run_dir = store.checkpoints / deployment.name
+    fit(config, **training_inputs(store, model_hub), networks=networks, run_dir=run_dir)
 
 
 @dg.asset_check(asset=bolid_checkpoint, blocking=True)

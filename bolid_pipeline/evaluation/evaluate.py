@@ -1,32 +1,22 @@
 """A checkpoint in, a report out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bolid_pipeline.drawing import to_png
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.evaluation.clip_scores import clip_t, identity_scores
 from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.evaluation.fingerprints import report_fingerprint
 from bolid_pipeline.evaluation.heldout import heldout_losses
 from bolid_pipeline.evaluation.loss_curve import plot_losses, read_losses
-from bolid_pipeline.evaluation.report import Figure, write_report
+from bolid_pipeline.evaluation.report import Figure, Report, read_report, write_report
 from bolid_pipeline.evaluation.samples import Sample, draw_samples, sample_grid, who_is
 from bolid_pipeline.images import Rgb
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import BoLIDPipeline
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.training import checkpoint as checkpoints
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a report holds: the page's path, the numbers, and the two pictures as PNG bytes."""
-
-    report: Path
-    metrics: Mapping[str, float | int | str]
-    sample_grid_png: bytes
-    loss_curve_png: bytes
 
 
 def evaluate(
@@ -39,8 +29,8 @@ def evaluate(
     read_photo: Callable[[str], Rgb],
     report_dir: Path,
     clip: Path | None = None,
-) -> Evaluation:
-    """Draw and measure a checkpoint, and write report.html, metrics.json, samples.png and losses.png.
+) -> Report:
+    """Draw and measure a checkpoint, and write the report: the page, metrics.json, samples.png and losses.png.
 
     Args:
         config: what to draw and measure.
@@ -56,6 +46,9 @@ def evaluate(
         WeightsMissing: a part of the checkpoint or of the base model is not there.
         NotEnoughData: nobody of the body bank has a photo in the latent table.
     """
+    made_by = report_fingerprint(
+        config, checkpoint=checkpoint, base_model=base_model, latents=latents, captions=captions, clip=clip
+    )
     pipe = BoLIDPipeline.from_checkpoint(checkpoint, base_model)
     rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
     drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
@@ -75,7 +68,7 @@ def evaluate(
         provenance_text(prompt=" | ".join(config.prompts)),
     )
     losses_png = plot_losses(read_losses(checkpoint / checkpoints.LOSSES_FILE))
-    page = write_report(
+    write_report(
         report_dir,
         title=f"BoLID checkpoint {checkpoint.name}",
         metrics=metrics,
@@ -83,8 +76,9 @@ def evaluate(
             Figure("samples", _grid_caption(config), samples_png),
             Figure("losses", "L_diff and KL of every training step.", losses_png),
         ],
+        fingerprint=made_by,
     )
-    return Evaluation(page, metrics, samples_png, losses_png)
+    return read_report(report_dir)
 
 
 def _rows_of_people(pipe: BoLIDPipeline, latents: LatentTable, num_identities: int) -> dict[str, list[int]]:

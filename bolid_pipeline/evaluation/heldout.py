@@ -17,7 +17,8 @@ from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.pipeline import BoLIDPipeline
-from bolid_pipeline.models.text import encode_prompts
+from bolid_pipeline.models.text import EncodedText, encode_text
+from bolid_pipeline.training.conditions import Conditions, predict
 from bolid_pipeline.training.losses.diffusion import prediction_target
 
 
@@ -63,7 +64,7 @@ class _NoisyPhoto:
     noisy_BCHW: torch.Tensor
     target_BCHW: torch.Tensor
     timesteps_B: torch.Tensor
-    text_BLD: torch.Tensor
+    text: EncodedText
 
 
 def _noisy_photo(
@@ -75,29 +76,30 @@ def _noisy_photo(
     latents_BCHW = latent_CHW.expand(config.num_timesteps, -1, -1, -1)
     noise_BCHW = torch.randn(latents_BCHW.shape, generator=generator)
     timesteps_B = _levels(scheduler.config.num_train_timesteps, config.num_timesteps)
-    text_1LD = encode_prompts([caption], pipe.tokenizer, pipe.text_encoder)
     return _NoisyPhoto(
         noisy_BCHW=scheduler.add_noise(latents_BCHW, noise_BCHW, timesteps_B),
         target_BCHW=prediction_target(scheduler, latents_BCHW, noise_BCHW, timesteps_B),
         timesteps_B=timesteps_B,
-        text_BLD=text_1LD.expand(config.num_timesteps, -1, -1),
+        text=encode_text(pipe, [caption]).expand(config.num_timesteps),
     )
 
 
 def _loss(pipe: BoLIDPipeline, photo: _NoisyPhoto, c_body_D: torch.Tensor, body_scale: float) -> float:
     """Mean squared error of the prediction, without a reference photo."""
-    device, dtype = pipe.unet.device, pipe.unet.dtype
-    num_levels = len(photo.timesteps_B)
+    device, num_levels = pipe.unet.device, len(photo.timesteps_B)
     image_embed_dim = pipe.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
-    ref_BND = torch.zeros(num_levels, 1, image_embed_dim, device=device, dtype=dtype)
-    body_BND = c_body_D.expand(num_levels, 1, -1).to(device, dtype)
+    height, width = (side * pipe.vae_scale_factor for side in photo.noisy_BCHW.shape[-2:])
+    conditions = Conditions(
+        photo.text,
+        torch.zeros(num_levels, image_embed_dim, device=device),
+        c_body_D.expand(num_levels, -1).to(device),
+        height,
+        width,
+    )
     adapters.set_scales(pipe.unet, 0.0, body_scale)
-    prediction_BCHW = pipe.unet(
-        photo.noisy_BCHW.to(device, dtype),
-        photo.timesteps_B.to(device),
-        photo.text_BLD.to(device, dtype),
-        added_cond_kwargs={"image_embeds": [ref_BND, body_BND]},
-    ).sample
+    prediction_BCHW = predict(
+        pipe.unet, photo.noisy_BCHW.to(device), photo.timesteps_B.to(device), conditions
+    )
     return float((prediction_BCHW.float().cpu() - photo.target_BCHW).square().mean())
 
 

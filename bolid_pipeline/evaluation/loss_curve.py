@@ -12,7 +12,7 @@ from bolid_pipeline.errors import WeightsMissing
 
 
 def read_losses(path: Path) -> dict[str, NDArray[np.float64]]:
-    """The columns of a metrics.csv, one value a step.
+    """The columns of a metrics.csv, one value a step; nan for a term that did not run in a step.
 
     Raises:
         WeightsMissing: there is no such file, so its folder is no checkpoint.
@@ -21,7 +21,7 @@ def read_losses(path: Path) -> dict[str, NDArray[np.float64]]:
         raise WeightsMissing(f"no losses at {path}")
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
 
 
 def plot_losses(losses: dict[str, NDArray[np.float64]]) -> bytes:

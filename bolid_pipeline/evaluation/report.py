@@ -1,4 +1,8 @@
-"""The report's files: one HTML page with its pictures inside, the pictures beside it, and the numbers as JSON."""
+"""The report's files: one HTML page with its pictures inside, the pictures beside it, and the numbers as JSON.
+
+`fingerprint` says what the report was made from. It is removed first and written last: without it, a report is not
+whole.
+"""
 
 import base64
 import json
@@ -8,6 +12,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.storage.atomic import write_atomically
 
 _PAGE = Template("""<!doctype html>
@@ -33,19 +38,51 @@ class Figure:
     png: bytes
 
 
+Metrics = Mapping[str, float | int | str]
+
+REPORT_FILE = "report.html"
+METRICS_FILE = "metrics.json"
+FINGERPRINT_FILE = "fingerprint"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that lies in a folder: the page's path, the numbers, and the pictures as PNG bytes by their names."""
+
+    page: Path
+    metrics: Metrics
+    figures: Mapping[str, bytes]
+
+
+def is_up_to_date(folder: Path, fingerprint: str) -> bool:
+    """Whether `folder` holds a whole report of exactly this fingerprint."""
+    path = folder / FINGERPRINT_FILE
+    return path.is_file() and path.read_text("utf-8").strip() == fingerprint
+
+
+def read_report(folder: Path) -> Report:
+    """What `write_report` wrote. Raises NotEnoughData where there is no whole report."""
+    if not (folder / FINGERPRINT_FILE).is_file():
+        raise NotEnoughData(f"no whole report in {folder}: materialise `evaluation_report`")
+    metrics = json.loads((folder / METRICS_FILE).read_text("utf-8"))
+    figures = {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+    return Report(folder / REPORT_FILE, metrics, figures)
+
+
 def write_report(
-    folder: Path, *, title: str, metrics: Mapping[str, float | int | str], figures: Sequence[Figure]
-) -> Path:
-    """Write report.html, metrics.json and a PNG for each figure; returns the page's path."""
+    folder: Path, *, title: str, metrics: Metrics, figures: Sequence[Figure], fingerprint: str
+) -> None:
+    """Write report.html, metrics.json, a PNG for each figure, and what the report was made from."""
+    (folder / FINGERPRINT_FILE).unlink(missing_ok=True)
     for figure in figures:
         write_atomically(folder / f"{figure.name}.png", figure.png)
     numbers = json.dumps(dict(metrics), indent=2, allow_nan=False) + "\n"
-    write_atomically(folder / "metrics.json", numbers.encode())
-    write_atomically(folder / "report.html", report_html(title, metrics, figures).encode())
-    return folder / "report.html"
+    write_atomically(folder / METRICS_FILE, numbers.encode())
+    write_atomically(folder / REPORT_FILE, report_html(title, metrics, figures).encode())
+    write_atomically(folder / FINGERPRINT_FILE, f"{fingerprint}\n".encode())
 
 
-def report_html(title: str, metrics: Mapping[str, float | int | str], figures: Sequence[Figure]) -> str:
+def report_html(title: str, metrics: Metrics, figures: Sequence[Figure]) -> str:
     """The page, which needs no other file."""
     rows = (f"<tr><th>{escape(name)}</th><td>{_number(value)}</td></tr>" for name, value in metrics.items())
     pictures = (

@@ -14,11 +14,15 @@ from typing import Any
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.incremental import fingerprint
 from bolid_pipeline.training.config import TrainingConfig
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Raised with every change of the training code that changes what it makes of the same inputs."""
+
+_HOW_NOT_WHAT = ("devices", "num_nodes", "checkpoint_every_n_steps")
+"""Settings that change nothing of what a training makes."""
 
 CONFIG_FILE = "training_config.json"
 METRICS_FILE = "metrics.json"
@@ -41,21 +45,44 @@ def new_checkpoint(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def open_work_folder(folder: Path, training_fingerprint: str) -> Path:
+    """The hidden folder beside a checkpoint's in which its training can go on after the process was killed.
+
+    What a training with another fingerprint left there is removed.
+    """
+    work = folder.with_name(f".{folder.name}.training")
+    mark = work / "fingerprint"
+    if not mark.is_file() or mark.read_text("utf-8") != training_fingerprint:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        write_atomically(mark, training_fingerprint.encode())
+    return work
+
+
 def training_fingerprint(
-    config: TrainingConfig, *, base_model: Path, latents: LatentTable, captions: Mapping[str, str]
+    config: TrainingConfig,
+    *,
+    base_model: Path,
+    latents: LatentTable,
+    captions: Mapping[str, str],
+    clusters: Mapping[str, str] | None = None,
+    start_from: Path | None = None,
 ) -> str:
-    """What a checkpoint is a function of: settings, code, base model, latent rows and their captions."""
+    """What a checkpoint is a function of: settings, code, base model, data, and the checkpoint it started from."""
     return fingerprint(
         code_version=CODE_VERSION,
-        config=config.to_json(),
+        config={name: value for name, value in config.to_json().items() if name not in _HOW_NOT_WHAT},
         base_model=folder_sha256(base_model),
-        rows=sorted(
-            [photo_id, identity, row_fingerprint, captions.get(photo_id, "")]
-            for photo_id, identity, row_fingerprint in zip(
-                latents.photo_ids, latents.identities, latents.row_fingerprints, strict=True
-            )
-        ),
+        rows=captioned_rows(latents, captions),
+        clusters=sorted((clusters or {}).items()),
+        start_from=None if start_from is None else folder_sha256(start_from),
     )
+
+
+def captioned_rows(latents: LatentTable, captions: Mapping[str, str]) -> list[list[str]]:
+    """What identifies the data: photo id, identity, fingerprint and caption of each latent row, in a fixed order."""
+    rows = zip(latents.photo_ids, latents.identities, latents.row_fingerprints, strict=True)
+    return sorted([photo_id, *of_row, captions.get(photo_id, "")] for photo_id, *of_row in rows)
 
 
 def is_up_to_date(folder: Path, training_fingerprint: str) -> bool:

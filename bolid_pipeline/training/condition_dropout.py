@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.randomness import StepRandomness
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,25 @@ class KeptConditions:
     ref_B: torch.Tensor
     body_B: torch.Tensor
 
+    def knows_person(self) -> torch.Tensor:
+        """Whether the sample was told who it shows; the others cannot be blamed for another body."""
+        return self.ref_B | self.body_B
+
+    def first(self, count: int) -> "KeptConditions":
+        """Those of the first samples."""
+        return KeptConditions(self.text_B[:count], self.ref_B[:count], self.body_B[:count])
+
+    def to(self, device: torch.device) -> "KeptConditions":
+        """The same on a device."""
+        return KeptConditions(self.text_B.to(device), self.ref_B.to(device), self.body_B.to(device))
+
 
 def draw_kept_conditions(
-    batch_size: int, config: TrainingConfig, generator: torch.Generator
+    num_samples: int, config: TrainingConfig, randomness: StepRandomness
 ) -> KeptConditions:
-    """Drop text, reference, body, or all three: one of these for a sample, at the configured rates."""
-    rates = torch.tensor([config.drop_text, config.drop_ref, config.drop_body, config.drop_all])
-    ends = rates.cumsum(0)
-    fate_B = torch.searchsorted(ends, torch.rand(batch_size, generator=generator), right=True)
-    is_bare_B = fate_B == 3
-    text_B, ref_B, body_B = (~((fate_B == condition) | is_bare_B) for condition in range(3))
+    """Drop text, reference and body independently at their rates, and then all three at theirs."""
+    rates = torch.tensor([config.drop_text, config.drop_ref, config.drop_body])
+    is_bare_B = randomness.uniform(num_samples) < config.drop_all
+    is_dropped_B3 = randomness.uniform(num_samples, 3) < rates
+    text_B, ref_B, body_B = (~(is_dropped_B3 | is_bare_B[:, None])).unbind(1)
     return KeptConditions(text_B, ref_B, body_B)

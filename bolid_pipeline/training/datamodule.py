@@ -1,21 +1,25 @@
 """Batches for training, from cached latents and captions that are encoded once: no photo is decoded here.
 
 Shape suffixes: B batch, C latent channels, H W latent rows and columns, L text positions, D features, N views,
-G side of the body encoder's view grid.
+G side of the body encoder's view grid, K keypoints, M limbs, R rows of the table.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import TypedDict
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict, cast
 
 import lightning
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
 
 from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.models.text import count_windows, encode_prompts
+from bolid_pipeline.models.base import BaseModel
+from bolid_pipeline.models.text import EncodedText, count_windows, empty_text, encode_text
 from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.losses.clip import ClipSimilarity
+from bolid_pipeline.training.losses.proportions import limb_lengths, typical_proportions
 from bolid_pipeline.training.sampling import BatchSampler, split_rows
 from bolid_pipeline.training.views import BodyViews
 
@@ -25,32 +29,43 @@ _PROMPTS_PER_CALL = 64
 class Batch(TypedDict):
     """One training batch; latents are unscaled, weights are 0 for padded views."""
 
+    step: int
     latents_BCHW: torch.Tensor
     text_BLD: torch.Tensor
     ref_BD: torch.Tensor
     views_BNCGG: torch.Tensor
     weights_BN: torch.Tensor
+    keypoints_BK3: torch.Tensor
+    """Of the target photo: x, y in [0, 1], confidence."""
+    proportions_BM: torch.Tensor
+    """The person's log proportions, and how well they are known."""
+    proportion_weights_BM: torch.Tensor
+    pooled_text_BD: NotRequired[torch.Tensor]
+    """SDXL's."""
+    clip_text_BD: NotRequired[torch.Tensor]
+    """The caption by the CLIP of L_CLIP, where there is one."""
 
 
 class TextEmbeddings:
-    """Captions of all rows, encoded once by the frozen text encoder and kept in memory as float16."""
+    """Texts, each encoded once by the base model's text encoders and kept in memory as float16."""
 
-    def __init__(self, captions: list[str], base: StableDiffusionPipeline) -> None:
-        texts = sorted({*captions, ""})
-        num_windows = count_windows(texts, base.tokenizer)
-        encoded = [
-            encode_prompts(
-                texts[i : i + _PROMPTS_PER_CALL], base.tokenizer, base.text_encoder, num_windows=num_windows
-            )
-            for i in range(0, len(texts), _PROMPTS_PER_CALL)
+    def __init__(self, texts: Sequence[str], base: BaseModel) -> None:
+        unique = sorted(set(texts))
+        num_windows = count_windows(unique, base.tokenizer)
+        parts = [
+            encode_text(base, unique[i : i + _PROMPTS_PER_CALL], num_windows=num_windows)
+            for i in range(0, len(unique), _PROMPTS_PER_CALL)
         ]
-        self._texts_TLD = torch.cat(encoded).half().cpu()
-        self._row_of_text = {text: row for row, text in enumerate(texts)}
-        self.empty_LD = self.gather([""])[0]
+        self._hidden_TLD = torch.cat([part.hidden_BLD for part in parts]).half().cpu()
+        pooled = [part.pooled_BD for part in parts if part.pooled_BD is not None]
+        self._pooled_TD = torch.cat(pooled).half().cpu() if pooled else None
+        self._row_of_text = {text: row for row, text in enumerate(unique)}
+        self.empty = empty_text(base, num_windows=num_windows)
 
-    def gather(self, captions: list[str]) -> torch.Tensor:
-        """(B, L, D) float16."""
-        return self._texts_TLD[[self._row_of_text[caption] for caption in captions]]
+    def gather(self, texts: Sequence[str]) -> EncodedText:
+        """B texts."""
+        rows = [self._row_of_text[text] for text in texts]
+        return EncodedText(self._hidden_TLD[rows], None if self._pooled_TD is None else self._pooled_TD[rows])
 
 
 class BoLIDDataModule(lightning.LightningDataModule):
@@ -61,6 +76,8 @@ class BoLIDDataModule(lightning.LightningDataModule):
         latents: the latent table.
         captions: caption of each photo id.
         base: the base model; its text encoder encodes the captions here, once.
+        clip: encodes the captions for L_CLIP; None where no term needs it.
+        clusters: photo id -> name of its group of near duplicates, for photos that have one.
 
     Raises:
         ForeignLatents: the latents do not fit the base model's autoencoder or image encoder.
@@ -72,18 +89,27 @@ class BoLIDDataModule(lightning.LightningDataModule):
         config: TrainingConfig,
         latents: LatentTable,
         captions: Mapping[str, str],
-        base: StableDiffusionPipeline,
+        base: BaseModel,
+        *,
+        clip: ClipSimilarity | None = None,
+        clusters: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         check_latents(latents, base)
         self.latents = latents
         self.captions = _captions_of_rows(latents, captions)
-        self.text = TextEmbeddings(self.captions, base)
+        self._variants = [
+            caption_variants(caption, config.num_caption_variants, seed=photo_id)
+            for photo_id, caption in zip(latents.photo_ids, self.captions, strict=True)
+        ]
+        self.text = TextEmbeddings([text for variants in self._variants for text in variants], base)
+        self._clip_text = None if clip is None else ClipTexts(self.captions, clip)
         self.views = BodyViews(latents, config.encoder_grid)
+        cluster_R = [(clusters or {}).get(photo_id, photo_id) for photo_id in latents.photo_ids]
         self.train_rows, self.heldout_rows = split_rows(
-            latents.photo_ids, latents.identities, config.heldout_fraction
+            latents.photo_ids, latents.identities, config.heldout_fraction, cluster_R
         )
-        self._num_steps = config.steps
+        self._proportions = BodyProportions(latents, self.train_rows)
         self._sampler = BatchSampler(
             latents.identities,
             [latents.bucket(row) for row in range(len(latents))],
@@ -91,42 +117,129 @@ class BoLIDDataModule(lightning.LightningDataModule):
             batch_size=config.batch_size,
             max_views=config.max_views,
             seed=config.seed,
+            clusters=cluster_R,
         )
 
     def train_dataloader(self) -> "TrainingBatches":
-        """One pass: a batch a step."""
-        return TrainingBatches(self, self._num_steps)
+        """The batches from the trainer's next step on: what makes a resumed run go on where it stopped."""
+        trainer = self.trainer
+        if trainer is None:
+            return TrainingBatches(self, first_step=0)
+        return TrainingBatches(self, trainer.global_step, trainer.global_rank, trainer.world_size)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step: row lookups only, so that no worker process is needed."""
         plan = self._sampler.plan(step)
+        rows: list[int] = plan.target_B.tolist()
         views_BNCGG, weights_BN = self.views.gather(plan.view_BN)
-        return Batch(
-            latents_BCHW=torch.from_numpy(np.stack([self.latents.latent(row) for row in plan.target_B])),
-            text_BLD=self.text.gather([self.captions[row] for row in plan.target_B]),
+        proportions_BM, proportion_weights_BM = self._proportions.gather(
+            [self.latents.identities[row] for row in rows]
+        )
+        choose = random.Random(step)
+        text = self.text.gather([choose.choice(self._variants[row]) for row in rows])
+        batch = Batch(
+            step=step,
+            latents_BCHW=torch.from_numpy(np.stack([self.latents.latent(row) for row in rows])),
+            text_BLD=text.hidden_BLD,
             ref_BD=torch.from_numpy(self.latents.image_embeds[plan.reference_B]),
             views_BNCGG=views_BNCGG,
             weights_BN=weights_BN,
+            keypoints_BK3=torch.from_numpy(self.latents.keypoints[plan.target_B].astype(np.float32)),
+            proportions_BM=proportions_BM,
+            proportion_weights_BM=proportion_weights_BM,
         )
+        if text.pooled_BD is not None:
+            batch["pooled_text_BD"] = text.pooled_BD
+        if self._clip_text is not None:
+            batch["clip_text_BD"] = self._clip_text.gather([self.captions[row] for row in rows])
+        return batch
+
+
+class ClipTexts:
+    """Captions, each encoded once by the CLIP of L_CLIP."""
+
+    def __init__(self, texts: Sequence[str], clip: ClipSimilarity) -> None:
+        unique = sorted(set(texts))
+        parts = [
+            clip.encode_texts(unique[i : i + _PROMPTS_PER_CALL])
+            for i in range(0, len(unique), _PROMPTS_PER_CALL)
+        ]
+        self._embeds_TD = torch.cat(parts).cpu()
+        self._row_of_text = {text: row for row, text in enumerate(unique)}
+
+    def gather(self, texts: Sequence[str]) -> torch.Tensor:
+        """(B, D) float32."""
+        return self._embeds_TD[[self._row_of_text[text] for text in texts]]
 
 
 class TrainingBatches:
-    """The batches of all steps, in order; a plain iterable in place of a DataLoader, which would only add copies."""
+    """The batches of all steps from `first_step` on, without end; the trainer knows when to stop.
 
-    def __init__(self, data: BoLIDDataModule, num_steps: int) -> None:
+    A plain iterable in place of a DataLoader, which would only add copies. Of several processes, each gets the samples
+    rank, rank + processes, ... of every batch.
+    """
+
+    def __init__(self, data: BoLIDDataModule, first_step: int, rank: int = 0, num_processes: int = 1) -> None:
         self._data = data
-        self._num_steps = num_steps
-
-    def __len__(self) -> int:
-        """Number of steps."""
-        return self._num_steps
+        self._first_step = first_step
+        self._own = slice(rank, None, num_processes)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of steps 0, 1, ..."""
-        return map(self._data.batch, range(self._num_steps))
+        """Yield the batches, in order."""
+        return map(self._own_part, itertools.count(self._first_step))
+
+    def _own_part(self, step: int) -> Batch:
+        batch: Any = self._data.batch(step)
+        return cast(
+            Batch,
+            {
+                name: value[self._own] if isinstance(value, torch.Tensor) else value
+                for name, value in batch.items()
+            },
+        )
 
 
-def check_latents(latents: LatentTable, base: StableDiffusionPipeline) -> None:
+class BodyProportions:
+    """Every person's log proportions (see `losses.proportions`), from the given rows of the table."""
+
+    def __init__(self, latents: LatentTable, rows: Sequence[int]) -> None:
+        rows_of_person: dict[str, list[int]] = {}
+        for row in rows:
+            rows_of_person.setdefault(latents.identities[row], []).append(row)
+        self._of_person = {
+            person: typical_proportions(*_limbs_of_rows(latents, of_person))
+            for person, of_person in rows_of_person.items()
+        }
+
+    def gather(self, people: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, M) proportions and (B, M) weights of people, float32."""
+        proportions, weights = zip(*(self._of_person[person] for person in people), strict=True)
+        return torch.from_numpy(np.stack(proportions)), torch.from_numpy(np.stack(weights))
+
+
+def _limbs_of_rows(latents: LatentTable, rows: Sequence[int]) -> tuple[Any, Any]:
+    """(R, M) log lengths of the limbs of rows, which are of several aspects, and (R, M) weights."""
+    limbs = [
+        limb_lengths(
+            torch.from_numpy(latents.keypoints[row, :, :2].astype(np.float32))[None],
+            torch.from_numpy(latents.keypoints[row, :, 2].astype(np.float32))[None],
+            latents.bucket(row).width / latents.bucket(row).height,
+        )
+        for row in rows
+    ]
+    lengths_R, weights_R = zip(*limbs, strict=True)
+    return torch.cat(lengths_R).numpy(), torch.cat(weights_R).numpy()
+
+
+def caption_variants(caption: str, count: int, *, seed: str) -> list[str]:
+    """The caption, and `count` - 1 that lack some of its comma-separated parts, each part with probability 1/2."""
+    chance = random.Random(seed)
+    parts = caption.split(", ")
+    shorter = [", ".join(part for part in parts if chance.random() < 0.5) for _ in range(count - 1)]
+    return [caption, *shorter]
+
+
+def check_latents(latents: LatentTable, base: BaseModel) -> None:
     """Refuse latents that the base model cannot have made.
 
     Raises:

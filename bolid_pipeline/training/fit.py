@@ -1,31 +1,39 @@
 """One training run: latents and captions in, a checkpoint folder out."""
 
-import csv
 import logging
+import shutil
 import statistics
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.loggers import CSVLogger
+from diffusers import PriorTransformer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
-from bolid_pipeline.models.pipeline import BODY_ENCODER_FOLDER, save_branches
+from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior, text_vector
+from bolid_pipeline.models.pipeline import BODY_ENCODER_FOLDER, BODY_PRIOR_FOLDER, save_branches
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.loss_networks import LossNetworkFiles, LossNetworks
+from bolid_pipeline.training.losses_log import join_logs, new_logger
 from bolid_pipeline.training.model_card import model_card
+from bolid_pipeline.training.previews import Previews
 from bolid_pipeline.training.system import BoLIDSystem
 from bolid_pipeline.training.views import encode_body
 
 _logger = logging.getLogger(__name__)
+
+_STATE_FILE = "state.ckpt"
+_PREVIEWS = Path("logs") / "previews"
 
 
 def fit(
@@ -35,9 +43,15 @@ def fit(
     latents: LatentTable,
     captions: Mapping[str, str],
     run_dir: Path,
+    networks: LossNetworkFiles | None = None,
+    clusters: Mapping[str, str] | None = None,
+    start_from: Path | None = None,
     progress: bool = True,
 ) -> Path:
     """Train both branches and the body encoder, and write the checkpoint folder whole or not at all.
+
+    A training that was killed goes on where it last saved its state, in a hidden folder beside `run_dir`, and gives the
+    same losses and weights as one that was not.
 
     Args:
         config: settings of the run.
@@ -45,6 +59,9 @@ def fit(
         latents: the latent table, made by that base model's autoencoder.
         captions: caption of each photo id.
         run_dir: the checkpoint folder to write; an older one is replaced.
+        networks: weights of the networks that L_id and L_CLIP look with.
+        clusters: photo id -> name of its group of near duplicates.
+        start_from: an older checkpoint, of the same sizes, whose weights training starts with; new ones if None.
         progress: show a progress bar.
 
     Returns:
@@ -54,26 +71,40 @@ def fit(
         WeightsMissing: the base model's folder lacks something.
         ForeignLatents: the latents were not made by this base model.
         NotEnoughData: no latents, or one without a caption.
-        ConfigurationError: the base model predicts neither noise nor velocity.
+        ConfigurationError: the base model predicts neither noise nor velocity, or a term lacks its network.
     """
     started = time.monotonic()
-    base = load_base_model(base_model)
-    data = BoLIDDataModule(config, latents, captions, base)
-    system = BoLIDSystem(config, base, latents.layout.image_embed_dim, data.text.empty_LD)
+    made_from: dict[str, Any] = {
+        "base_model": base_model,
+        "latents": latents,
+        "captions": captions,
+        "clusters": clusters,
+    }
+    system, data = make_system(config, **made_from, networks=networks)
+    if start_from is not None:
+        system.start_from(start_from)
+    made_by = checkpoint.training_fingerprint(config, **made_from, start_from=start_from)
+    work = checkpoint.open_work_folder(run_dir, made_by)
+    num_steps = _train(config, system, data, work, progress=progress)
+    if system.global_rank > 0:
+        return run_dir  # the first of several processes writes for all
     with checkpoint.new_checkpoint(run_dir) as folder:
-        _run(config, system, data, folder, progress=progress)
         system.use_mean_weights()
         system.eval()
         system.body_encoder.save_pretrained(folder / BODY_ENCODER_FOLDER)
-        save_branches(folder, system.unet, _body_bank(system, data))
-        metrics = _metrics(config, folder, seconds=time.monotonic() - started)
+        bank = _body_bank(system, data)
+        save_branches(folder, system.unet, bank)
+        if config.prior_steps:
+            _fit_prior(config, bank, data).save_pretrained(folder / BODY_PRIOR_FOLDER)
+        losses = join_logs(work, folder / checkpoint.LOSSES_FILE)
+        if (work / _PREVIEWS).is_dir():
+            shutil.copytree(work / _PREVIEWS, folder / _PREVIEWS)
+        metrics = _metrics(config, losses, num_steps, seconds=time.monotonic() - started)
         checkpoint.write_json(folder / checkpoint.METRICS_FILE, metrics)
         checkpoint.write_json(
             folder / checkpoint.CONFIG_FILE,
             {
-                "fingerprint": checkpoint.training_fingerprint(
-                    config, base_model=base_model, latents=latents, captions=captions
-                ),
+                "fingerprint": made_by,
                 "base_model": str(base_model),
                 "config": config.to_json(),
                 "train_photo_ids": [latents.photo_ids[row] for row in data.train_rows],
@@ -82,27 +113,75 @@ def fit(
         )
         card = model_card(config, base_model=str(base_model), identities=latents.identities, metrics=metrics)
         (folder / "README.md").write_text(card, encoding="utf-8")
+    shutil.rmtree(work)
     _logger.info("checkpoint %s: %s", run_dir, metrics)
     return run_dir
 
 
-def _run(
-    config: TrainingConfig, system: BoLIDSystem, data: BoLIDDataModule, folder: Path, *, progress: bool
-) -> None:
+def make_system(
+    config: TrainingConfig,
+    *,
+    base_model: Path,
+    latents: LatentTable,
+    captions: Mapping[str, str],
+    networks: LossNetworkFiles | None = None,
+    clusters: Mapping[str, str] | None = None,
+) -> tuple[BoLIDSystem, BoLIDDataModule]:
+    """What a trainer trains and the batches it sees; arguments and errors as `fit`."""
+    base = load_base_model(base_model)
+    opened = LossNetworks(config, networks or LossNetworkFiles(), base.vae)
+    data = BoLIDDataModule(config, latents, captions, base, clip=opened.clip, clusters=clusters)
+    return BoLIDSystem(config, base, latents.layout.image_embed_dim, data.text.empty, opened), data
+
+
+def _train(
+    config: TrainingConfig, system: BoLIDSystem, data: BoLIDDataModule, work: Path, *, progress: bool
+) -> int:
+    """Train from the state that lies in `work`, or from the start; returns the number of steps done here."""
+    state = work / _STATE_FILE
+    first_step = torch.load(state, weights_only=True, mmap=True)["global_step"] if state.is_file() else 0
+    callbacks: list[lightning.Callback] = [
+        ModelCheckpoint(
+            dirpath=work,
+            filename=state.stem,
+            every_n_train_steps=config.checkpoint_every_n_steps,
+            enable_version_counter=False,
+        )
+    ]
+    if config.preview_every_n_steps is not None:
+        callbacks.append(Previews(system.base, data, work / _PREVIEWS, config.preview_every_n_steps))
+    trainer, without_advice = new_trainer(config, work, callbacks, first_step=first_step, progress=progress)
+    with without_advice:
+        trainer.fit(system, datamodule=data, ckpt_path=state if first_step else None, weights_only=True)
+    return config.steps - first_step
+
+
+def new_trainer(
+    config: TrainingConfig,
+    folder: Path,
+    callbacks: list[lightning.Callback],
+    *,
+    first_step: int = 0,
+    progress: bool = True,
+) -> tuple[lightning.Trainer, AbstractContextManager[None]]:
+    """The trainer of a run, logging into `folder`, and a context in which it keeps its tips to itself."""
     with _without_advice():
         trainer = lightning.Trainer(
-            max_epochs=1,
+            max_steps=config.steps,
             accelerator="auto",
-            devices=1,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            strategy="auto" if config.num_processes == 1 else "ddp_find_unused_parameters_true",
+            use_distributed_sampler=False,
             precision=_precision(config),
-            gradient_clip_val=config.max_grad_norm,
-            logger=CSVLogger(folder, name="", version=str(checkpoint.LOSSES_FILE.parent)),
+            logger=new_logger(folder, first_step),
             log_every_n_steps=1,
-            enable_checkpointing=False,
+            callbacks=callbacks,
+            enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             enable_model_summary=False,
             enable_progress_bar=progress,
         )
-        trainer.fit(system, datamodule=data)
+    return trainer, _without_advice()
 
 
 @contextmanager
@@ -116,6 +195,10 @@ def _without_advice() -> Iterator[None]:
             # Lightning 2.6 still builds torch's old LeafSpec; the frozen U-Net is in eval mode on purpose.
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
             warnings.filterwarnings("ignore", message="Found .* in eval mode at the start of training")
+            # The folder of a killed training is where it goes on.
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+            # What is saved is the state after the optimiser's step, on purpose.
+            warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
             yield
     finally:
         logger.setLevel(level)
@@ -124,7 +207,8 @@ def _without_advice() -> Iterator[None]:
 def _precision(config: TrainingConfig) -> Any:
     if config.precision != "auto":
         return config.precision
-    return "bf16-mixed" if torch.cuda.is_available() else "32-true"
+    is_supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if is_supported else "32-true"
 
 
 def _body_bank(system: BoLIDSystem, data: BoLIDDataModule) -> BodyBank:
@@ -134,23 +218,40 @@ def _body_bank(system: BoLIDSystem, data: BoLIDDataModule) -> BodyBank:
         rows_of_person.setdefault(data.latents.identities[row], []).append(row)
     return BodyBank.of(
         {
-            person: (encode_body(system.body_encoder, data.views, rows), len(rows))
+            person: encode_body(system.body_encoder, data.views, rows)
             for person, rows in sorted(rows_of_person.items())
         }
     )
 
 
-def _metrics(config: TrainingConfig, folder: Path, *, seconds: float) -> dict[str, Any]:
-    """Training numbers: the first and last tenth of the steps, and the speed."""
-    with (folder / checkpoint.LOSSES_FILE).open(newline="") as file:
-        steps = list(csv.DictReader(file))
-    tenth = max(1, len(steps) // 10)
-    l_diff = [float(step["l_diff"]) for step in steps]
+def _fit_prior(config: TrainingConfig, bank: BodyBank, data: BoLIDDataModule) -> PriorTransformer:
+    """The body prior of the bank's people and the captions of their training photos."""
+    captions = [data.captions[row] for row in data.train_rows]
+    return fit_body_prior(
+        BodyPriorConfig(steps=config.prior_steps, width=config.prior_width, seed=config.seed),
+        bank,
+        [data.latents.identities[row] for row in data.train_rows],
+        torch.cat([text_vector(data.text.gather([caption]).hidden_BLD) for caption in captions]),
+    )
+
+
+def _metrics(
+    config: TrainingConfig, losses: list[dict[str, str]], num_steps: int, *, seconds: float
+) -> dict[str, Any]:
+    """Training numbers: every term over the last tenth of the steps, L_diff over the first too, and the speed."""
+    tenth = max(1, len(losses) // 10)
+    names = [name for name in losses[0] if name not in ("step", "epoch") and not name.endswith("_weighted")]
+    last = {f"{name}_last": _mean(losses[-tenth:], name) for name in sorted(names)}
     return {
-        "steps": len(steps),
+        "steps": config.steps,
         "seconds": round(seconds, 2),
-        "photos_per_second": round(len(steps) * config.batch_size / seconds, 2),
-        "l_diff_first": statistics.fmean(l_diff[:tenth]),
-        "l_diff_last": statistics.fmean(l_diff[-tenth:]),
-        "kl_last": statistics.fmean(float(step["kl"]) for step in steps[-tenth:]),
+        "photos_per_second": round(num_steps * config.batch_size / seconds, 2),
+        "l_diff_first": _mean(losses[:tenth], "l_diff"),
+        **{name: mean for name, mean in last.items() if mean is not None},
     }
+
+
+def _mean(rows: list[dict[str, str]], name: str) -> float | None:
+    """Over the rows that have it; None where none has."""
+    values = [float(row[name]) for row in rows if row.get(name)]
+    return statistics.fmean(values) if values else None

@@ -29,20 +29,27 @@ class BatchPlan:
 
 
 def split_rows(
-    photo_ids: Sequence[str], identities: Sequence[str], heldout_fraction: float
+    photo_ids: Sequence[str],
+    identities: Sequence[str],
+    heldout_fraction: float,
+    clusters: Sequence[str] | None = None,
 ) -> tuple[list[int], list[int]]:
     """Rows to train on and rows held out, the same share of each person's photos (rounded down, two always train).
 
     The photo id, a hash of the file, decides: which photos are held out does not depend on what else is in the table.
+    Near duplicates, rows of one cluster, stay on one side.
     """
+    clusters = photo_ids if clusters is None else clusters
     rows_of_person = _group(identities, range(len(identities)))
     train: list[int] = []
     heldout: list[int] = []
     for rows in rows_of_person.values():
-        ordered = sorted(rows, key=lambda row: photo_ids[row])
+        ordered = sorted(rows, key=lambda row: (clusters[row], photo_ids[row]))
         num_heldout = max(0, min(int(heldout_fraction * len(ordered)), len(ordered) - 2))
-        heldout += ordered[:num_heldout]
-        train += ordered[num_heldout:]
+        torn = clusters[ordered[num_heldout]]
+        of_person = [row for row in ordered[:num_heldout] if clusters[row] != torn]
+        heldout += of_person
+        train += [row for row in ordered if row not in of_person]
     return sorted(train), sorted(heldout)
 
 
@@ -59,6 +66,8 @@ class BatchSampler:
         batch_size: B.
         max_views: N; a sample gets 1 to N views.
         seed: of all batches.
+        clusters: which rows are near duplicates of each other: the same name. A target's duplicates are neither its
+            reference nor its views, where the person has other photos. None: no row is known to be one.
 
     Raises:
         NotEnoughData: there are no rows.
@@ -73,10 +82,12 @@ class BatchSampler:
         batch_size: int,
         max_views: int,
         seed: int,
+        clusters: Sequence[Hashable] | None = None,
     ) -> None:
         if not rows:
             raise NotEnoughData("there is no latent to train on: run the data set's stages first")
         self._identities = identities
+        self._clusters = range(len(identities)) if clusters is None else clusters
         self._rows_of_person = _group(identities, rows)
         share_of_row = {row: 1 / len(self._rows_of_person[identities[row]]) for row in rows}
         self._buckets = [
@@ -105,9 +116,10 @@ class BatchSampler:
         return np.pad(views, (0, self._max_views - len(views)), constant_values=PADDING)
 
     def _other_rows(self, target: int) -> list[int]:
-        """The person's other photos; the target itself only where it is the only one."""
-        rows = self._rows_of_person[self._identities[target]]
-        return [row for row in rows if row != target] or [target]
+        """The person's other photos, without the target's near duplicates; the target itself only where it is alone."""
+        others = [row for row in self._rows_of_person[self._identities[target]] if row != target]
+        different = [row for row in others if self._clusters[row] != self._clusters[target]]
+        return different or others or [target]
 
 
 def _group(keys: Sequence[Hashable], rows: Sequence[int]) -> dict[Hashable, list[int]]:

@@ -8,6 +8,7 @@ from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
 from bolid_pipeline.storage.forgotten import remember_to_forget
 from resources.deployments import DEPLOYMENTS, current_deployment
+from resources.photo_source import OwnFolder, WebSource, photo_source_of
 
 
 def test_the_default_is_the_demo_in_the_folder_data():
@@ -53,3 +54,29 @@ def test_forgotten_people_are_not_crawled(tmp_path):
     remember_to_forget(tmp_path, "Ёлка")
     crawl = current_deployment({"BOLID_DATA_DIR": str(tmp_path)}).crawl
     assert crawl.excluded_identities == {"anna_berg", "Ёлка"}
+
+
+def test_a_folder_of_ones_own_takes_the_place_of_the_site():
+    environment = {"BOLID_DEPLOYMENT": "theplace_sd15", "BOLID_SOURCE_URL": "file:///my%20photos"}
+    deployment = current_deployment(environment)
+    assert photo_source_of(deployment) == OwnFolder(folder="/my photos")
+    assert (
+        deployment.crawl.min_photos
+        == current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15"}).crawl.min_photos
+    )
+
+
+def test_another_site_is_read_by_its_own_parsers_and_remembered_by_its_own_address():
+    environment = {
+        "BOLID_DEPLOYMENT": "theplace_sd15",
+        "BOLID_SOURCE_URL": "https://gallery.example",
+        "BOLID_SITE_PARSERS": "my_site",
+    }
+    deployment = current_deployment(environment)
+    assert photo_source_of(deployment) == WebSource(base_url="https://gallery.example", parsers="my_site")
+    assert deployment.crawl.canonical_base_url == "https://gallery.example"
+
+
+def test_an_address_for_the_data_is_refused_instead_of_made_a_folder():
+    with pytest.raises(ConfigurationError, match="'s3://bucket/data': runs need a folder"):
+        current_deployment({"BOLID_DATA_DIR": "s3://bucket/data"})

@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from bolid_pipeline.cli import main
 from bolid_pipeline.storage.forgotten import forgotten_identities
@@ -24,7 +26,15 @@ def bolid(tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("generate",), ("bodyworld",), ("bodyworld", "site"), ("bodyworld", "render"), ("forget",)],
+    [
+        (),
+        ("generate",),
+        ("bodyworld",),
+        ("bodyworld", "site"),
+        ("bodyworld", "render"),
+        ("forget",),
+        ("crawl",),
+    ],
 )
 def test_every_command_explains_itself(bolid, command):
     shown = bolid(*command, "--help")
@@ -47,10 +57,10 @@ def test_a_site_without_a_world_says_how_to_get_one(bolid, tmp_path):
 
 
 def test_generate_without_a_checkpoint_says_so(bolid, tmp_path):
-    failed = bolid("generate", "a person", "--out", str(tmp_path / "picture.png"))
+    failed = bolid("generate", "--prompt", "a person", "--out", str(tmp_path / "out"))
     assert failed.exit_code == 1
     assert "checkpoint" in failed.output
-    assert not (tmp_path / "picture.png").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_rendering_writes_the_world_the_site_shows(bolid, tmp_path):
@@ -80,3 +90,41 @@ def test_forgetting_says_what_was_removed(bolid, tmp_path):
     done = bolid("forget", "anna", "--yes")
     assert done.exit_code == 0, done.output
     assert "removed 0 photos and 1 rows of anna" in done.output
+
+
+@pytest.fixture
+def own_photos(tmp_path):
+    """A folder per person: three photos of Anna, one of Boris."""
+    for person, count in (("anna", 3), ("boris", 1)):
+        for number in range(count):
+            pixels = np.random.default_rng([count, number]).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+            path = tmp_path / "own photos" / person / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    return (tmp_path / "own photos").as_uri()
+
+
+def test_a_dry_run_says_what_would_be_fetched_and_fetches_nothing(bolid, tmp_path, own_photos):
+    said = bolid("crawl", "--dry-run", "--min-photos", "1", "--max-photos", "2", BOLID_SOURCE_URL=own_photos)
+    assert said.exit_code == 0, said.output
+    assert "anna: 3 listed, 0 stored, 0 refused, 2 to fetch" in said.output
+    assert "2 people, 3 photos to fetch" in said.output
+    assert not (tmp_path / "data" / "photos").exists()
+
+
+def test_a_folder_of_ones_own_is_crawled_within_the_bounds_of_the_command_line(bolid, tmp_path, own_photos):
+    tables = TableStore(tmp_path / "data")
+    done = bolid("crawl", "--min-photos", "1", "--block", "anna", BOLID_SOURCE_URL=own_photos)
+    assert done.exit_code == 0, done.output
+    assert "1 new photos, 0 known" in done.output
+    assert tables.read("raw_photos")["identity"].to_pylist() == ["boris"]
+    bolid("crawl", "--min-photos", "1", "--only", "anna", BOLID_SOURCE_URL=own_photos)
+    assert sorted(tables.read("raw_photos")["identity"].to_pylist()) == ["anna"] * 3 + ["boris"]
+
+
+def test_parsers_of_another_site_that_are_none_are_named(bolid):
+    options = {"BOLID_SOURCE_URL": "http://127.0.0.1:9", "BOLID_DEPLOYMENT": "theplace_sd15"}
+    missing = bolid("crawl", BOLID_SITE_PARSERS="no_such_site", **options)
+    assert "no module no_such_site" in missing.output
+    wrong = bolid("crawl", BOLID_SITE_PARSERS="json", **options)
+    assert "json lacks INDEX_PATH, parse_letter_urls" in wrong.output

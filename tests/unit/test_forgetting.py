@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 import torch
 
-from bolid_pipeline.errors import UnknownIdentity
+from bolid_pipeline.errors import StoreLocked, UnknownIdentity
 from bolid_pipeline.forgetting import forget
 from bolid_pipeline.latents.buckets import Bucket
-from bolid_pipeline.latents.cache import LatentLayout, to_binary
+from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.storage.forgotten import forgotten_identities
 from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training.config import demo
 
@@ -69,9 +70,12 @@ def add_person(data_dir, identity, num_photos):
             "curated_photos": {"photo_id": photo_id, "identity": identity, "is_kept": True, "reasons": []},
             "captions": {**by, "caption": "a photo"},
             "poses": {**by, "keypoints": None, "person_box": None},
+            "photo_clusters": {"photo_id": photo_id},
+            "catalogue_pages": {"page_url": f"https://gallery.example/{identity}/"},
         }
         for table, row in rows.items():
-            tables.append(table, [row])
+            blank = dict.fromkeys(tables.schema(table).columns.names)
+            tables.append(table, [blank | row])
         numbers = torch.zeros(64).numpy()
         tables.append(
             "latents",
@@ -85,6 +89,7 @@ def add_person(data_dir, identity, num_photos):
                     "crop": pa.array([[0.0, 0.0, 16.0, 16.0]], pa.list_(pa.float32(), 4)),
                     "keypoints": to_binary([numbers[:51]], 51),
                     "model_fingerprint": ["made"],
+                    "body_fingerprint": ["made"],
                 },
                 LAYOUT.schema().columns,
             ),
@@ -131,6 +136,21 @@ def test_nothing_that_names_or_shows_the_person_is_left(tmp_path, two_people):
     assert mentions(tmp_path, ["anna", *two_people["anna"]]) == []
     assert list((tmp_path / "reports").iterdir()) == []
     assert forgotten_identities(tmp_path) == {"anna"}
+
+
+def test_what_was_cut_short_or_left_unfinished_goes_too(tmp_path, two_people):
+    folder = tmp_path / "tables" / "captions"
+    part = min(folder.iterdir())
+    part.write_bytes(part.read_bytes()[:-20])
+    (folder / f".{part.name}.0.tmp").write_bytes(b"anna")
+    forget(tmp_path, "anna")
+    assert mentions(tmp_path, ["anna", *two_people["anna"]]) == []
+
+
+def test_nobody_is_forgotten_while_a_run_writes(tmp_path, two_people):
+    with hold_store(tmp_path, "run 42"), pytest.raises(StoreLocked, match="run 42"):
+        forget(tmp_path, "anna")
+    assert mentions(tmp_path, two_people["anna"])
 
 
 def test_everybody_else_stays_whole(tmp_path, two_people):

@@ -28,12 +28,22 @@ def test_probe_tells_size_and_true_type(kind, content_type, extension):
     assert probe(encoded(Image.fromarray(picture()), kind)) == (80, 120, content_type, extension)
 
 
-def bomb():
-    """A PNG of 20000 x 20000 px, all white."""
-    return encoded(Image.new("1", (20_000, 20_000), 1), "PNG")
+def bomb(width, height):
+    """A small PNG of many pixels, all white."""
+    return encoded(Image.new("1", (width, height), 1), "PNG")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def damaged(data):
+    """Some bytes in the middle overwritten, as by a bad disk."""
+    return data[: len(data) // 2] + bytes(200) + data[len(data) // 2 + 200 :]
+
+
+def jpeg(mode="RGB", **options):
+    return encoded(
+        Image.fromarray(np.kron(picture(), np.ones((4, 4, 1), np.uint8))).convert(mode), "JPEG", **options
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -44,7 +54,14 @@ def bomb():
         (encode_jpeg(picture())[:30], "truncated"),
         (encoded(Image.fromarray(picture()), "PNG")[:-40], "truncated"),
         (encoded(Image.fromarray(picture()), "GIF"), "unsupported_type"),
-        (bomb(), "too_many_pixels"),
+        (damaged(jpeg()), "truncated"),
+        (damaged(jpeg(progressive=True)), "truncated"),
+        (damaged(jpeg("CMYK")), "truncated"),
+        (jpeg("CMYK")[:-2000] + b"\xff\xd9", "truncated"),
+        (encode_jpeg(picture())[:-2] + b"stray" + encode_jpeg(picture())[-2:], "truncated"),
+        (bomb(8_000, 5_001), "too_many_pixels"),
+        (bomb(10_000, 10_000), "too_many_pixels"),
+        (bomb(20_000, 20_000), "too_many_pixels"),
     ],
     ids=[
         "empty",
@@ -54,7 +71,14 @@ def bomb():
         "a JPEG's head",
         "half a PNG",
         "GIF",
-        "bomb",
+        "damaged JPEG",
+        "damaged progressive JPEG",
+        "damaged CMYK JPEG",
+        "half a CMYK JPEG, with an end",
+        "stray bytes in a JPEG",
+        "40 MP",
+        "100 MP",
+        "400 MP",
     ],
 )
 def test_probe_refuses_with_a_reason(data, reason):
@@ -64,9 +88,16 @@ def test_probe_refuses_with_a_reason(data, reason):
     assert reason in REFUSALS
 
 
-def test_stray_bytes_before_the_end_of_a_jpeg_are_forgiven():
-    data = encode_jpeg(picture())
-    assert probe(data[:-2] + b"stray" + data[-2:])[:2] == (80, 120)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_whole_jpeg_of_every_kind_is_a_photo(mode, progressive):
+    assert probe(jpeg(mode, progressive=progressive)) == (320, 480, "image/jpeg", "jpg")
+
+
+def test_the_most_pixels_can_be_set():
+    with pytest.raises(PhotoRefused, match="too_many_pixels"):
+        probe(encode_jpeg(picture()), max_pixels=80 * 120 - 1)
+    assert probe(encode_jpeg(picture()), max_pixels=80 * 120)[:2] == (80, 120)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -252,19 +252,26 @@ def evaluate(work_dir: Path, world: WorldConfig, people: PeopleConfig, pose: Pos
 @click.option("--face-conf", default=0.5, show_default=True)
 @click.option("--person-conf", default=0.5, show_default=True)
 @click.option("--iou", default=0.5, show_default=True)
-@click.option("--image-size-px", default=192, show_default=True)
+@click.option("--face-image-size-px", default=192, show_default=True)
+@click.option("--pose-image-size-px", default=160, show_default=True)
 def main(
-    work_dir: Path, report_path: Path, face_conf: float, person_conf: float, iou: float, image_size_px: int
+    work_dir: Path,
+    report_path: Path,
+    face_conf: float,
+    person_conf: float,
+    iou: float,
+    face_image_size_px: int,
+    pose_image_size_px: int,
 ) -> None:
     """Measure, write the report and print its table."""
     people = PeopleConfig(
         face_conf=face_conf,
         person_conf=person_conf,
         iou=iou,
-        face_image_size_px=image_size_px,
-        person_image_size_px=image_size_px,
+        face_image_size_px=face_image_size_px,
+        person_image_size_px=pose_image_size_px,
     )
-    report = evaluate(work_dir, HELD_OUT_WORLD, people, PoseConfig(image_size_px=image_size_px))
+    report = evaluate(work_dir, HELD_OUT_WORLD, people, PoseConfig(image_size_px=pose_image_size_px))
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     click.echo(to_markdown(report))

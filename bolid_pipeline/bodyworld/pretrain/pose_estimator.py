@@ -26,9 +26,16 @@ WEIGHTS_NAME = "yolo11n-pose.safetensors"
 @click.option("--seed", default=20_100, show_default=True)
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/pose_estimator"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Weights file; that of the package by default.")
-@click.option("--init", type=Path, default=None, help="Weights file to start from, at 192 px; none by default.")
+@click.option("--init", type=Path, default=None, help="Weights file to start from; none by default.")
+@click.option("--size-px", default=192, show_default=True, help="Side of the inputs that training ends with.")
 def main(
-    photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None, init: Path | None
+    photos_dir: Path,
+    minutes: float,
+    seed: int,
+    run_dir: Path,
+    out: Path | None,
+    init: Path | None,
+    size_px: int,
 ) -> None:
     """Train, and write the weights now and then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -42,7 +49,7 @@ def main(
         "person",
         run_dir,
         lambda trained: save_yolo(trained, out, CONFIG_NAME),
-        minutes_at_size_px={192: minutes} if init else {128: 0.24 * minutes, 192: 0.76 * minutes},
+        minutes_at_size_px={size_px: minutes} if init else {128: 0.24 * minutes, size_px: 0.76 * minutes},
         batch_size=16,
         seed=seed,
     )

@@ -6,6 +6,19 @@ import torch
 from diffusers.training_utils import compute_snr
 
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.training.randomness import StepRandomness
+
+
+def training_noise(shape: torch.Size, randomness: StepRandomness, *, offset: float = 0.0) -> torch.Tensor:
+    """Normal noise (B, C, H, W), its mean shifted by `offset` times a normal number for each sample and channel.
+
+    The shift teaches pictures that are darker or brighter than grey on the whole; 0.1 is usual, 0 is plain noise.
+    (Offset noise: https://www.crosslabs.org/blog/diffusion-with-offset-noise)
+    """
+    noise_BCHW = randomness.normal(*shape)
+    if offset:
+        noise_BCHW = noise_BCHW + offset * randomness.normal(*shape[:2], 1, 1)
+    return noise_BCHW
 
 
 def prediction_target(
@@ -23,6 +36,21 @@ def prediction_target(
             return scheduler.get_velocity(latents_BCHW, noise_BCHW, timesteps_B)
         case other:
             raise ConfigurationError(f"base models that predict {other!r} cannot be trained on")
+
+
+def one_step_sample(
+    scheduler: Any, prediction_BCHW: torch.Tensor, noisy_BCHW: torch.Tensor, timesteps_B: torch.Tensor
+) -> torch.Tensor:
+    """The clean latents x0 that a prediction implies; trustworthy at low noise only.
+
+    An error of a predicted noise comes back sqrt((1 - ab) / ab) times as large: .34 times at t = 100 of Stable
+    Diffusion's 1000, 14.6 times at t = 999.
+    """
+    alpha_bar_B = scheduler.alphas_cumprod.to(noisy_BCHW.device)[timesteps_B][:, None, None, None]
+    signal, noise = alpha_bar_B.sqrt(), (1 - alpha_bar_B).sqrt()
+    if scheduler.config.prediction_type == "v_prediction":
+        return signal * noisy_BCHW - noise * prediction_BCHW
+    return (noisy_BCHW - noise * prediction_BCHW) / signal
 
 
 def diffusion_loss(

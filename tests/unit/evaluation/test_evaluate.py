@@ -1,5 +1,7 @@
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ from random_latents import captions_of, random_latents
 
 from bolid_pipeline.errors import NotEnoughData, WeightsMissing
 from bolid_pipeline.evaluation.config import EvaluationConfig
-from bolid_pipeline.evaluation.evaluate import Evaluation, evaluate
+from bolid_pipeline.evaluation.evaluate import evaluate
+from bolid_pipeline.evaluation.fingerprints import report_fingerprint
 from bolid_pipeline.evaluation.loss_curve import read_losses
-from bolid_pipeline.evaluation.report import Figure, report_html
+from bolid_pipeline.evaluation.report import Figure, Report, is_up_to_date, read_report, report_html
 from bolid_pipeline.evaluation.samples import who_is
 from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE
 from bolid_pipeline.training.config import TrainingConfig
@@ -49,7 +52,7 @@ def checkpoint(tiny_stable_diffusion: Path, tmp_path_factory: pytest.TempPathFac
     )
 
 
-def _evaluate(checkpoint: Path, base_model: Path, report_dir: Path, num_people: int = 3) -> Evaluation:
+def _evaluate(checkpoint: Path, base_model: Path, report_dir: Path, num_people: int = 3) -> Report:
     latents = random_latents(num_people)
     return evaluate(
         CONFIG,
@@ -70,6 +73,7 @@ def test_the_report_holds_pictures_and_numbers(checkpoint, tiny_stable_diffusion
         "metrics.json",
         "samples.png",
         "losses.png",
+        "fingerprint",
     }
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics == evaluation.metrics
@@ -78,10 +82,10 @@ def test_the_report_holds_pictures_and_numbers(checkpoint, tiny_stable_diffusion
     assert all(metrics[name] > 0 for name in names)
     assert len({metrics[name] for name in names}) == 3
     assert metrics["identity_chance"] == 0.5
-    page = evaluation.report.read_text()
+    page = evaluation.page.read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "http" not in page
-    with Image.open(io.BytesIO(evaluation.sample_grid_png)) as grid:
+    with Image.open(io.BytesIO(evaluation.figures["samples"])) as grid:
         # two people; a real photo and two prompts without and with identity
         assert grid.size == (5 * 128, 2 * 144)
         assert grid.info["DigitalSourceType"] == DIGITAL_SOURCE_TYPE
@@ -89,8 +93,45 @@ def test_the_report_holds_pictures_and_numbers(checkpoint, tiny_stable_diffusion
 
 def test_the_same_seed_gives_the_same_report(checkpoint, tiny_stable_diffusion, tmp_path):
     first, second = (_evaluate(checkpoint, tiny_stable_diffusion, tmp_path / name) for name in ("a", "b"))
-    assert first.sample_grid_png == second.sample_grid_png
+    assert first.figures == second.figures
     assert first.metrics == second.metrics
+
+
+def test_what_changes_the_report_changes_the_fingerprint(checkpoint, tiny_stable_diffusion, tmp_path):
+    latents = random_latents()
+    captions = captions_of(latents)
+    copy = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+    report_dir = tmp_path / "report"
+    written = _evaluate(checkpoint, tiny_stable_diffusion, report_dir)
+
+    def made_by(config=CONFIG, checkpoint=checkpoint, captions=captions):
+        return report_fingerprint(
+            config,
+            checkpoint=checkpoint,
+            base_model=tiny_stable_diffusion,
+            latents=latents,
+            captions=captions,
+        )
+
+    assert is_up_to_date(report_dir, made_by())
+    assert is_up_to_date(report_dir, made_by(checkpoint=copy))
+    assert read_report(report_dir) == written
+    (copy / "metrics.json").write_text("{}")
+    assert not is_up_to_date(report_dir, made_by(checkpoint=copy))
+    assert not is_up_to_date(report_dir, made_by(config=replace(CONFIG, seed=1)))
+    assert not is_up_to_date(report_dir, made_by(captions={**captions, latents.photo_ids[0]: "new"}))
+
+
+def test_a_report_that_was_cut_short_is_made_again(checkpoint, tiny_stable_diffusion, tmp_path):
+    _evaluate(checkpoint, tiny_stable_diffusion, tmp_path)
+    made_by = (tmp_path / "fingerprint").read_text().strip()
+    (tmp_path / "metrics.json").unlink()
+    (tmp_path / "metrics.json").mkdir()  # the second writing fails in the middle
+    with pytest.raises(OSError, match=r"metrics\.json"):
+        _evaluate(checkpoint, tiny_stable_diffusion, tmp_path)
+    assert not is_up_to_date(tmp_path, made_by)
+    with pytest.raises(NotEnoughData, match="whole report"):
+        read_report(tmp_path)
 
 
 def test_people_the_table_does_not_hold_cannot_be_shown(checkpoint, tiny_stable_diffusion, tmp_path):

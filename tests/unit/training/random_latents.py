@@ -7,13 +7,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bolid_pipeline.latents.buckets import Bucket
-from bolid_pipeline.latents.cache import LatentLayout, LatentTable, to_binary
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.latents.layout import LatentLayout, to_binary
 
 BUCKETS = (Bucket(64, 64), Bucket(80, 48), Bucket(48, 80))
 
 
 def random_latents(
-    num_people: int = 3, photos_each: int = 6, *, image_embed_dim: int = 24, channels: int = 4
+    num_people: int = 3,
+    photos_each: int = 6,
+    *,
+    image_embed_dim: int = 24,
+    channels: int = 4,
+    scaling_factor: float = 0.18215,
 ) -> LatentTable:
     """People have own mean colours, so that there is something to learn; photos cycle through the buckets."""
     rng = np.random.default_rng(0)
@@ -21,7 +27,7 @@ def random_latents(
     buckets = [BUCKETS[i % len(BUCKETS)] for i in range(len(people))]
     layout = LatentLayout(
         latent_shapes={bucket: (channels, bucket.height // 4, bucket.width // 4) for bucket in BUCKETS},
-        scaling_factor=0.18215,
+        scaling_factor=scaling_factor,
         shift_factor=0.0,
         image_embed_dim=image_embed_dim,
         models="random",
@@ -41,6 +47,7 @@ def random_latents(
             "crop": pa.array([[0.0, 0.0, b.width, b.height] for b in buckets], pa.list_(pa.float32(), 4)),
             "keypoints": to_binary(list(rng.uniform(0.2, 1, size=(len(people), 17, 3))), 17 * 3),
             "model_fingerprint": ["random"] * len(people),
+            "body_fingerprint": ["random"] * len(people),
         },
         layout.schema().columns,
     )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from random_latents import captions_of, random_latents
+from safetensors.torch import load_file
 from tiny_models import save_tiny_stable_diffusion
 
 from bolid_pipeline.errors import ConfigurationError, NotEnoughData, WeightsMissing
@@ -86,6 +87,33 @@ def test_the_pipeline_draws_from_it(trained, tiny_stable_diffusion):
         for person in (None, "person-0", "person-2")
     ]
     assert len(set(pictures)) == 3
+
+
+def test_a_body_prior_comes_along_where_it_is_asked_for(tiny_stable_diffusion, tmp_path):
+    run_dir = _fit(
+        tiny_stable_diffusion, tmp_path / "run", replace(CONFIG, steps=1, prior_steps=2, prior_width=16)
+    )
+    pipe = BoLIDPipeline.from_checkpoint(run_dir, tiny_stable_diffusion)
+    pipe.set_progress_bar_config(disable=True)
+    picture = pipe("a photo", sample_body=True, num_inference_steps=1, output_type="np").images
+    assert picture.shape[1:3] == (64, 64)
+
+
+def test_a_training_can_start_from_a_checkpoint(trained, tiny_stable_diffusion, tmp_path):
+    latents = random_latents()
+    run_dir = fit(
+        replace(CONFIG, steps=1, learning_rate=1e-12),
+        base_model=tiny_stable_diffusion,
+        latents=latents,
+        captions=captions_of(latents),
+        run_dir=tmp_path / "run",
+        start_from=trained,
+        progress=False,
+    )
+    for name in ("ref_adapter.safetensors", "body_adapter.safetensors"):
+        old, new = load_file(trained / name), load_file(run_dir / name)
+        for key in old:
+            torch.testing.assert_close(new[key], old[key], atol=1e-6, rtol=1e-5)
 
 
 def test_stock_diffusers_loads_it(trained, tiny_stable_diffusion):

@@ -1,0 +1,123 @@
+"""People drawn from prompts that training never saw, and what the judge says of them.
+
+Shape suffixes: N pictures, D body parameters, P people.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from judge import Judge
+from numpy.typing import NDArray
+from people import People, Picture
+from PIL import Image
+
+from bolid_pipeline.bodyworld.identity import RANGES
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.training.datamodule import BodyProportions
+from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
+from bolid_pipeline.training.pose_network import PoseNetwork
+
+_FULL, _KNEE = "a full-length photo of a {who}", "a knee-length photo of a {who}"
+PROMPTS = (
+    f"{_FULL}, facing the camera, standing, wearing a white t-shirt and blue trousers, in a studio",
+    f"{_FULL}, facing the camera, hands on hips, wearing a red shirt and black shorts, on a beach",
+    f"{_FULL}, facing the camera, arms raised, wearing a green tank top and grey trousers, in the snow",
+    f"{_FULL}, facing left, walking, wearing a blue jacket and brown trousers, in a city street",
+    f"{_KNEE}, facing the camera, waving, wearing a yellow t-shirt and white shorts, in a forest",
+    f"{_KNEE}, facing right, standing, wearing a purple shirt and black trousers, in a living room",
+)
+"""Scenes without a word about the body; no training caption is like them, because those always speak of hair."""
+
+HEIGHT_PX, WIDTH_PX = 80, 48
+_NUM_STEPS, _GUIDANCE = 20, 4.0
+_GEOMETRY = [
+    index for index, name in enumerate(RANGES) if name.endswith("_fraction") or name in ("height_m", "build")
+]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of each person, one a prompt, (H, W, 3) uint8."""
+
+    people: Sequence[str]
+    pictures: Mapping[str, Sequence[NDArray[np.uint8]]]
+
+
+def draw(
+    pipe: BoLIDPipeline, people: People, reference_photos: Mapping[str, Picture] | None, *, seed: int = 0
+) -> Drawn:
+    """Everybody in every prompt, the same noise for the same prompt.
+
+    Args:
+        pipe: with a checkpoint loaded.
+        people: whose names are in its body bank.
+        reference_photos: a photo of each, for the reference branch; None draws from the body bank, from text alone.
+        seed: of the noise.
+    """
+    pipe.set_progress_bar_config(disable=True)
+    shape = (len(PROMPTS), pipe.unet.config.in_channels, HEIGHT_PX // 4, WIDTH_PX // 4)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    pictures: dict[str, Sequence[NDArray[np.uint8]]] = {}
+    for person, body in people.bodies.items():
+        who = "woman" if body[len(RANGES)] > 0.5 else "man"
+        identity = (
+            {"identity": person}
+            if reference_photos is None
+            else {"ref_image": Image.fromarray(reference_photos[person].pixels_HW3)}
+        )
+        drawn = pipe(
+            [prompt.format(who=who) for prompt in PROMPTS],
+            **identity,
+            height=HEIGHT_PX,
+            width=WIDTH_PX,
+            num_inference_steps=_NUM_STEPS,
+            guidance_scale=_GUIDANCE,
+            latents=noise.clone(),
+            output_type="np",
+        ).images
+        pictures[person] = list(np.rint(255 * drawn).astype(np.uint8))
+    return Drawn(list(people.bodies), pictures)
+
+
+def retrieval_top1(judge: Judge, drawn: Drawn, photos: Mapping[str, Sequence[NDArray[np.uint8]]]) -> float:
+    """Share of pictures that are nearest to their own person's real photos, among all people."""
+    prototypes_PD = np.stack([judge.read(photos[person]).mean(0) for person in drawn.people])
+    found = [
+        judge.who(judge.read(drawn.pictures[person]), prototypes_PD) == row
+        for row, person in enumerate(drawn.people)
+    ]
+    return float(np.concatenate(found).mean())
+
+
+def body_error(judge: Judge, drawn: Drawn, people: People) -> float:
+    """Mean distance of the read proportions, height and build from the true ones, as a share of their whole range."""
+    errors = [
+        np.abs(judge.read(drawn.pictures[person]) - people.bodies[person])[:, _GEOMETRY]
+        for person in drawn.people
+    ]
+    return float(np.concatenate(errors).mean())
+
+
+@torch.no_grad()
+def proportion_error(drawn: Drawn, latents: LatentTable, rows: Sequence[int], pose: WeightsFile) -> float:
+    """Root of L_id's proportion term on the drawn pictures: the relative error of a limb's length, sizes aside."""
+    network = PoseNetwork(pose, 192)
+    proportions = BodyProportions(latents, rows)
+    terms: list[float] = []
+    for person in drawn.people:
+        pixels = torch.from_numpy(np.stack(drawn.pictures[person])).permute(0, 3, 1, 2) / 255
+        found = network(pixels)
+        lengths, sure = limb_lengths(found.keypoints_BK2, found.confidence_BK, WIDTH_PX / HEIGHT_PX)
+        wanted, weights = proportions.gather([person] * len(pixels))
+        terms.append(proportion_loss(lengths, wanted, sure * weights * found.person_B[:, None]).item())
+    return float(np.sqrt(np.mean(terms)))
+
+
+def open_pipeline(checkpoint: Path, base_model: Path) -> BoLIDPipeline:
+    """The base model with a checkpoint's branches and bank."""
+    return BoLIDPipeline.from_checkpoint(checkpoint, base_model)

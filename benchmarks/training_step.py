@@ -1,0 +1,186 @@
+"""What a training step costs beside its maths: Lightning over a bare loop, waiting for data, memory of the two halves.
+
+    uv run python benchmarks/training_step.py
+
+Times are medians over steps taken in turns, so that a busy machine slows both alike. Memory is the growth of a fresh
+process's peak resident set over what it holds before its first step (tracemalloc does not see PyTorch).
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning
+import torch
+
+from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig, demo
+from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.fit import make_system, new_trainer
+from bolid_pipeline.training.loss_networks import LossNetworkFiles
+from bolid_pipeline.training.randomness import StepRandomness
+from bolid_pipeline.training.system import BoLIDSystem
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "unit" / "training"))
+from random_latents import captions_of, random_latents
+
+_ON = Term(weight=1.0)
+_FULL = LightningConfig(every_n_steps=1, l_id=_ON, l_clip=_ON, checkpointing=False)
+MODES: dict[str, LightningConfig | None] = {
+    "L_diff alone": None,
+    "Lightning, k = 1": _FULL,
+    "Lightning, k = 4": replace(_FULL, gradient_steps=4),
+    "Lightning, k = 4, recomputed": replace(_FULL, gradient_steps=4, checkpointing=True),
+}
+
+
+def make(config: TrainingConfig) -> tuple[BoLIDSystem, BoLIDDataModule]:
+    """The demo's base model on random latents."""
+    latents = table()
+    pose = WeightsFile(path=next(weights_folder("pose_estimator").glob("*.safetensors")))
+    return make_system(
+        config,
+        base_model=weights_folder("base_model"),
+        latents=latents,
+        captions=captions_of(latents),
+        networks=LossNetworkFiles(pose=pose, clip=weights_folder("clip")),
+    )
+
+
+def table() -> LatentTable:
+    """Random latents of the sizes of the demo's base model."""
+    vae = json.loads((weights_folder("base_model") / "vae" / "config.json").read_text())
+    return random_latents(8, 20, image_embed_dim=128, scaling_factor=vae["scaling_factor"])
+
+
+class StepTimes(lightning.Callback):
+    """Seconds from the start of a step to the start of the next: the step, Lightning, and the wait for data."""
+
+    def __init__(self) -> None:
+        self._started = 0.0
+        self.seconds: list[float] = []
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Stop the clock of the step before, start this one's."""
+        now = time.perf_counter()
+        if self._started:
+            self.seconds.append(now - self._started)
+        self._started = now
+
+
+@contextmanager
+def timed_batches(data: BoLIDDataModule) -> Iterator[list[float]]:
+    """Seconds that the making of each batch takes."""
+    whole, seconds = data.batch, []
+
+    def batch(step: int) -> Any:
+        started = time.perf_counter()
+        made = whole(step)
+        seconds.append(time.perf_counter() - started)
+        return made
+
+    data.batch = batch  # type: ignore[method-assign]
+    yield seconds
+    data.batch = whole  # type: ignore[method-assign]
+
+
+def bare_steps(system: BoLIDSystem, data: BoLIDDataModule, count: int) -> list[float]:
+    """Seconds of each step of a plain PyTorch loop of the same maths."""
+    optimizer = system.configure_optimizers()["optimizer"]
+    seconds: list[float] = []
+    for step in range(count):
+        started = time.perf_counter()
+        batch = data.batch(step)
+        optimizer.zero_grad()
+        terms = system.diffusion_terms(batch, StepRandomness(system.config.seed, step))
+        (terms["l_diff"] + system.config.kl.weight * terms["kl"]).backward()
+        torch.nn.utils.clip_grad_norm_(system.trainable_parameters(), system.config.max_grad_norm)
+        optimizer.step()
+        system.ema.step(system.trainable_parameters())
+        seconds.append(time.perf_counter() - started)
+    return seconds[1:]
+
+
+def lightning_steps(
+    system: BoLIDSystem, data: BoLIDDataModule, count: int
+) -> tuple[list[float], list[float]]:
+    """Seconds of each step under the trainer, and of each batch's making."""
+    times = StepTimes()
+    system.config = replace(system.config, steps=count)
+    with TemporaryDirectory() as folder, timed_batches(data) as waits:
+        trainer, no_advice = new_trainer(system.config, Path(folder), callbacks=[times], progress=False)
+        with no_advice:
+            trainer.fit(system, datamodule=data)
+    return times.seconds[1:], waits
+
+
+def measure_time(rounds: int, steps: int) -> None:
+    """Print both medians, the overhead, and the share of a step that waits for data."""
+    system, data = make(replace(demo(), batch_size=8))
+    bare: list[float] = []
+    under_lightning: list[float] = []
+    waits: list[float] = []
+    for _ in range(rounds):
+        bare += bare_steps(system, data, steps)
+        seconds, of_batches = lightning_steps(system, data, steps)
+        under_lightning += seconds
+        waits += of_batches
+    plain, whole = statistics.median(bare), statistics.median(under_lightning)
+    print(f"bare loop      {1000 * plain:8.1f} ms a step, median of {len(bare)}")
+    print(f"LightningModule{1000 * whole:8.1f} ms a step, {100 * (whole / plain - 1):+.1f} %")
+    wait = statistics.median(waits)
+    print(f"waiting for data{1000 * wait:7.2f} ms a step, {100 * wait / whole:.2f} %")
+
+
+def measure_memory(mode: str) -> None:
+    """Print by how many MiB two steps raise this process's peak."""
+    torch.set_num_threads(1)
+    system, data = make(replace(demo(), batch_size=8, lightning=MODES[mode]))
+    before = resident_mib("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew; loading the models had a higher one
+    for step in range(2):
+        randomness = StepRandomness(0, step)
+        system.diffusion_terms(data.batch(step), randomness)["l_diff"].backward()
+        if MODES[mode] is not None:
+            torch.stack(list(system.lightning_terms(data.batch(step), randomness).values())).sum().backward()
+    print(resident_mib("VmHWM") - before)
+
+
+def resident_mib(name: str) -> float:
+    """VmRSS, what this process holds now, or VmHWM, the most it held; Linux only."""
+    status = Path("/proc/self/status").read_text()
+    return next(float(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(f"{name}:"))
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--memory-of", choices=MODES)
+    arguments = parser.parse_args()
+    if arguments.memory_of is not None:
+        measure_memory(arguments.memory_of)
+        return
+    measure_time(arguments.rounds, arguments.steps)
+    grown: dict[str, float] = {}
+    for mode in MODES:
+        command = [sys.executable, __file__, "--memory-of", mode]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        grown[mode] = float(done.stdout.split()[-1])
+        print(f"{mode:30s}{grown[mode]:8.0f} MiB, {grown[mode] / grown['L_diff alone']:.2f} of L_diff alone")
+
+
+if __name__ == "__main__":
+    main()

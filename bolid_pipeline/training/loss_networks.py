@@ -1,0 +1,72 @@
+"""The frozen networks that look at generated pictures: a decoder, a pose network, a CLIP."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderTiny
+from torch import nn
+
+from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.losses.clip import ClipSimilarity
+from bolid_pipeline.training.pose_network import PoseNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossNetworkFiles:
+    """Where they come from; only those that the configuration's terms need are opened."""
+
+    pose: WeightsFile | None = None
+    clip: Path | None = None
+    decoder: Path | None = None
+    """An `AutoencoderTiny` of the base model's latents; its own, larger decoder if None."""
+
+
+class LossNetworks(nn.Module):
+    """Decoder, pose network and CLIP, frozen; what no term needs is None.
+
+    Args:
+        config: its terms decide what is needed.
+        files: where the weights are.
+        vae: the base model's autoencoder.
+
+    Raises:
+        ConfigurationError: a term has a weight but no network.
+        WeightsMissing, WeightsMismatch: a network cannot be opened.
+    """
+
+    def __init__(self, config: TrainingConfig, files: LossNetworkFiles, vae: Any) -> None:
+        super().__init__()
+        if (config.needs_pose and files.pose is None) or (config.needs_clip and files.clip is None):
+            raise ConfigurationError(
+                "L_id needs a pose network and L_CLIP a CLIP: name their weights, or weigh them 0"
+            )
+        self.pose = (
+            PoseNetwork(files.pose, config.pose_image_size_px) if config.needs_pose and files.pose else None
+        )
+        self.clip = ClipSimilarity(files.clip) if config.needs_clip and files.clip else None
+        self._scaling_factor: float = vae.config.scaling_factor
+        self._shift_factor: float = getattr(vae.config, "shift_factor", None) or 0.0
+        self.vae = vae
+        self.tiny = None if files.decoder is None else _open_tiny(files.decoder)
+
+    def decode(self, latents_BCHW: torch.Tensor) -> torch.Tensor:
+        """Scaled latents to pictures (B, 3, H, W) in [0, 1], with gradient."""
+        if self.tiny is not None:
+            return (
+                self.tiny.decode(latents_BCHW.to(self.tiny.dtype))
+                .sample.float()
+                .mul(0.5)
+                .add(0.5)
+                .clamp(0, 1)
+            )
+        unscaled = latents_BCHW / self._scaling_factor + self._shift_factor
+        return self.vae.decode(unscaled.to(self.vae.dtype)).sample.float().mul(0.5).add(0.5).clamp(0, 1)
+
+
+def _open_tiny(folder: Path) -> Any:
+    decoder = AutoencoderTiny.from_pretrained(folder, local_files_only=True)
+    return decoder.requires_grad_(False).eval()

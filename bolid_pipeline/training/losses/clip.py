@@ -1,0 +1,65 @@
+"""L_CLIP = 1 - cos(CLIP(x_gen), CLIP(tau)): the generated picture still shows what its caption says.
+
+Shape suffixes: B pictures, H W pixels, D embedding.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+
+from bolid_pipeline.errors import WeightsMissing
+
+
+class ClipSimilarity(nn.Module):
+    """A frozen CLIP whose picture side passes gradients on to the pictures.
+
+    Pictures are squashed to the tower's square: a centre crop would cut head and feet off a tall one.
+
+    Args:
+        folder: a `CLIPModel` with its tokenizer and image processor.
+
+    Raises:
+        WeightsMissing: there is no such folder.
+    """
+
+    mean_3: torch.Tensor
+    std_3: torch.Tensor
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        if not folder.is_dir():
+            raise WeightsMissing(f"no CLIP at {folder}")
+        self.clip: Any = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        self.requires_grad_(False).eval()
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._size: int = self.clip.config.vision_config.image_size
+        processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+        self.register_buffer("mean_3", torch.tensor(processor.image_mean), persistent=False)
+        self.register_buffer("std_3", torch.tensor(processor.image_std), persistent=False)
+
+    @torch.no_grad()
+    def encode_texts(self, texts: list[str]) -> torch.Tensor:
+        """(B, D) float32; texts are cut at CLIP's 77 tokens."""
+        tokens = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(
+            self.clip.device
+        )
+        return self.clip.text_projection(self.clip.text_model(**tokens).pooler_output).float()
+
+    def encode_pictures(self, pixels_B3HW: torch.Tensor) -> torch.Tensor:
+        """(B, D) of pictures with values in [0, 1]."""
+        squares = F.interpolate(
+            pixels_B3HW.float(), (self._size, self._size), mode="bicubic", antialias=True
+        ).clamp(0, 1)
+        normalised = (squares - self.mean_3[:, None, None]) / self.std_3[:, None, None]
+        return self.clip.visual_projection(self.clip.vision_model(pixel_values=normalised).pooler_output)
+
+    def forward(
+        self, pixels_B3HW: torch.Tensor, text_BD: torch.Tensor, weights_B: torch.Tensor
+    ) -> torch.Tensor:
+        """L_CLIP, a scalar in [0, 2]: the mean over pictures, weighted; 0 where nothing has a weight."""
+        cosine_B = F.cosine_similarity(self.encode_pictures(pixels_B3HW), text_BD)
+        return ((1 - cosine_B) * weights_B).sum() / weights_B.sum().clamp_min(1e-8)

@@ -1,0 +1,85 @@
+"""L_id, pose-free: the generated body's proportions are the person's, whatever the pose.
+
+A limb's length in a picture is the person's own length for it, times the size of the figure, shortened by perspective.
+In logarithms that is a sum, and a mean over limbs takes the size of the figure out.
+
+Shape suffixes: R photos, B pictures, K keypoints, M limbs.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bolid_pipeline.pose.skeleton import EDGES
+
+LIMBS = tuple(edge for edge in EDGES if min(edge) >= 5)
+"""Bones of shoulders, hips, trunk, arms and legs: pairs of keypoints. The face's have no length worth comparing."""
+
+_SHORTEST = 1e-3  # of a picture's height; keeps the logarithm finite where two keypoints coincide
+
+
+def limb_lengths(
+    keypoints_BK2: torch.Tensor, confidence_BK: torch.Tensor, aspect: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logarithm of each limb's length in a picture, and how sure it is: the smaller confidence of its two ends.
+
+    Args:
+        keypoints_BK2: x, y in [0, 1] of the picture.
+        confidence_BK: in [0, 1].
+        aspect: the picture's width over its height.
+
+    Returns:
+        (B, M) log of the length as a fraction of the picture's height; (B, M) weights.
+    """
+    first, second = (list(ends) for ends in zip(*LIMBS, strict=True))
+    square_BK2 = keypoints_BK2.float() * keypoints_BK2.new_tensor([aspect, 1.0]).float()
+    squared_BM = (square_BK2[:, first] - square_BK2[:, second]).square().sum(-1)
+    weights_BM = torch.minimum(confidence_BK[:, first], confidence_BK[:, second]).float()
+    return 0.5 * (squared_BM + _SHORTEST**2).log(), weights_BM
+
+
+def proportion_loss(
+    found_BM: torch.Tensor, wanted_BM: torch.Tensor, weights_BM: torch.Tensor
+) -> torch.Tensor:
+    """Mean squared difference of log proportions, over the limbs that count; 0.01 is about 10 % of a limb's length.
+
+    Args:
+        found_BM: log lengths in the generated pictures, with gradient, whatever the figures' sizes.
+        wanted_BM: the persons' log proportions, of `typical_proportions`.
+        weights_BM: >= 0. A picture with a single limb has no proportion and gives 0.
+
+    Returns:
+        A scalar, float32; 0 where nothing has a weight.
+    """
+    share_BM = weights_BM / weights_BM.sum(1, keepdim=True).clamp_min(1e-8)
+    difference_BM = found_BM - wanted_BM
+    without_size_BM = difference_BM - (difference_BM * share_BM).sum(1, keepdim=True)
+    return (without_size_BM.square() * weights_BM).sum() / weights_BM.sum().clamp_min(1e-8)
+
+
+def typical_proportions(
+    lengths_RM: NDArray[np.floating], weights_RM: NDArray[np.floating], *, num_rounds: int = 10
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A person's log proportions from all photos, by Tukey's median polish: photo's size + limb's length + rest.
+
+    Medians, because some limbs of every photo point at the camera and look short.
+
+    Args:
+        lengths_RM: log lengths of `limb_lengths`.
+        weights_RM: their confidences; below 0.5 a limb is left out.
+        num_rounds: of taking out sizes and lengths in turn.
+
+    Returns:
+        (M,) log proportions, and (M,) the share of photos that show the limb; 0 for one that none shows.
+    """
+    rest_RM = np.where(weights_RM >= 0.5, lengths_RM, np.nan).astype(np.float64)
+    is_seen_M = (weights_RM >= 0.5).any(axis=0)
+    rest_RM = rest_RM[(weights_RM >= 0.5).any(axis=1)][:, is_seen_M]
+    found_M = np.zeros(rest_RM.shape[1])
+    for _ in range(num_rounds if rest_RM.size else 0):
+        rest_RM = rest_RM - np.nanmedian(rest_RM, axis=1, keepdims=True)
+        step_M = np.nanmedian(rest_RM, axis=0)
+        rest_RM, found_M = rest_RM - step_M, found_M + step_M
+    proportions_M = np.zeros(weights_RM.shape[1], np.float32)
+    proportions_M[is_seen_M] = found_M
+    return proportions_M, (weights_RM >= 0.5).mean(axis=0).astype(np.float32)

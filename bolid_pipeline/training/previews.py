@@ -1,0 +1,98 @@
+"""What the model draws while it is being trained: fixed prompts and people, the same noise every time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+from bolid_pipeline.drawing import contact_sheet, to_png
+from bolid_pipeline.models.base import BaseModel
+from bolid_pipeline.models.body_bank import BodyBank
+from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline
+from bolid_pipeline.models.provenance import provenance_text
+from bolid_pipeline.models.text import is_sdxl
+from bolid_pipeline.storage.atomic import write_atomically
+from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.system import BoLIDSystem
+from bolid_pipeline.training.views import encode_body
+
+_NUM_PEOPLE = 4
+_NUM_STEPS = 20
+
+
+class Previews(lightning.Callback):
+    """Every n steps, a sheet of the first people in the captions of their first photos, without and with identity.
+
+    Args:
+        base: whose U-Net is being trained.
+        data: whose people and captions are drawn.
+        folder: for `step_<number>.png`.
+        every_n_steps: how often.
+    """
+
+    def __init__(self, base: BaseModel, data: BoLIDDataModule, folder: Path, every_n_steps: int) -> None:
+        self._pipe: Any = (
+            BoLIDXLPipeline(**base.components)
+            if is_sdxl(base)
+            else BoLIDPipeline(**base.components, requires_safety_checker=False)
+        )
+        self._data = data
+        self._folder = folder
+        self._every_n_steps = every_n_steps
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Draw by the running mean of the weights; training goes on with its own."""
+        del outputs, batch, batch_idx
+        if trainer.global_step % self._every_n_steps or not trainer.is_global_zero:
+            return
+        parameters = pl_module.trainable_parameters()
+        pl_module.ema.store(parameters)
+        pl_module.ema.copy_to(parameters)
+        try:
+            sheet = self._draw(pl_module)
+        finally:
+            pl_module.ema.restore(parameters)
+        write_atomically(self._folder / f"step_{trainer.global_step:09d}.png", sheet)
+
+    @torch.no_grad()
+    def _draw(self, system: BoLIDSystem) -> bytes:
+        rows = _first_rows(self._data.latents.identities, self._data.train_rows)
+        people = [self._data.latents.identities[row] for row in rows]
+        prompts = [self._data.captions[row] for row in rows]
+        self._pipe.body_bank = BodyBank.of(
+            {
+                person: encode_body(system.body_encoder, self._data.views, [row])
+                for person, row in zip(people, rows, strict=True)
+            }
+        )
+        self._pipe.set_progress_bar_config(disable=True)
+        bucket = self._data.latents.bucket(rows[0])
+        pictures = [
+            np.rint(255 * picture).astype(np.uint8)
+            for identity in (None, people)
+            for picture in self._pipe(
+                prompts,
+                identity=identity,
+                height=bucket.height,
+                width=bucket.width,
+                num_inference_steps=_NUM_STEPS,
+                generator=torch.Generator().manual_seed(0),
+                output_type="np",
+            ).images
+        ]
+        labels = ["without identity"] * len(people) + people
+        sheet = contact_sheet(pictures, columns=len(people), cell_px=128, labels=labels)
+        return to_png(sheet, provenance_text(prompt=" | ".join(prompts)))
+
+
+def _first_rows(identities: Sequence[str], rows: Sequence[int]) -> list[int]:
+    """The first row of each of the first people."""
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(identities[row], row)
+    return list(first.values())[:_NUM_PEOPLE]

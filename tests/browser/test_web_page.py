@@ -1,0 +1,57 @@
+"""What a person does on Dagster's web page: look at the graph and the history, start work, switch the schedule on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+ASSETS = (
+    "identity_catalogue",
+    "raw_photos",
+    "watermark_scores",
+    "face_detections",
+    "curated_photos",
+    "captions",
+    "poses",
+    "latents",
+    "bolid_checkpoint",
+    "evaluation_report",
+)
+A_RUN_MS = 300_000
+
+
+def test_the_graph_shows_every_asset(browser_page: Page, web_page: str) -> None:
+    browser_page.goto(f"{web_page}/asset-groups")
+    browser_page.get_by_role("button", name="Materialize all").wait_for()
+    browser_page.keyboard.press("Alt+e")  # expands the groups
+    for asset in ASSETS:
+        expect(browser_page.get_by_text(asset, exact=True).first).to_be_visible()
+
+
+def test_a_run_of_the_command_line_is_in_the_history_and_one_can_be_started_from_the_page(
+    browser_page: Page, web_page: str, project: Path, materialize: Callable[[str], None]
+) -> None:
+    materialize("identity_catalogue")
+    browser_page.goto(f"{web_page}/runs")
+    expect(browser_page.get_by_text("Success").first).to_be_visible()
+
+    browser_page.goto(f"{web_page}/assets/raw_photos")
+    browser_page.get_by_role("button", name="Materialize").click()
+    browser_page.goto(f"{web_page}/runs?q[0]=status%3ASUCCESS")
+    expect(browser_page.get_by_text("raw_photos").first).to_be_visible(timeout=A_RUN_MS)
+    assert list((project / "data").rglob("raw_photos/*.parquet"))
+
+
+def test_the_schedule_can_be_switched_on_and_off(browser_page: Page, web_page: str) -> None:
+    browser_page.goto(f"{web_page}/automation")
+    expect(browser_page.get_by_text("nightly_dataset_refresh")).to_be_visible()
+    for is_on in (True, False):
+        switch = browser_page.get_by_role("checkbox").last
+        expect(switch).to_be_checked(checked=not is_on)
+        switch.locator("xpath=..").click()  # the input itself lies out of sight, under the drawn switch
+        expect(switch).to_be_checked(checked=is_on)
+        browser_page.reload()
+        expect(browser_page.get_by_role("checkbox").last).to_be_checked(checked=is_on)
