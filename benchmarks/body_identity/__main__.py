@@ -10,7 +10,7 @@ goes on. The result: table.md, results.json, samples.png in the output folder.
 import json
 import logging
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,14 @@ import click
 import numpy as np
 import torch
 from dataset import open_data, prepare_data
-from judge import Judge, train_judge
-from measure import PROMPTS, Drawn, body_error, draw, open_pipeline, proportion_error, retrieval_top1
-from people import People, render_people
-from training_job import TrainingJob, networks, pose_weights, run
+from judge import train_judge
+from measure import PROMPTS, Drawn, World, body_error, measure, retrieval_top1
+from people import render_people
+from training_job import TrainingJob, run
 from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
 
 from bolid_pipeline.bodyworld.pretrained import weights_folder
 from bolid_pipeline.drawing import contact_sheet, to_png
-from bolid_pipeline.evaluation.clip_scores import clip_t
-from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically
@@ -41,24 +39,6 @@ _FIRST_SHARE, _SECOND_SHARE = (
 )  # of the minutes: one first part, three rounds of two second parts; rest: drawing
 
 _logger = logging.getLogger("body_identity")
-
-
-@dataclass(frozen=True)
-class World:
-    """Who is drawn, who judges, and the photos that both know the people by."""
-
-    people: People
-    judge: Judge
-    data: Path
-    train_rows: list[int]
-    heldout_rows: list[int]
-
-    def photos(self, rows: list[int]) -> dict[str, list[Any]]:
-        """The pictures of each person among these rows."""
-        photos: dict[str, list[Any]] = {person: [] for person in self.people.bodies}
-        for row in rows:
-            photos[self.people.pictures[row].person].append(self.people.pictures[row].pixels_HW3)
-        return photos
 
 
 @click.command()
@@ -79,7 +59,9 @@ def main(
 ) -> None:
     """Run the experiment; what lies in the output folder already is not done again."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(workers)
+    torch.set_num_threads(
+        1
+    )  # two threads of one process wait for each other wherever something else runs too
     world = _prepare(out, num_people, pictures_each, judge_steps, workers)
     runs, base_model = out / f"runs_seed{seed}", weights_folder("base_model")
     firsts = [
@@ -110,10 +92,12 @@ def main(
                 steps[name] = steps.get(name, 0) + num_steps
     results = [_ceiling(world)]
     drawn_of: dict[str, Drawn] = {}
-    for job in seconds:
-        drawn_of[job.name], result = _measure(world, job, base_model, seed)
-        results.append(result | {"steps": steps[job.name]})
-        _logger.info("%s", results[-1])
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        of_job = partial(measure, world, base_model=base_model, seed=seed)
+        for job, (drawn, result) in zip(seconds, pool.map(of_job, seconds), strict=True):
+            drawn_of[job.name] = drawn
+            results.append(result | {"steps": steps[job.name]})
+            _logger.info("%s", results[-1])
     _write(out, results, drawn_of, world)
 
 
@@ -146,27 +130,6 @@ def _ceiling(world: World) -> dict[str, Any]:
         "variant": "real photos, held out",
         "top1": retrieval_top1(world.judge, drawn, world.photos(world.train_rows)),
         "body_error": body_error(world.judge, drawn, world.people),
-    }
-
-
-def _measure(world: World, job: TrainingJob, base_model: Path, seed: int) -> tuple[Drawn, dict[str, Any]]:
-    pipe = open_pipeline(job.run_dir, base_model)
-    first_photos = {
-        world.people.pictures[row].person: world.people.pictures[row] for row in world.train_rows[::-1]
-    }
-    drawn = draw(pipe, world.people, first_photos if job.name == IP_ADAPTER else None, seed=seed)
-    latents, _ = open_data(world.data)
-    samples = [
-        Sample(prompt.format(who="person"), person, picture)
-        for person in drawn.people
-        for prompt, picture in zip(PROMPTS, drawn.pictures[person], strict=True)
-    ]
-    return drawn, {
-        "variant": job.name,
-        "top1": retrieval_top1(world.judge, drawn, world.photos(world.train_rows)),
-        "body_error": body_error(world.judge, drawn, world.people),
-        "proportion_error": proportion_error(drawn, latents, world.train_rows, pose_weights()),
-        "clip_t": clip_t(samples, networks().clip or Path()),
     }
 
 

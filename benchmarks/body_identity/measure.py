@@ -6,15 +6,21 @@ Shape suffixes: N pictures, D body parameters, P people.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from dataset import open_data
 from judge import Judge
 from numpy.typing import NDArray
 from people import People, Picture
 from PIL import Image
+from training_job import TrainingJob, networks, pose_weights
+from variants import IP_ADAPTER
 
 from bolid_pipeline.bodyworld.identity import RANGES
+from bolid_pipeline.evaluation.clip_scores import clip_t
+from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import BoLIDPipeline
 from bolid_pipeline.pretrained.weights import WeightsFile
@@ -46,6 +52,24 @@ class Drawn:
 
     people: Sequence[str]
     pictures: Mapping[str, Sequence[NDArray[np.uint8]]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Who is drawn, who judges, and the photos that both know the people by."""
+
+    people: People
+    judge: Judge
+    data: Path
+    train_rows: list[int]
+    heldout_rows: list[int]
+
+    def photos(self, rows: list[int]) -> dict[str, list[Any]]:
+        """The pictures of each person among these rows."""
+        photos: dict[str, list[Any]] = {person: [] for person in self.people.bodies}
+        for row in rows:
+            photos[self.people.pictures[row].person].append(self.people.pictures[row].pixels_HW3)
+        return photos
 
 
 def draw(
@@ -121,3 +145,26 @@ def proportion_error(drawn: Drawn, latents: LatentTable, rows: Sequence[int], po
 def open_pipeline(checkpoint: Path, base_model: Path) -> BoLIDPipeline:
     """The base model with a checkpoint's branches and bank."""
     return BoLIDPipeline.from_checkpoint(checkpoint, base_model)
+
+
+def measure(world: World, job: TrainingJob, base_model: Path, seed: int) -> tuple[Drawn, dict[str, Any]]:
+    """Draw everybody with a job's checkpoint, and its line of the table."""
+    torch.set_num_threads(1)
+    pipe = open_pipeline(job.run_dir, base_model)
+    first_photos = {
+        world.people.pictures[row].person: world.people.pictures[row] for row in world.train_rows[::-1]
+    }
+    drawn = draw(pipe, world.people, first_photos if job.name == IP_ADAPTER else None, seed=seed)
+    latents, _ = open_data(world.data)
+    samples = [
+        Sample(prompt.format(who="person"), person, picture)
+        for person in drawn.people
+        for prompt, picture in zip(PROMPTS, drawn.pictures[person], strict=True)
+    ]
+    return drawn, {
+        "variant": job.name,
+        "top1": retrieval_top1(world.judge, drawn, world.photos(world.train_rows)),
+        "body_error": body_error(world.judge, drawn, world.people),
+        "proportion_error": proportion_error(drawn, latents, world.train_rows, pose_weights()),
+        "clip_t": clip_t(samples, networks().clip or Path()),
+    }

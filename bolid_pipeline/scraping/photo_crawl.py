@@ -42,7 +42,7 @@ class PhotoCrawl:
         self._under_way: deque[tuple[str, Future[FetchedPhoto | RefusedPage]]] = deque()
         self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
         self._reason_of_page: dict[str, str] = {}
-        self._num_new = 0
+        self._new_photo_ids: set[str] = set()
         self._is_changed = not self._journal.is_empty
         self._new_photos: list[_Row] = []
         self._new_rejections: list[_Row] = []
@@ -52,6 +52,7 @@ class PhotoCrawl:
     def run(self) -> CrawlReport:
         """Fetch what is outstanding, commit it, say what was done."""
         timer = CrawlTimer(self._source.counts)
+        self._unmask_known_placeholders()
         num_known = len(self._identity_of_photo)
         plan = plan_photos(self._tables, self._bounds)
         stopped_by: str | None = None
@@ -73,7 +74,7 @@ class PhotoCrawl:
         if stopped_by is None:
             self._streak.finish()
         return timer.report(
-            photos_new=self._num_new,
+            photos_new=len(self._new_photo_ids),
             photos_known=num_known,
             photos_shared=self._tidy(),
             rejected=Counter(self._reason_of_page.values()),
@@ -155,14 +156,14 @@ class PhotoCrawl:
         elif owner is not None:
             reason = "duplicate_photo" if owner == identity else SHARED
             self._reject(identity, photo.page_url, photo.source_url, reason, photo.photo_id)
-            if 1 + self._num_copies[photo.photo_id] >= self._bounds.min_placeholder_pages:
+            if self._is_on_too_many_pages(photo.photo_id):
                 self._unmask_placeholder(photo.photo_id)
         else:
             row = {**vars(photo), "identity": identity, "fetched_at": datetime.now(UTC)}
             self._new_photos.append(row)
             self._identity_of_photo[photo.photo_id] = identity
             self._num_stored[identity] += 1
-            self._num_new += 1
+            self._new_photo_ids.add(photo.photo_id)
 
     def _unmask_placeholder(self, photo_id: str) -> None:
         """The same bytes from so many pages are no photo of anyone: out of the store, with the reason on each page."""
@@ -183,7 +184,16 @@ class PhotoCrawl:
         self._drop_photos({photo_id})
         self._placeholders.add(photo_id)
         self._num_stored[self._identity_of_photo.pop(photo_id)] -= 1
-        self._num_new -= 1
+        self._new_photo_ids.discard(photo_id)
+
+    def _unmask_known_placeholders(self) -> None:
+        """Those that a crawl had counted when it was killed: no further page may come to tell."""
+        copies = {photo_id for photo_id in self._identity_of_photo if self._is_on_too_many_pages(photo_id)}
+        for photo_id in copies:
+            self._unmask_placeholder(photo_id)
+
+    def _is_on_too_many_pages(self, photo_id: str) -> bool:
+        return 1 + self._num_copies[photo_id] >= self._bounds.min_placeholder_pages
 
     def _reject(
         self, identity: str, page_url: str, source_url: str | None, reason: str, photo_id: str | None = None

@@ -82,6 +82,7 @@ class Killer:
         if stage == self._stage:
             self._num_events += 1
             if self._num_events == self._event:
+                os.write(self._log, f"{stage}\n".encode())  # the last line says where it was killed
                 self._kill_soon()
         elif is_later:
             os.kill(os.getpid(), signal.SIGKILL)
