@@ -86,13 +86,10 @@ def main(
         for name, config in second_configs(steps=1, seed=seed).items()
     ]
     steps: dict[str, int] = {}
-    for jobs in (firsts, seconds):
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            for name, num_steps in pool.map(run, jobs):
-                steps[name] = steps.get(name, 0) + num_steps
-    results = [_ceiling(world)]
-    drawn_of: dict[str, Drawn] = {}
+    results, drawn_of = [_ceiling(world)], dict[str, Drawn]()
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for name, num_steps in [*pool.map(run, firsts), *pool.map(run, seconds)]:
+            steps[name] = steps.get(name, 0) + num_steps
         of_job = partial(measure, world, base_model=base_model, seed=seed)
         for job, (drawn, result) in zip(seconds, pool.map(of_job, seconds), strict=True):
             drawn_of[job.name] = drawn

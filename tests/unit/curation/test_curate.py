@@ -61,7 +61,7 @@ def test_the_closed_set_of_reasons():
 
 @pytest.mark.parametrize("reason", BAD)
 def test_each_filter_rejects_its_own_photo_and_no_other(reason):
-    photo = PhotoFacts(**{**GOOD, **BAD[reason]})
+    photo = PhotoFacts(**GOOD | BAD[reason])
     assert [each.reason for each in make_filters(CONFIG) if each.rejects(photo)] == [reason]
 
 
@@ -70,7 +70,8 @@ def test_a_photo_on_the_border_is_kept():
 
 
 def test_no_face_is_fine_as_people_turn_round():
-    assert not any(each.rejects(PhotoFacts(**GOOD | {"num_faces": 0})) for each in make_filters(CONFIG))
+    turned_round: dict[str, Any] = GOOD | {"num_faces": 0}
+    assert not any(each.rejects(PhotoFacts(**turned_round)) for each in make_filters(CONFIG))
 
 
 def test_all_reasons_of_a_photo_are_told():
