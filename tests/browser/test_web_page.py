@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -21,6 +21,7 @@ ASSETS = (
     "evaluation_report",
 )
 A_RUN_MS = 300_000
+expect.set_options(timeout=60_000)
 
 
 def test_the_graph_shows_every_asset(browser_page: Page, web_page: str) -> None:
@@ -39,7 +40,8 @@ def test_a_run_of_the_command_line_is_in_the_history_and_one_can_be_started_from
     expect(browser_page.get_by_text("Success").first).to_be_visible()
 
     browser_page.goto(f"{web_page}/assets/raw_photos")
-    browser_page.get_by_role("button", name="Materialize").click()
+    with browser_page.expect_response(_has_launched):
+        browser_page.get_by_role("button", name="Materialize").click()
     browser_page.goto(f"{web_page}/runs?q[0]=status%3ASUCCESS")
     expect(browser_page.get_by_text("raw_photos").first).to_be_visible(timeout=A_RUN_MS)
     assert list((project / "data").rglob("raw_photos/*.parquet"))
@@ -48,10 +50,18 @@ def test_a_run_of_the_command_line_is_in_the_history_and_one_can_be_started_from
 def test_the_schedule_can_be_switched_on_and_off(browser_page: Page, web_page: str) -> None:
     browser_page.goto(f"{web_page}/automation")
     expect(browser_page.get_by_text("nightly_dataset_refresh")).to_be_visible()
+    boxes = browser_page.get_by_role("checkbox")  # select all, select this one, the switch
     for is_on in (True, False):
-        switch = browser_page.get_by_role("checkbox").last
+        expect(boxes).to_have_count(3)
+        switch = boxes.last
         expect(switch).to_be_checked(checked=not is_on)
         switch.locator("xpath=..").click()  # the input itself lies out of sight, under the drawn switch
         expect(switch).to_be_checked(checked=is_on)
         browser_page.reload()
-        expect(browser_page.get_by_role("checkbox").last).to_be_checked(checked=is_on)
+        expect(boxes).to_have_count(3)
+        expect(boxes.last).to_be_checked(checked=is_on)
+
+
+def _has_launched(response: Response) -> bool:
+    """Whether it answers the request to start a run; a page left before that would start nothing."""
+    return "launchPipelineExecution" in (response.request.post_data or "")
