@@ -10,6 +10,7 @@ from dataset import open_data
 
 from bolid_pipeline.bodyworld.pretrained import weights_folder
 from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.training.checkpoint import read_metrics
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.fit import fit, make_system
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
@@ -46,7 +47,7 @@ def run(job: TrainingJob) -> tuple[str, int]:
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if (job.run_dir / "training_config.json").is_file():
-        return job.name, 0
+        return job.name, read_metrics(job.run_dir)["steps"]
     latents, captions = open_data(job.data)
     base_model = weights_folder("base_model")
     steps = max(_TRIAL_STEPS, int(60 * job.minutes / _seconds_per_step(job, base_model)))
