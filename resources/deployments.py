@@ -59,7 +59,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EMBEDDED_FACE_IMAGE_SIZE_PX = 192
 _EMBEDDED_POSE_IMAGE_SIZE_PX = 160
 """What the embedded detectors were trained at."""
-_EMBEDDED_MAX_WATERMARK_PROB = 0.94
+_EMBEDDED_MAX_WATERMARK_PROB = 0.9
 """Chosen on a world of its own: the embedded classifier learned from as many marked photos as clean ones."""
 
 

@@ -125,7 +125,7 @@ class PoliteClient:
                 "so that whoever runs %s can reach you",
                 self._base_url,
             )
-        # No cookies, and neither the environment's proxies nor its .netrc: a requests.Session would add them all, and a
+        # No cookies, and neither proxies of the shell nor .netrc: a requests.Session would add them all, and a
         # third to the time of a request.
         self._headers = {"User-Agent": config.user_agent, "Accept-Encoding": "gzip, deflate", "Accept": "*/*"}
         self._proxies = {"http": config.proxy_url, "https": config.proxy_url} if config.proxy_url else None
