@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from random_latents import captions_of, random_latents
 from tiny_models import save_tiny_clip
 
@@ -50,16 +51,22 @@ test_resume.train(Path({base_model!r}), Path({clip!r}), Path({run_dir!r}))
 
 
 def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
+    """On one thread in every process: the last bit of a sum depends on how many share it."""
     latents = random_latents()
-    return fit(
-        CONFIG,
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=run_dir,
-        networks=LossNetworkFiles(clip=clip),
-        progress=False,
-    )
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return fit(
+            CONFIG,
+            base_model=base_model,
+            latents=latents,
+            captions=captions_of(latents),
+            run_dir=run_dir,
+            networks=LossNetworkFiles(clip=clip),
+            progress=False,
+        )
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 @pytest.mark.timeout(900)  # a second process imports torch; on a busy machine that takes minutes
