@@ -28,11 +28,8 @@ from bolid_pipeline.training.datamodule import BodyProportions
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
 
-_FULL, _KNEE, _HALF = (
-    "a full-length photo of a {who}",
-    "a knee-length photo of a {who}",
-    "a half-length photo of a {who}",
-)
+_FULL, _KNEE = "a full-length photo of a {who}", "a knee-length photo of a {who}"
+_HALF = "a half-length photo of a {who}"
 PROMPTS = (
     f"{_FULL}, facing the camera, standing, wearing a white t-shirt and blue trousers, in a studio",
     f"{_FULL}, facing the camera, arms raised, wearing a green tank top and grey trousers, in the snow",

@@ -29,8 +29,8 @@ _SIZE_SHARES = (0.6, 0.3, 0.1)
 class Picture:
     """One rendered photo: (H, W, 3) uint8, keypoints (17, 3) in px with visibility 0 or 1, what is said of it.
 
-    The caption tells the scene and whether it is a woman or a man, but nothing of hair, height and build: what stays the same
-    from photo to photo is left for the identity to say, as one captions for DreamBooth.
+    The caption tells the scene and whether it is a woman or a man, but nothing of hair, height and build: what stays
+    the same from photo to photo is left for the identity to say, as one captions for DreamBooth.
     """
 
     person: str
