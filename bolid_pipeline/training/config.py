@@ -110,6 +110,7 @@ class TrainingConfig:
         pose_image_size_px: side of the square that the pose network of L_id sees, a multiple of 32.
         min_snr_gamma: gamma of the min-SNR weighting (arXiv 2303.09556); None weighs all timesteps alike.
         noise_offset: strength of offset noise; 0.1 is usual, 0 is plain noise.
+        background_weight: what L_diff counts far from every keypoint, of what it counts at one (see `losses.focus`).
         max_views: a sample's body is encoded from 1 to this many other photos of the person.
         num_body_tokens: tokens that c_body is projected to.
         is_body_dense: body tokens pooled by keypoint group, in place of the thesis' one vector.
@@ -150,6 +151,7 @@ class TrainingConfig:
     pose_image_size_px: int = 640
     min_snr_gamma: float | None = 5.0
     noise_offset: float = 0.0
+    background_weight: float = 1.0
     max_views: int = 4
     num_body_tokens: int = 4
     is_body_dense: bool = False
@@ -187,6 +189,8 @@ class TrainingConfig:
             raise ConfigurationError(
                 f"batch_size {self.batch_size} cannot be shared by {self.num_processes} processes alike"
             )
+        if not 0 < self.background_weight <= 1:
+            raise ConfigurationError(f"background_weight must be in (0, 1], not {self.background_weight}")
         if self.encoder_grid % 4:
             raise ConfigurationError(f"encoder_grid must be a multiple of 4, not {self.encoder_grid}")
 

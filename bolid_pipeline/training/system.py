@@ -40,6 +40,7 @@ from bolid_pipeline.training.losses.diffusion import (
     prediction_target,
     training_noise,
 )
+from bolid_pipeline.training.losses.focus import focus_weights
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
 from bolid_pipeline.training.losses.kl import kl_to_standard_normal
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
@@ -164,6 +165,7 @@ class BoLIDSystem(lightning.LightningModule):
                 timesteps_B,
                 self.scheduler,
                 min_snr_gamma=self.config.min_snr_gamma,
+                weights_BHW=self._focus(batch),
             ),
             "kl": kl,
         }
@@ -280,6 +282,13 @@ class BoLIDSystem(lightning.LightningModule):
             width * self._pixels_per_latent,
         )
         return conditions, kept, kl
+
+    def _focus(self, batch: Batch) -> torch.Tensor | None:
+        """(B, H, W): what each latent cell counts in L_diff."""
+        if self.config.background_weight == 1:
+            return None
+        height, width = batch["latents_BCHW"].shape[-2:]
+        return focus_weights(batch["keypoints_BK3"], height, width, self.config.background_weight)
 
     def _one_step_l_id(
         self, sample_BCHW: torch.Tensor, keypoints_BK3: torch.Tensor, is_counted_B: torch.Tensor
