@@ -7,10 +7,12 @@
 | BOLID_SOURCE_URL | a mirror or stand-in of the site, another site, or one's own `file:///folder` | the site's |
 | BOLID_SITE_PARSERS | module that reads the pages of another site, see docs/crawling.md | theplace's |
 | BOLID_WEIGHT_PINS | JSON file with revision and sha256 of each published model | none |
-| BOLID_DEVICES | devices of this machine that a training uses | 1 |
+| BOLID_TRAINING | JSON: settings of the training that differ from the deployment's, `{"strategy": "fsdp"}` | {} |
+| BOLID_DEVICES | devices of each machine that a training uses: short for `{"devices": ...}` | 1 |
 | HTTPS_PROXY | proxy that the crawler goes through | none |
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -148,7 +150,7 @@ def current_deployment(environment: Mapping[str, str] = os.environ) -> Deploymen
     source_url = environment.get("BOLID_SOURCE_URL", deployment.source_url)
     return replace(
         deployment,
-        training=replace(deployment.training, devices=_devices(environment)),
+        training=_training(deployment.training, environment),
         source_url=source_url,
         parsers=environment.get("BOLID_SITE_PARSERS", deployment.parsers),
         weight_pins=Path(pins) if pins else None,
@@ -156,11 +158,28 @@ def current_deployment(environment: Mapping[str, str] = os.environ) -> Deploymen
     )
 
 
-def _devices(environment: Mapping[str, str]) -> int:
-    devices = environment.get("BOLID_DEVICES", "1")
-    if not devices.isdecimal():
+def environment_of(deployment: Deployment) -> dict[str, str]:
+    """Variables for a process that is to train what this one would; it inherits the others."""
+    return {
+        "BOLID_DEPLOYMENT": deployment.name,
+        "BOLID_DATA_DIR": str(deployment.data_dir),
+        "BOLID_DEVICES": str(deployment.training.devices),
+        "BOLID_TRAINING": json.dumps(deployment.training.to_json()),
+    }
+
+
+def _training(preset: TrainingConfig, environment: Mapping[str, str]) -> TrainingConfig:
+    """The preset with what the environment says otherwise."""
+    text, devices = environment.get("BOLID_TRAINING", "{}"), environment.get("BOLID_DEVICES")
+    if devices is not None and not devices.isdecimal():
         raise ConfigurationError(f"BOLID_DEVICES is {devices!r}, not a number of devices")
-    return int(devices)
+    try:
+        settings = {**json.loads(text), **({} if devices is None else {"devices": int(devices)})}
+        return TrainingConfig.from_json({**preset.to_json(), **settings})
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"BOLID_TRAINING is {text!r}, no JSON object of settings: {error}"
+        ) from error
 
 
 def _crawl(deployment: Deployment, source_url: str | None, environment: Mapping[str, str]) -> CrawlConfig:

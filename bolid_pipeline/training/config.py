@@ -1,11 +1,12 @@
 """Every number of a training run. This module imports nothing heavy: Dagster reads it when definitions load."""
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bolid_pipeline.errors import ConfigurationError
 
 Sampler = Literal["euler", "ddim", "lcm", "tcd"]
+Strategy = Literal["ddp", "fsdp"]
 
 _PROBABILITIES = ("drop_text", "drop_ref", "drop_body", "drop_all", "heldout_fraction", "ema_decay")
 _POSITIVE = (
@@ -126,6 +127,8 @@ class TrainingConfig:
         gradient_checkpointing: recompute the U-Net's activations instead of keeping them.
         devices: processes on each machine, one a device; several share every batch and do the same as one.
         num_nodes: machines.
+        strategy: "ddp": every process has the whole base model; "fsdp": it keeps its share of the U-Net's frozen
+            weights, and gets the others' of a block when the block runs.
         compile_unet: let torch.compile fuse the U-Net: minutes at the start, faster steps on a GPU.
         log_every_n_steps: the losses of every so many-th step are written down; reading them waits for the device.
         checkpoint_every_n_steps: what a killed run can lose.
@@ -167,6 +170,7 @@ class TrainingConfig:
     gradient_checkpointing: bool = False
     devices: int = 1
     num_nodes: int = 1
+    strategy: Strategy = "ddp"
     compile_unet: bool = False
     log_every_n_steps: int = 1
     checkpoint_every_n_steps: int = 1000
@@ -191,6 +195,8 @@ class TrainingConfig:
             )
         if not 0 < self.background_weight <= 1:
             raise ConfigurationError(f"background_weight must be in (0, 1], not {self.background_weight}")
+        if self.strategy not in get_args(Strategy):
+            raise ConfigurationError(f"strategy is {self.strategy!r}, not one of {get_args(Strategy)}")
         if self.encoder_grid % 4:
             raise ConfigurationError(f"encoder_grid must be a multiple of 4, not {self.encoder_grid}")
 

@@ -46,6 +46,7 @@ from bolid_pipeline.training.losses.kl import kl_to_standard_normal
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import FoundKeypoints
 from bolid_pipeline.training.randomness import StepRandomness
+from bolid_pipeline.training.sharding import share_frozen_weights
 
 _VISIBLE = 0.5  # a keypoint of the reference that is less sure than this takes no part in L_id
 
@@ -223,6 +224,12 @@ class BoLIDSystem(lightning.LightningModule):
         for parameter, saved in zip(self.trainable_parameters(), checkpoint["trained"], strict=True):
             parameter.data.copy_(saved)
         self.ema.load_state_dict(checkpoint["ema"])
+
+    def configure_model(self) -> None:
+        """Before several processes start, leave this one its share of the frozen weights, where that is wanted."""
+        if self.config.strategy == "fsdp" and self.trainer.world_size > 1:
+            device_type = self.trainer.strategy.root_device.type
+            share_frozen_weights(self, self.unet, device_type, self.trainer.world_size)
 
     def on_fit_start(self) -> None:
         """The running mean lives where the weights live."""
