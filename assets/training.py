@@ -42,7 +42,11 @@ def bolid_checkpoint(
         dg.PipesSubprocessClient().run(
             context=context,
             command=[sys.executable, "-m", "assets.training_process"],
-            env={"BOLID_DEPLOYMENT": deployment.name, "BOLID_DATA_DIR": store.data_dir},
+            env={
+                "BOLID_DEPLOYMENT": deployment.name,
+                "BOLID_DATA_DIR": store.data_dir,
+                "BOLID_LOCAL_DIR": str(store.local_root),
+            },
         )
     elif not is_known:
         fit_checkpoint(store, model_hub, deployment)

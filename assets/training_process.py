@@ -13,14 +13,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from assets.training import fit_checkpoint
 from resources.deployments import current_deployment
 from resources.model_hub import model_hub_of
-from resources.table_store import DataStore
+from resources.table_store import data_store_of
 
 
 def main() -> None:
     """Train the checkpoint of the deployment that the environment names."""
     logging.basicConfig(level=logging.INFO)
     deployment = current_deployment()
-    store = DataStore(data_dir=str(deployment.data_dir))
+    store = data_store_of(deployment)
     with rank_zero_only(open_dagster_pipes)() or nullcontext():
         fit_checkpoint(store, model_hub_of(deployment), deployment)
 

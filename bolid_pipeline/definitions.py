@@ -9,7 +9,7 @@ from resources.compute_engine import ComputeEngine, one_process_executor
 from resources.deployments import Deployment, current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
-from resources.table_store import DataStore
+from resources.table_store import data_store_of
 
 logging.getLogger("bolid_pipeline").setLevel(logging.INFO)  # into the run's log: dagster.yaml
 
@@ -45,7 +45,7 @@ def definitions(deployment: Deployment) -> dg.Definitions:
         schedules=[nightly_dataset_refresh],
         executor=one_process_executor,
         resources={
-            "store": DataStore(data_dir=str(deployment.data_dir)),
+            "store": data_store_of(deployment),
             "photo_source": photo_source_of(deployment),
             "model_hub": model_hub_of(deployment),
             "compute_engine": ComputeEngine(),
