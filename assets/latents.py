@@ -43,7 +43,7 @@ def latents_asset(
         photos,
         recipe,
         store=store.photos,
-        device=lambda: compute_engine.torch_device,
+        device=compute_engine.find_device,
         **compute_engine.batches,
     )
     return dg.MaterializeResult(

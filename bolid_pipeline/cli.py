@@ -103,7 +103,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
-    for path in generate_pictures(pipe.to(ComputeEngine().torch_device), request, out):
+    for path in generate_pictures(pipe.to(ComputeEngine().find_device()), request, out):
         click.echo(path)
 
 

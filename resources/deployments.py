@@ -8,6 +8,10 @@
 | BOLID_SOURCE_URL | a mirror or stand-in of the site, another site, or one's own `file:///folder` | the site's |
 | BOLID_SITE_PARSERS | module that reads the pages of another site, see docs/crawling.md | theplace's |
 | BOLID_WEIGHT_PINS | JSON file with revision and sha256 of each published model | none |
+| BOLID_COMPUTE | where stages run: `local` or `ray` | local |
+| RAY_ADDRESS | of the Ray cluster, `host:6379` | one that is started on this machine |
+| BOLID_RAY_GPUS | GPUs of each of Ray's actors; a fraction puts several on a GPU | 0 |
+| BOLID_RAY_ACTORS | the most actors of a stage | as many as there is room for |
 | BOLID_DEVICES | devices of this machine that a training uses | 1 |
 | HTTPS_PROXY | proxy that the crawler goes through | none |
 """
@@ -33,6 +37,18 @@ from bolid_pipeline.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
+class RayConfig:
+    """A Ray cluster that stages run on."""
+
+    address: str | None = None
+    """`host:6379`; None for a cluster that is started on this machine."""
+    gpus_per_actor: float = 0.0
+    """May be a fraction, for several models on a GPU."""
+    max_actors: int | None = None
+    """Of a stage; None for as many as there is room for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """Everything that differs between a demonstration on a laptop and a data set of hundreds of people."""
 
@@ -43,6 +59,8 @@ class Deployment:
     """Folder of checkpoints, reports and the embedded world; None for `data_dir`, which must be a folder then."""
     source_url: str | None = None
     """Address of the site, or of a folder (`file:///...`); None for the embedded world."""
+    ray: RayConfig | None = None
+    """The cluster that stages run on; None for the run's own process."""
     parsers: str = "bolid_pipeline.scraping.parsers"
     """Module that reads the site's pages."""
     weight_repositories: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -153,7 +171,8 @@ def current_deployment(environment: Mapping[str, str] = os.environ) -> Deploymen
     return replace(
         deployment,
         local_dir=_local_dir(environment),
-        training=replace(deployment.training, devices=_devices(environment)),
+        ray=_ray(environment),
+        training=replace(deployment.training, devices=_whole_number("BOLID_DEVICES", environment, "1")),
         source_url=source_url,
         parsers=environment.get("BOLID_SITE_PARSERS", deployment.parsers),
         weight_pins=Path(pins) if pins else None,
@@ -173,11 +192,29 @@ def _local_dir(environment: Mapping[str, str]) -> Path | None:
     return Path(folder).absolute() if folder else None
 
 
-def _devices(environment: Mapping[str, str]) -> int:
-    devices = environment.get("BOLID_DEVICES", "1")
-    if not devices.isdecimal():
-        raise ConfigurationError(f"BOLID_DEVICES is {devices!r}, not a number of devices")
-    return int(devices)
+def _ray(environment: Mapping[str, str]) -> RayConfig | None:
+    engine = environment.get("BOLID_COMPUTE", "local")
+    if engine not in ("local", "ray"):
+        raise ConfigurationError(f"BOLID_COMPUTE is {engine!r}; it is one of: local, ray")
+    if engine == "local":
+        return None
+    gpus = environment.get("BOLID_RAY_GPUS", "0")
+    if not gpus.replace(".", "", 1).isdecimal():
+        raise ConfigurationError(f"BOLID_RAY_GPUS is {gpus!r}, not a number of GPUs")
+    return RayConfig(
+        address=environment.get("RAY_ADDRESS"),
+        gpus_per_actor=float(gpus),
+        max_actors=_whole_number("BOLID_RAY_ACTORS", environment)
+        if "BOLID_RAY_ACTORS" in environment
+        else None,
+    )
+
+
+def _whole_number(variable: str, environment: Mapping[str, str], default: str = "") -> int:
+    number = environment.get(variable, default)
+    if not number.isdecimal():
+        raise ConfigurationError(f"{variable} is {number!r}, not a number of devices")
+    return int(number)
 
 
 def _crawl(deployment: Deployment, source_url: str | None, environment: Mapping[str, str]) -> CrawlConfig:

@@ -1,8 +1,8 @@
 """Real processes that run `dataset_refresh` over small photos, and that kill themselves at a chosen moment.
 
 Run as a program it loads what a run needs once (half a minute of imports), then forks a process for every line of JSON
-on its standard input: {"data_dir", "site_url", "log", "environment", "kill_at": {"stage", "event", "delay_seconds"} or
-null}. It answers with a line each: {"exit_code", "cpu_seconds", "stages", "said"}: the stages in the order in which
+on its standard input: {"data_dir", "site_url", "log", "on_ray", "environment", "kill_at": {"stage", "event",
+"delay_seconds"} or null}. It answers with a line each: {"exit_code", "cpu_seconds", "stages", "said"}: the stages in the order in which
 the process wrote to them, and its whole output.
 """
 
@@ -16,13 +16,14 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ray_nodes import WatchedEngine, dying_ray_cluster
 
 from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.storage.location import Location, locate
@@ -53,6 +54,7 @@ class RefreshProcesses:
         kill_at: dict[str, Any] | None = None,
         *,
         log: Path | None = None,
+        on_ray: bool = False,
         **environment: str,
     ) -> dict[str, Any]:
         """Run one refresh in a process of its own and wait for its end."""
@@ -60,6 +62,7 @@ class RefreshProcesses:
             "data_dir": str(data_dir),
             "site_url": site_url,
             "log": str(log or data_dir),
+            "on_ray": on_ray,
             "environment": environment,
             "kill_at": kill_at,
         }
@@ -155,7 +158,7 @@ def _read_by_others(folder: Location) -> pa.Table:
     )
 
 
-def _refresh(data_dir: str, site_url: str) -> None:
+def _refresh(data_dir: str, site_url: str, ray: dict[str, str] | None) -> None:
     """`dataset_refresh` with commits of two photos, one photo at a time, so that equal work gives equal bits."""
     import dagster as dg
 
@@ -168,6 +171,7 @@ def _refresh(data_dir: str, site_url: str) -> None:
     from resources.photo_source import WebSource
     from resources.table_store import DataStore
 
+    feeding: dict[str, Any] = {"device": "cpu", "photos_per_batch": 1, "photos_per_commit": 2}
     deployment = demo(locate(data_dir))
     deployment = replace(
         deployment,
@@ -190,7 +194,7 @@ def _refresh(data_dir: str, site_url: str) -> None:
             "store": DataStore(data_dir=data_dir),
             "photo_source": WebSource(base_url=site_url),
             "model_hub": model_hub_of(deployment),
-            "compute_engine": ComputeEngine(device="cpu", photos_per_batch=1, photos_per_commit=2),
+            "compute_engine": WatchedEngine(**feeding, **ray) if ray else ComputeEngine(**feeding),
             "deployment": deployment,
         },
     )
@@ -201,7 +205,8 @@ def _child(order: dict[str, Any], stages: Path) -> None:
     sys.addaudithook(Killer(stages, **kill_at))
     try:
         os.environ.update(order["environment"])
-        _refresh(order["data_dir"], order["site_url"])
+        with dying_ray_cluster(Path(order["log"] + ".batches")) if order["on_ray"] else nullcontext() as ray:
+            _refresh(order["data_dir"], order["site_url"], ray)
     except BaseException:  # noqa: BLE001 - a forked process must not go on as its parent
         traceback.print_exc()
         os._exit(1)
