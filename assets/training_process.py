@@ -13,14 +13,14 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from assets.training import fit_checkpoint
 from resources.deployments import current_deployment
 from resources.model_hub import model_hub_of
-from resources.table_store import DataStore
+from resources.table_store import data_store_of
 
 
 @record
 def main() -> None:
     """Train the checkpoint of the deployment that the environment names."""
     deployment = current_deployment()
-    store = DataStore(data_dir=str(deployment.data_dir))
+    store = data_store_of(deployment)
     if TorchElasticEnvironment().global_rank() > 0:
         fit_checkpoint(store, model_hub_of(deployment), deployment)
         return

@@ -44,6 +44,14 @@ def open_latents(tables: TableStore, models: LatentModels) -> "LatentTable":
         NotEnoughData: there are none.
         ForeignLatents: there are some, but of other models, or of more than one layout.
     """
+    layout = register(tables, models)
+    columns = layout.schema().columns.names
+    rows = pa.concat_tables(tables.read_parts(TABLE, lambda part: map_part(part, columns)))
+    return LatentTable(rows, layout, order=_newest_by_identity(rows))
+
+
+def register(tables: TableStore, models: LatentModels) -> LatentLayout:
+    """Make the table known as `models` made it, and say how. Raises as `open_latents`."""
     folder = tables.root / TABLE
     parts = sorted(folder.glob("part-*.parquet"), key=str)
     if not parts:
@@ -53,10 +61,8 @@ def open_latents(tables: TableStore, models: LatentModels) -> "LatentTable":
         raise ForeignLatents(
             f"the latents in {folder} were not made by {models.vae}: materialise `latents` again"
         )
-    schema = layout.schema()
-    tables.register(TABLE, schema)
-    rows = pa.concat_tables(tables.read_parts(TABLE, lambda part: map_part(part, schema.columns.names)))
-    return LatentTable(rows, layout, order=_newest_by_identity(rows))
+    tables.register(TABLE, layout.schema())
+    return layout
 
 
 def verify_latents(tables: TableStore) -> list[str]:

@@ -1,9 +1,12 @@
 """Arrays of a Parquet file as they lie in the file: mapped, not read.
 
 An uncompressed, plain-encoded column chunk of one page is a small header and then the values one after the other,
-which is what a memory map wants. What is laid out otherwise, or does not lie in a local file, is read as usual.
+which is what a memory map wants. What is laid out otherwise is read as usual; what does not lie in a local file is
+copied into one that goes with the map.
 """
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pyarrow.parquet as pq
 from bolid_pipeline.storage.location import Location
 
 _MAX_HEADER_BYTES = 256
+_COPIED_BYTES = 8 * 2**20
 
 
 def map_part(part: Location, columns: Sequence[str]) -> pa.Table:
@@ -20,9 +24,15 @@ def map_part(part: Location, columns: Sequence[str]) -> pa.Table:
 
     Checksums of mapped pages are not verified: see `cache.verify_latents`. Raises FileNotFoundError.
     """
-    if not isinstance(part, Path):
-        with part.open("rb") as opened, pq.ParquetFile(opened) as file:
-            return file.read(list(columns))
+    if isinstance(part, Path):
+        return _map_file(part, columns)
+    with part.open("rb") as there, tempfile.NamedTemporaryFile(suffix=".parquet") as here:
+        shutil.copyfileobj(there, here, _COPIED_BYTES)
+        here.flush()
+        return _map_file(Path(here.name), columns)
+
+
+def _map_file(part: Path, columns: Sequence[str]) -> pa.Table:
     with pq.ParquetFile(part) as file, pa.memory_map(str(part)) as mapped:
         groups = [_read_group(file, mapped, group, columns) for group in range(file.num_row_groups)]
         return pa.concat_tables(groups) if groups else file.read(list(columns))

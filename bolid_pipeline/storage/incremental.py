@@ -6,30 +6,24 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from bolid_pipeline.storage.map_batches import MapBatches, Stage, map_batches_here
 from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
 
 
-class Stage(Protocol):
-    """A step over photos. It loads its model when it is made, and is called batch by batch."""
-
-    def __call__(self, photos: pa.Table) -> pa.Table:
-        """The rows of the stage's table for a batch of photo rows; at most one row per photo, order kept."""
-        ...
-
-
 class Batches(TypedDict, total=False):
-    """How many photos go into a call of a stage and into a commit; see `refresh_table`."""
+    """How many photos go into a call of a stage and into a commit, and where they go; see `refresh_table`."""
 
     batch_size: int
     rows_per_commit: int
+    map_batches: MapBatches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +66,7 @@ def refresh_table(
     fingerprint_column: str = "model_fingerprint",
     batch_size: int = 16,
     rows_per_commit: int = 64,
+    map_batches: MapBatches = map_batches_here,
 ) -> RefreshReport:
     """Bring `table` up to date with `photos`, computing only rows that are missing or of another fingerprint.
 
@@ -87,13 +82,14 @@ def refresh_table(
         fingerprint_column: the column it stands in.
         batch_size: photos per call of the stage.
         rows_per_commit: photos per commit, at least `batch_size`.
+        map_batches: where the stage runs; rows are committed here, by one process.
     """
     photo_ids: list[str] = photos["photo_id"].to_pylist()
     num_pruned = tables.prune(table, set(photo_ids))
     outdated = tables.outdated(table, photo_ids, fingerprint, fingerprint_column=fingerprint_column)
     started = time.monotonic()
     num_computed = _compute(
-        tables, table, _rows_of(photos, outdated), make_stage, batch_size, rows_per_commit
+        tables, table, _rows_of(photos, outdated), make_stage, batch_size, rows_per_commit, map_batches
     )
     tables.tidy(table)
     report = RefreshReport(
@@ -138,22 +134,22 @@ def _compute(
     make_stage: Callable[[], Stage],
     batch_size: int,
     rows_per_commit: int,
+    map_batches: MapBatches,
 ) -> int:
-    """Run the stage over `photos` batch by batch and commit; returns the number of rows made."""
+    """Have the stage run over `photos` and commit what it makes; returns the number of rows."""
     if not photos.num_rows:
         return 0
-    stage = make_stage()
     num_made = 0
     waiting: list[pa.Table] = []
     with tqdm(total=photos.num_rows, desc=table, unit="photo") as progress:
-        for start in range(0, photos.num_rows, batch_size):
-            batch = photos.slice(start, batch_size)
-            waiting.append(stage(batch))
-            progress.update(batch.num_rows)
-            is_last = start + batch_size >= photos.num_rows
-            if is_last or sum(piece.num_rows for piece in waiting) >= rows_per_commit:
+        for made in map_batches(make_stage, photos, batch_size):
+            waiting.append(made)
+            progress.update(min(batch_size, photos.num_rows - progress.n))
+            if sum(piece.num_rows for piece in waiting) >= rows_per_commit:
                 num_made += tables.append(table, pa.concat_tables(waiting))
                 waiting = []
+    if waiting:
+        num_made += tables.append(table, pa.concat_tables(waiting))
     return num_made
 
 
