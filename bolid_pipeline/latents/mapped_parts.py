@@ -1,7 +1,7 @@
 """Arrays of a Parquet file as they lie in the file: mapped, not read.
 
 An uncompressed, plain-encoded column chunk of one page is a small header and then the values one after the other,
-which is what a memory map wants. What is laid out otherwise, or does not lie in a local file, is read as usual.
+which is what a memory map wants. What is laid out otherwise is read as usual.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bolid_pipeline.storage.location import Location
-
 _MAX_HEADER_BYTES = 256
 
 
-def map_part(part: Location, columns: Sequence[str]) -> pa.Table:
+def map_part(part: Path, columns: Sequence[str]) -> pa.Table:
     """Some columns of a file; fixed-length binary ones are views of the file wherever its layout allows it.
 
     Checksums of mapped pages are not verified: see `cache.verify_latents`. Raises FileNotFoundError.
     """
-    if not isinstance(part, Path):
-        with part.open("rb") as opened, pq.ParquetFile(opened) as file:
-            return file.read(list(columns))
     with pq.ParquetFile(part) as file, pa.memory_map(str(part)) as mapped:
         groups = [_read_group(file, mapped, group, columns) for group in range(file.num_row_groups)]
         return pa.concat_tables(groups) if groups else file.read(list(columns))
