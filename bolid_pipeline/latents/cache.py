@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,22 @@ from numpy.typing import NDArray
 from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.config import LatentModels
-from bolid_pipeline.latents.layout import HALF, KEYPOINTS_SHAPE, TABLE, LatentLayout, layout_of, table_schema
+from bolid_pipeline.latents.halves import Halves, RowGroups
+from bolid_pipeline.latents.layout import (
+    KEYPOINTS_SHAPE,
+    LATENTS,
+    TABLE,
+    LatentLayout,
+    layout_of,
+    table_schema,
+    to_binary,
+)
 from bolid_pipeline.latents.mapped_parts import map_part
-from bolid_pipeline.storage.parts import read_schema
+from bolid_pipeline.storage.parts import read_part, read_schema, row_group_sizes
 from bolid_pipeline.storage.tables import TableStore
+
+BUFFER_BYTES = 2**30
+"""Of latents on object storage that are held in memory."""
 
 _logger = logging.getLogger(__name__)
 
@@ -37,17 +50,26 @@ def prepare_table(tables: TableStore, layout: LatentLayout) -> None:
             part.unlink()
 
 
-def open_latents(tables: TableStore, models: LatentModels) -> "LatentTable":
-    """The latents that `models` made, in the order of identity and photo id; arrays are mapped, not read.
+def open_latents(
+    tables: TableStore, models: LatentModels, *, buffer_bytes: int = BUFFER_BYTES
+) -> "LatentTable":
+    """The latents that `models` made, in the order of identity and photo id.
+
+    In a folder they are mapped, not read. On object storage they are read a row group at a time, when asked for.
+
+    Args:
+        tables: where the table is.
+        models: that the latents must be of.
+        buffer_bytes: how much of a table on object storage is held in memory.
 
     Raises:
         NotEnoughData: there are none.
         ForeignLatents: there are some, but of other models, or of more than one layout.
     """
     layout = register(tables, models)
-    columns = layout.schema().columns.names
-    rows = pa.concat_tables(tables.read_parts(TABLE, lambda part: map_part(part, columns)))
-    return LatentTable(rows, layout, order=_newest_by_identity(rows))
+    is_here = isinstance(tables.root, Path)
+    rows, stored = _map_rows(tables) if is_here else _read_all_but_latents(tables, buffer_bytes)
+    return LatentTable(rows, layout, order=_newest_by_identity(rows), stored=stored)
 
 
 def register(tables: TableStore, models: LatentModels) -> LatentLayout:
@@ -65,6 +87,19 @@ def register(tables: TableStore, models: LatentModels) -> LatentLayout:
     return layout
 
 
+def _map_rows(tables: TableStore) -> tuple[pa.Table, None]:
+    names = tables.schema(TABLE).columns.names
+    return pa.concat_tables(tables.read_parts(TABLE, lambda part: map_part(Path(str(part)), names))), None
+
+
+def _read_all_but_latents(tables: TableStore, buffer_bytes: int) -> tuple[pa.Table, RowGroups]:
+    schema, parts = tables.schema(TABLE), tables.parts(TABLE)
+    names = [name for name in schema.columns.names if name not in LATENTS]
+    rows = pa.concat_tables([read_part(part, TABLE, schema, names) for part in parts])
+    sizes = {part: row_group_sizes(part) for part in parts}
+    return rows, RowGroups(TABLE, schema, sizes, LATENTS, buffer_bytes)
+
+
 def verify_latents(tables: TableStore) -> list[str]:
     """Read every latent with its checksum, one row group at a time.
 
@@ -75,11 +110,12 @@ def verify_latents(tables: TableStore) -> list[str]:
         DamagedTable: a page does not have its checksum.
     """
     not_finite: list[str] = []
-    for group in tables.read_row_groups(TABLE, ["photo_id", "latent", "body_latent", "image_embed"]):
+    arrays = (*LATENTS, "image_embed")
+    for group in tables.read_row_groups(TABLE, ["photo_id", *arrays]):
         is_finite = np.ones(group.num_rows, bool)
-        for name in ("latent", "body_latent", "image_embed"):
-            column = _Halves(group[name])
-            is_finite &= [np.isfinite(column[row]).all() for row in range(group.num_rows)]
+        for name in arrays:
+            column = Halves(group[name])
+            is_finite &= [np.isfinite(column.row(row)).all() for row in range(group.num_rows)]
         not_finite += group["photo_id"].filter(pa.array(~is_finite)).to_pylist()
     return not_finite
 
@@ -88,12 +124,20 @@ class LatentTable:
     """Rows of `latents` as numpy arrays. Arrays of a row are read-only views of the table, or of its file.
 
     Args:
-        rows: columns as `layout` says.
+        rows: columns as `layout` says; without the latents where `stored` has them.
         layout: of the rows.
         order: the numbers of the N rows to show, in this order; all as they come by default.
+        stored: the latents of the rows, where they are on object storage.
     """
 
-    def __init__(self, rows: pa.Table, layout: LatentLayout, order: NDArray[np.intp] | None = None) -> None:
+    def __init__(
+        self,
+        rows: pa.Table,
+        layout: LatentLayout,
+        order: NDArray[np.intp] | None = None,
+        *,
+        stored: RowGroups | None = None,
+    ) -> None:
         self.layout = layout
         self._rows = rows
         self._order = np.arange(rows.num_rows) if order is None else order
@@ -105,31 +149,43 @@ class LatentTable:
             facts["model_fingerprint"].to_pylist(), facts["body_fingerprint"].to_pylist(), strict=True
         )
         self.row_fingerprints: list[str] = [f"{model}-{body}" for model, body in made_by]
-        self.image_embeds = _Halves(rows["image_embed"]).gather(self._order)
+        self.image_embeds = Halves(rows["image_embed"]).gather(self._order)
         """(N, D) float16."""
-        self.keypoints = _Halves(rows["keypoints"]).gather(self._order).reshape(-1, *KEYPOINTS_SHAPE)
+        self.keypoints = Halves(rows["keypoints"]).gather(self._order).reshape(-1, *KEYPOINTS_SHAPE)
         """(N, 17, 3) float16: x, y in [0, 1] of the crop, confidence (0 for a keypoint outside of it)."""
         self.crops = np.asarray(facts["crop"].combine_chunks().flatten()).reshape(-1, 4)
         """(N, 4) float32: x, y, width, height in px of the photo."""
-        self._latents = _Halves(rows["latent"])
-        self._body_latents = _Halves(rows["body_latent"])
+        self._latents, self._body_latents = (_row_reader(rows, stored, name) for name in LATENTS)
         aspects = np.array([math.log(bucket.aspect) for bucket in layout.buckets])
         self._bucket_N = np.abs(np.log(self.crops[:, 3:] / self.crops[:, 2:3]) - aspects).argmin(axis=1)
+        self._buckets = layout.buckets
+        self._shapes = [(math.prod(shape), shape) for shape in layout.latent_shapes.values()]
+        self.group_N = None if stored is None else [stored.group_of(int(row)) for row in self._order]
+        """The row group that each row lies in; None where all rows are at hand."""
+        self.num_groups_kept = 1 if stored is None else stored.num_kept
+        """How many row groups are in memory at most."""
 
     def __len__(self) -> int:
         return len(self.photo_ids)
 
     def bucket(self, row: int) -> Bucket:
         """The bucket of a row."""
-        return self.layout.buckets[self._bucket_N[row]]
+        return self._buckets[self._bucket_N[row]]
 
     def rows_of(self, bucket: Bucket) -> NDArray[np.intp]:
         """The numbers of all rows of a bucket, rising."""
-        return np.flatnonzero(self._bucket_N == self.layout.buckets.index(bucket))
+        return np.flatnonzero(self._bucket_N == self._buckets.index(bucket))
 
     def rows(self, rows: Sequence[int]) -> pa.Table:
         """Rows as they are stored, copied."""
-        return self._rows.take(pa.array(self._order[rows]))
+        columns = self.layout.schema().columns
+        names = [name for name in columns.names if name not in LATENTS]
+        made = dict(
+            zip(names, self._rows.select(names).take(pa.array(self._order[rows])).columns, strict=True)
+        )
+        for name, read in zip(LATENTS, (self._latents, self._body_latents), strict=True):
+            made[name] = to_binary([read(self._order[row]) for row in rows], self.layout.latent_length)
+        return pa.table([made[name] for name in columns.names], schema=columns)
 
     def latent(self, row: int) -> NDArray[np.float16]:
         """(C, h, w) float16: the unscaled posterior mean of the crop."""
@@ -139,32 +195,16 @@ class LatentTable:
         """(C, h, w) float16: the same of the crop weighted by its keypoints."""
         return self._shaped(self._body_latents, row)
 
-    def _shaped(self, latents: "_Halves", row: int) -> NDArray[np.float16]:
-        shape = self.layout.latent_shapes[self.bucket(row)]
-        return latents[self._order[row]][: math.prod(shape)].reshape(shape)
+    def _shaped(self, read: "_RowReader", row: int) -> NDArray[np.float16]:
+        length, shape = self._shapes[self._bucket_N[row]]
+        return read(self._order[row])[:length].reshape(shape)
 
 
-class _Halves:
-    """A fixed-length binary column as float16 arrays, row by row, as they lie in its chunks."""
+_RowReader = Callable[[int], NDArray[np.float16]]
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        self._length: int = column.type.byte_width // HALF.itemsize
-        self._chunks = [self._view(chunk) for chunk in column.chunks]
-        self._ends = np.cumsum([len(chunk) for chunk in self._chunks])
 
-    def __getitem__(self, row: Any) -> NDArray[np.float16]:
-        chunk = int(np.searchsorted(self._ends, row, side="right"))
-        return self._chunks[chunk][row - self._ends[chunk]]
-
-    def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float16]:
-        """(len(rows), length), copied."""
-        return np.concatenate([np.empty((0, self._length), HALF), *self._chunks])[rows]
-
-    def _view(self, chunk: pa.FixedSizeBinaryArray) -> NDArray[np.float16]:
-        start, count = chunk.offset * self._length * HALF.itemsize, len(chunk) * self._length
-        halves = np.frombuffer(chunk.buffers()[1], HALF, count=count, offset=start)
-        halves.flags.writeable = False
-        return halves.reshape(-1, self._length)
+def _row_reader(rows: pa.Table, stored: RowGroups | None, name: str) -> _RowReader:
+    return Halves(rows[name]).row if stored is None else partial(stored.row, name)
 
 
 def _newest_by_identity(rows: pa.Table) -> NDArray[np.intp]:

@@ -29,6 +29,8 @@ from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
 from bolid_pipeline.storage.schemas import TableSchema
 
 TABLE = "latents"
+LATENTS = ("latent", "body_latent")
+"""The large columns."""
 KEYPOINTS_SHAPE = (NUM_KEYPOINTS, 3)
 HALF = np.dtype("<f2")
 _METADATA = (

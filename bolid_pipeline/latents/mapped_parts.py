@@ -1,38 +1,23 @@
 """Arrays of a Parquet file as they lie in the file: mapped, not read.
 
 An uncompressed, plain-encoded column chunk of one page is a small header and then the values one after the other,
-which is what a memory map wants. What is laid out otherwise is read as usual; what does not lie in a local file is
-copied into one that goes with the map.
+which is what a memory map wants. What is laid out otherwise is read as usual.
 """
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bolid_pipeline.storage.location import Location
-
 _MAX_HEADER_BYTES = 256
-_COPIED_BYTES = 8 * 2**20
 
 
-def map_part(part: Location, columns: Sequence[str]) -> pa.Table:
+def map_part(part: Path, columns: Sequence[str]) -> pa.Table:
     """Some columns of a file; fixed-length binary ones are views of the file wherever its layout allows it.
 
     Checksums of mapped pages are not verified: see `cache.verify_latents`. Raises FileNotFoundError.
     """
-    if isinstance(part, Path):
-        return _map_file(part, columns)
-    with part.open("rb") as there, tempfile.NamedTemporaryFile(suffix=".parquet") as here:
-        shutil.copyfileobj(there, here, _COPIED_BYTES)
-        here.flush()
-        return _map_file(Path(here.name), columns)
-
-
-def _map_file(part: Path, columns: Sequence[str]) -> pa.Table:
     with pq.ParquetFile(part) as file, pa.memory_map(str(part)) as mapped:
         groups = [_read_group(file, mapped, group, columns) for group in range(file.num_row_groups)]
         return pa.concat_tables(groups) if groups else file.read(list(columns))

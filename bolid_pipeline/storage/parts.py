@@ -17,9 +17,10 @@ from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.schemas import TableSchema
 
 # A row group of at most these rows and bytes per column is written as one page (Parquet writers cut at 20 000
-# rows).
+# rows). Of large rows it has fewer, because object storage is read by the row group.
 _ONE_PAGE_ROWS = 4096
 _ONE_PAGE_BYTES = 1 << 30
+_ROW_GROUP_BYTES = 64 * 2**20
 
 
 def write_part(part: Location, rows: pa.Table, table: str, schema: TableSchema) -> None:
@@ -32,7 +33,7 @@ def write_part(part: Location, rows: pa.Table, table: str, schema: TableSchema) 
             # Statistics of an array mean nothing, and would be the whole array again, four times per page.
             "write_statistics": [schema.key],
             "data_page_size": _ONE_PAGE_BYTES,
-            "row_group_size": _ONE_PAGE_ROWS,
+            "row_group_size": max(1, min(_ONE_PAGE_ROWS, _ROW_GROUP_BYTES * rows.num_rows // rows.nbytes)),
             "write_batch_size": _ONE_PAGE_ROWS,
         }
     marks = {"bolid_table": table, "bolid_schema_version": str(schema.version)}
@@ -63,6 +64,21 @@ def read_row_groups(
         _check_schema(part, file.schema_arrow, table, schema)
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=columns).select(columns)
+
+
+def read_row_group(
+    part: Location, group: int, table: str, schema: TableSchema, columns: list[str]
+) -> pa.Table:
+    """As `read_part`, one row group."""
+    with _errors_by_name(part), _open(part) as file:
+        _check_schema(part, file.schema_arrow, table, schema)
+        return file.read_row_group(group, columns=columns).select(columns)
+
+
+def row_group_sizes(part: Location) -> list[int]:
+    """The number of rows of each row group of a file. Raises FileNotFoundError, DamagedTable."""
+    with _errors_by_name(part), _open(part) as file:
+        return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
 def read_schema(part: Location) -> pa.Schema:

@@ -4,22 +4,23 @@ Shape suffixes: B batch, C latent channels, H W latent rows and columns, L text 
 G side of the body encoder's view grid, K keypoints, M limbs, R rows of the table.
 """
 
-import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict, cast
 
 import lightning
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.text import EncodedText, count_windows, empty_text, encode_text
+from bolid_pipeline.training.batches_ahead import BatchesAhead
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.losses.clip import ClipSimilarity
-from bolid_pipeline.training.losses.proportions import limb_lengths, typical_proportions
+from bolid_pipeline.training.losses.proportions import LIMBS, limb_lengths, typical_proportions
 from bolid_pipeline.training.sampling import BatchSampler, split_rows
 from bolid_pipeline.training.views import BodyViews
 
@@ -118,17 +119,20 @@ class BoLIDDataModule(lightning.LightningDataModule):
             max_views=config.max_views,
             seed=config.seed,
             clusters=cluster_R,
+            groups=latents.group_N,
+            num_groups_kept=latents.num_groups_kept,
         )
+        self._num_steps = config.steps
 
-    def train_dataloader(self) -> "TrainingBatches":
-        """The batches from the trainer's next step on: what makes a resumed run go on where it stopped."""
-        trainer = self.trainer
-        if trainer is None:
-            return TrainingBatches(self, first_step=0)
-        return TrainingBatches(self, trainer.global_step, trainer.global_rank, trainer.world_size)
+    def train_dataloader(self) -> "BatchesAhead[Batch]":
+        """The batches of all steps, each process's samples of them; the trainer saves and restores their position."""
+        if self.trainer is None:
+            return BatchesAhead(self.batch, self._num_steps)
+        rank, num_processes = self.trainer.global_rank, self.trainer.world_size
+        return BatchesAhead(lambda step: _samples_of(self.batch(step), rank, num_processes), self._num_steps)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step: row lookups only, so that no worker process is needed."""
+        """The batch of a step, a function of the seed and the step."""
         plan = self._sampler.plan(step)
         rows: list[int] = plan.target_B.tolist()
         views_BNCGG, weights_BN = self.views.gather(plan.view_BN)
@@ -172,33 +176,6 @@ class ClipTexts:
         return self._embeds_TD[[self._row_of_text[text] for text in texts]]
 
 
-class TrainingBatches:
-    """The batches of all steps from `first_step` on, without end; the trainer knows when to stop.
-
-    A plain iterable in place of a DataLoader, which would only add copies. Of several processes, each gets the samples
-    rank, rank + processes, ... of every batch.
-    """
-
-    def __init__(self, data: BoLIDDataModule, first_step: int, rank: int = 0, num_processes: int = 1) -> None:
-        self._data = data
-        self._first_step = first_step
-        self._own = slice(rank, None, num_processes)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches, in order."""
-        return map(self._own_part, itertools.count(self._first_step))
-
-    def _own_part(self, step: int) -> Batch:
-        batch: Any = self._data.batch(step)
-        return cast(
-            Batch,
-            {
-                name: value[self._own] if isinstance(value, torch.Tensor) else value
-                for name, value in batch.items()
-            },
-        )
-
-
 class BodyProportions:
     """Every person's log proportions (see `losses.proportions`), from the given rows of the table."""
 
@@ -206,8 +183,9 @@ class BodyProportions:
         rows_of_person: dict[str, list[int]] = {}
         for row in rows:
             rows_of_person.setdefault(latents.identities[row], []).append(row)
+        lengths_RM, weights_RM = _limbs_of_rows(latents)
         self._of_person = {
-            person: typical_proportions(*_limbs_of_rows(latents, of_person))
+            person: typical_proportions(lengths_RM[of_person], weights_RM[of_person])
             for person, of_person in rows_of_person.items()
         }
 
@@ -217,18 +195,16 @@ class BodyProportions:
         return torch.from_numpy(np.stack(proportions)), torch.from_numpy(np.stack(weights))
 
 
-def _limbs_of_rows(latents: LatentTable, rows: Sequence[int]) -> tuple[Any, Any]:
-    """(R, M) log lengths of the limbs of rows, which are of several aspects, and (R, M) weights."""
-    limbs = [
-        limb_lengths(
-            torch.from_numpy(latents.keypoints[row, :, :2].astype(np.float32))[None],
-            torch.from_numpy(latents.keypoints[row, :, 2].astype(np.float32))[None],
-            latents.bucket(row).width / latents.bucket(row).height,
-        )
-        for row in rows
-    ]
-    lengths_R, weights_R = zip(*limbs, strict=True)
-    return torch.cat(lengths_R).numpy(), torch.cat(weights_R).numpy()
+def _limbs_of_rows(latents: LatentTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(R, M) log lengths of the limbs of all rows, and (R, M) weights; a call per aspect, not per row."""
+    keypoints_RK3 = torch.from_numpy(latents.keypoints.astype(np.float32))
+    lengths_RM, weights_RM = np.zeros((2, len(latents), len(LIMBS)), np.float32)
+    for bucket in latents.layout.buckets:
+        rows = latents.rows_of(bucket)
+        of_bucket_BK3 = keypoints_RK3[torch.from_numpy(rows)]
+        limbs = limb_lengths(of_bucket_BK3[..., :2], of_bucket_BK3[..., 2], bucket.width / bucket.height)
+        lengths_RM[rows], weights_RM[rows] = (part.numpy() for part in limbs)
+    return lengths_RM, weights_RM
 
 
 def caption_variants(caption: str, count: int, *, seed: str) -> list[str]:
@@ -265,6 +241,14 @@ def check_latents(latents: LatentTable, base: BaseModel) -> None:
                 f"the latents were made by another model: their {what} is {found[what]}, the base model's {value}; "
                 "refresh the latents with this base model"
             )
+
+
+def _samples_of(batch: Batch, rank: int, num_processes: int) -> Batch:
+    """Samples rank, rank + processes, ... of a batch."""
+    whole: Any = batch
+    own = slice(rank, None, num_processes)
+    parts = {name: value[own] if isinstance(value, torch.Tensor) else value for name, value in whole.items()}
+    return cast("Batch", parts)
 
 
 def _captions_of_rows(latents: LatentTable, captions: Mapping[str, str]) -> list[str]:

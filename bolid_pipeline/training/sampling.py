@@ -7,16 +7,20 @@ uninterrupted one would have seen.
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bolid_pipeline.errors import NotEnoughData
+from bolid_pipeline.training.windows import GroupWindows
 
 PADDING = -1
 """Row number that stands for no view."""
 
 Rows = NDArray[np.int64]
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class BatchSampler:
         seed: of all batches.
         clusters: which rows are near duplicates of each other: the same name. A target's duplicates are neither its
             reference nor its views, where the person has other photos. None: no row is known to be one.
+        groups: the row group of each row of the table; None where all rows are at hand.
+        num_groups_kept: row groups that are at hand at a time: targets are drawn from these, and as far as a person's
+            photos lie in them, references and views too.
 
     Raises:
         NotEnoughData: there are no rows.
@@ -83,18 +90,25 @@ class BatchSampler:
         max_views: int,
         seed: int,
         clusters: Sequence[Hashable] | None = None,
+        groups: Sequence[int] | None = None,
+        num_groups_kept: int = 1,
     ) -> None:
         if not rows:
             raise NotEnoughData("there is no latent to train on: run the data set's stages first")
         self._identities = identities
         self._clusters = range(len(identities)) if clusters is None else clusters
+        self._bucket_of_row = buckets
         self._rows_of_person = _group(identities, rows)
-        share_of_row = {row: 1 / len(self._rows_of_person[identities[row]]) for row in rows}
-        self._buckets = [
-            (np.array(of_bucket), np.array([share_of_row[row] for row in of_bucket]))
-            for of_bucket in _group(buckets, rows).values()
-        ]
-        self._bucket_shares = np.array([shares.sum() for _, shares in self._buckets])
+        # Without row groups all rows are one, which is always at hand.
+        self._group_of_row = [0] * len(identities) if groups is None else groups
+        self._rows_of_group = _group(self._group_of_row, rows)
+        self._windows = GroupWindows(
+            groups=sorted(self._rows_of_group),
+            num_kept=num_groups_kept,
+            steps_per_group=max(1, round(len(rows) / len(self._rows_of_group) / batch_size)),
+            seed=seed,
+        )
+        self._pool = lru_cache(maxsize=2)(self._make_pool)
         self._batch_size = batch_size
         self._max_views = max_views
         self._seed = seed
@@ -102,28 +116,45 @@ class BatchSampler:
     def plan(self, step: int) -> BatchPlan:
         """The batch of a step."""
         rng = np.random.default_rng([self._seed, step])
-        bucket = rng.choice(len(self._buckets), p=self._bucket_shares / self._bucket_shares.sum())
-        rows, shares = self._buckets[bucket]
+        window = self._windows.at(step)
+        pool = self._pool(window)
+        bucket_shares = np.array([shares.sum() for _, shares in pool])
+        rows, shares = pool[rng.choice(len(pool), p=bucket_shares / bucket_shares.sum())]
         target_B = rng.choice(rows, size=self._batch_size, p=shares / shares.sum())
-        reference_B = np.array([rng.choice(self._other_rows(target)) for target in target_B])
-        view_BN = np.stack([self._draw_views(target, rng) for target in target_B])
+        others = [self._other_rows(target, window) for target in target_B]
+        reference_B = np.array([rng.choice(of_target) for of_target in others])
+        view_BN = np.stack([self._draw_views(of_target, rng) for of_target in others])
         return BatchPlan(target_B, reference_B, view_BN)
 
-    def _draw_views(self, target: int, rng: np.random.Generator) -> Rows:
-        others = self._other_rows(target)
+    def _make_pool(self, window: frozenset[int]) -> list[tuple[Rows, NDArray[np.float64]]]:
+        """Per bucket its rows at hand, and the share of each: one over the person's number of photos."""
+        rows = sorted(row for group in window for row in self._rows_of_group[group])
+        return [
+            (
+                np.array(of_bucket),
+                np.array([1 / len(self._rows_of_person[self._identities[row]]) for row in of_bucket]),
+            )
+            for of_bucket in _group(self._bucket_of_row, rows).values()
+        ]
+
+    def _draw_views(self, others: list[int], rng: np.random.Generator) -> Rows:
         num_views = int(rng.integers(1, self._max_views, endpoint=True))
         views = rng.permutation(others)[:num_views]
         return np.pad(views, (0, self._max_views - len(views)), constant_values=PADDING)
 
-    def _other_rows(self, target: int) -> list[int]:
-        """The person's other photos, without the target's near duplicates; the target itself only where it is alone."""
+    def _other_rows(self, target: int, window: frozenset[int]) -> list[int]:
+        """The person's other photos, without the target's near duplicates; the target itself only where it is alone.
+
+        Those of the window, if there are any: few people lie across its edge.
+        """
         others = [row for row in self._rows_of_person[self._identities[target]] if row != target]
         different = [row for row in others if self._clusters[row] != self._clusters[target]]
-        return different or others or [target]
+        at_hand = [row for row in different if self._group_of_row[row] in window]
+        return at_hand or different or others or [target]
 
 
-def _group(keys: Sequence[Hashable], rows: Sequence[int]) -> dict[Hashable, list[int]]:
-    groups: dict[Hashable, list[int]] = defaultdict(list)
+def _group(keys: Sequence[Key], rows: Sequence[int]) -> dict[Key, list[int]]:
+    groups: dict[Key, list[int]] = defaultdict(list)
     for row in rows:
         groups[keys[row]].append(row)
     return dict(groups)

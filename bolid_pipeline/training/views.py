@@ -4,6 +4,7 @@ Shape suffixes: R rows of the table, B people, N views, C latent channels, G sid
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,25 +15,36 @@ from bolid_pipeline.models.body_bank import PersonBody
 from bolid_pipeline.models.body_encoder import BodyEncoder, to_view_grid
 
 _PHOTOS_PER_CALL = 64
+_VIEWS_KEPT = 4096  # 11 KB each on a grid of 16
 
 
 class BodyViews:
-    """All body latents as view grids, made once, and how much each counts: the mean confidence of its keypoints."""
+    """Body latents as view grids, and how much each counts: the mean confidence of its keypoints.
+
+    A grid is made when it is asked for; the last ones are kept, so that memory stays flat however many rows there are.
+    """
 
     def __init__(self, latents: LatentTable, grid: int) -> None:
-        keypoints_RK3 = torch.from_numpy(latents.keypoints.astype(np.float32))
-        self._views_RCGG = torch.stack(
-            [
-                to_view_grid(torch.from_numpy(latents.body_latent(row).copy()), keypoints_RK3[row], grid)
-                for row in range(len(latents))
-            ]
-        )
-        self._weights_R = keypoints_RK3[:, :, 2].clamp(0, 1).mean(1)
+        self._latents = latents
+        self._keypoints_RK3 = torch.from_numpy(latents.keypoints.astype(np.float32))
+        self._weights_R = self._keypoints_RK3[:, :, 2].clamp(0, 1).mean(1)
+        self._grid = grid
+        self._view = lru_cache(_VIEWS_KEPT)(self._make_view)
 
     def gather(self, row_BN: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Views (B, N, C + 18, G, G) float16 and weights (B, N) of row numbers; padding (-1) gets weight 0."""
-        rows = torch.from_numpy(row_BN)
-        return self._views_RCGG[rows.clamp_min(0)], self._weights_R[rows.clamp_min(0)] * (rows >= 0)
+        """Views (B, N, C + 18, G, G) float16 and weights (B, N) of row numbers; padding (-1) gets weight 0.
+
+        Padding never comes first.
+        """
+        is_view_BN = row_BN >= 0
+        shown_BN = np.where(is_view_BN, row_BN, row_BN[:, :1])  # padding repeats a view that is read anyway
+        views_MCGG = torch.stack([self._view(row) for row in shown_BN.ravel().tolist()])
+        weights_BN = self._weights_R[torch.from_numpy(shown_BN)] * torch.from_numpy(is_view_BN)
+        return views_MCGG.unflatten(0, row_BN.shape), weights_BN
+
+    def _make_view(self, row: int) -> torch.Tensor:
+        latent_CHW = torch.from_numpy(self._latents.body_latent(row).copy())
+        return to_view_grid(latent_CHW, self._keypoints_RK3[row], self._grid)
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from upath import UPath
 
 from bolid_pipeline.latents.mapped_parts import map_part
 from bolid_pipeline.storage.parts import write_part
@@ -75,9 +74,3 @@ def test_nulls_are_read_not_mapped(tmp_path):
     rows = pa.table({"latent": pa.array([b"x" * WIDTH, None, b"y" * WIDTH], pa.binary(WIDTH))})
     pq.write_table(rows, part, compression="none", use_dictionary=False)
     assert map_part(part, ["latent"]).equals(rows)
-
-
-def test_an_address_is_read_as_usual():
-    part = UPath("memory://mapped-parts/part.parquet")
-    write_part(part, rows_of(3), "latents", SCHEMA)
-    assert map_part(part, ["latent"]).equals(rows_of(3).select(["latent"]))

@@ -36,16 +36,16 @@ from pathlib import Path
 
 sys.path[:0] = {path}
 import test_resume
-from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.system import BoLIDSystem
 
-whole = BoLIDDataModule.batch
+whole = BoLIDSystem.training_step
 
-def batch(self, step):
-    if step == 5:
+def training_step(self, batch, batch_idx):
+    if batch["step"] == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-    return whole(self, step)
+    return whole(self, batch, batch_idx)
 
-BoLIDDataModule.batch = batch
+BoLIDSystem.training_step = training_step
 test_resume.train(Path({base_model!r}), Path({clip!r}), Path({run_dir!r}))
 """
 

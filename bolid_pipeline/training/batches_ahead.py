@@ -1,0 +1,61 @@
+"""Batches that a thread makes while the model works, in flat memory, with a position that can be saved and restored."""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from torch.utils.data import IterableDataset
+
+T = TypeVar("T")
+
+_NUM_AHEAD = 4
+
+
+class BatchesAhead(IterableDataset[T]):
+    """What `make` makes of steps 0, 1, 2, ..., in order; at most a few wait at a time.
+
+    One thread and no worker process, because mapped rows would only be copied from one process to the other. The
+    position has the methods that Lightning and torchdata's StatefulDataLoader ask for.
+
+    Args:
+        make: a batch from the number of its step alone. What it raises is raised where the batch is taken.
+        num_steps: in all.
+    """
+
+    def __init__(self, make: Callable[[int], T], num_steps: int) -> None:
+        self._make = make
+        self._num_steps = num_steps
+        self._next_step = 0
+
+    def __len__(self) -> int:
+        """Of the whole; Lightning takes no batch before it needs it from what has a length."""
+        return self._num_steps
+
+    def __iter__(self) -> Generator[T, None, None]:
+        """Yield the batches from the position on."""
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        steps = iter(range(self._next_step, self._num_steps))
+        waiting: deque[Future[T]] = deque()
+        try:
+            for step in steps:
+                waiting.append(thread.submit(self._make, step))
+                if len(waiting) > _NUM_AHEAD:
+                    yield self._take(waiting)
+            while waiting:
+                yield self._take(waiting)
+        finally:
+            thread.shutdown(cancel_futures=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position: the step of the batch that comes next."""
+        return {"next_step": self._next_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on, from the next iteration on, where another one was."""
+        self._next_step = state_dict["next_step"]
+
+    def _take(self, waiting: "deque[Future[T]]") -> T:
+        batch = waiting.popleft().result()
+        self._next_step += 1
+        return batch
