@@ -12,15 +12,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from bolid_pipeline.definitions import nightly_dataset_refresh
+
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAGSTER = Path(sys.executable).with_name("dagster")
 DAEMON = Path(sys.executable).with_name("dagster-daemon")
-DEFINITIONS = """
+DEFINITIONS = f"""
 import os, pathlib, time
 import dagster as dg
-from bolid_pipeline.definitions import nightly_dataset_refresh
 from resources.compute_engine import one_process_executor
 from resources.table_store import DataStore
 
@@ -36,10 +37,10 @@ defs = dg.Definitions(
     [model_step],
     jobs=[
         dg.define_asset_job("all_steps"),
-        dg.define_asset_job("nightly", tags=nightly_dataset_refresh.tags),
+        dg.define_asset_job("nightly", tags={dict(nightly_dataset_refresh.tags)!r}),
     ],
     executor=one_process_executor,
-    resources={"store": DataStore(data_dir="data")},
+    resources={{"store": DataStore(data_dir="data")}},
 )
 """
 
@@ -60,6 +61,7 @@ def project(tmp_path):
 def process(project, *command, **variables):
     """A process in the project folder; killed at the end if it still runs."""
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"} | variables
+    environment["DAGSTER_GRPC_TIMEOUT_SECONDS"] = "600"  # as the code server's
     with subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as started:
