@@ -34,6 +34,12 @@ nightly_dataset_refresh = dg.ScheduleDefinition(
     cron_schedule="0 3 * * *",
     description="Refreshes the data set at three in the morning. Off until someone switches it on.",
     default_status=dg.DefaultScheduleStatus.STOPPED,
+    # A run that was killed is started again (dagster.yaml: run_retries), and does not do again what was committed.
+    tags={
+        "dagster/max_retries": "2",
+        "dagster/retry_strategy": "ALL_STEPS",
+        "dagster/retry_on_asset_or_op_failure": "false",
+    },
 )
 
 

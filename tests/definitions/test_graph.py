@@ -56,6 +56,7 @@ def test_the_nightly_schedule_asks_for_the_data_set_and_is_off(defs):
     assert schedule.job_name == "dataset_refresh"
     assert schedule.cron_schedule == "0 3 * * *"
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert schedule.tags["dagster/max_retries"] == "2"
 
 
 @pytest.mark.parametrize("name", list(DEPLOYMENTS))

@@ -12,13 +12,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from bolid_pipeline.definitions import nightly_dataset_refresh
+
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAGSTER = Path(sys.executable).with_name("dagster")
 DAEMON = Path(sys.executable).with_name("dagster-daemon")
-DEFINITIONS = """
-import pathlib, time
+DEFINITIONS = f"""
+import os, pathlib, time
 import dagster as dg
 from resources.compute_engine import one_process_executor
 from resources.table_store import DataStore
@@ -27,15 +29,18 @@ from resources.table_store import DataStore
 def model_step(store: DataStore):
     started = pathlib.Path("started")
     if not started.exists():
-        started.touch()
+        started.write_text(str(os.getpid()))
         while not pathlib.Path("may_end").exists():
             time.sleep(0.05)
 
 defs = dg.Definitions(
     [model_step],
-    jobs=[dg.define_asset_job("all_steps")],
+    jobs=[
+        dg.define_asset_job("all_steps"),
+        dg.define_asset_job("nightly", tags={dict(nightly_dataset_refresh.tags)!r}),
+    ],
     executor=one_process_executor,
-    resources={"store": DataStore(data_dir="data")},
+    resources={{"store": DataStore(data_dir="data")}},
 )
 """
 
@@ -56,6 +61,7 @@ def project(tmp_path):
 def process(project, *command, **variables):
     """A process in the project folder; killed at the end if it still runs."""
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"} | variables
+    environment["DAGSTER_GRPC_TIMEOUT_SECONDS"] = "600"  # as the code server's
     with subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as started:
@@ -109,6 +115,18 @@ def test_the_queue_goes_on_after_a_killed_run(project, statuses):
     assert launched.returncode == 0, output
     assert statuses() == ["STARTED", "QUEUED"]
     with process(project, DAEMON, "run", "-m", "meeting_runs", **home) as daemon:
+        wait_for(lambda: statuses() == ["FAILURE", "SUCCESS"], daemon)
+
+
+def test_a_nightly_run_that_was_killed_is_started_again(project, statuses):
+    home = {"DAGSTER_HOME": str(project)}
+    with process(project, DAEMON, "run", "-m", "meeting_runs", **home) as daemon:
+        launch = [DAGSTER, "job", "launch", "-m", "meeting_runs", "-j", "nightly"]
+        with process(project, *launch, **home) as launched:
+            output, _ = launched.communicate(timeout=400)
+        assert launched.returncode == 0, output
+        wait_for(lambda: (project / "started").exists() and (project / "started").read_text() != "", daemon)
+        os.kill(int((project / "started").read_text()), signal.SIGKILL)
         wait_for(lambda: statuses() == ["FAILURE", "SUCCESS"], daemon)
 
 

@@ -39,7 +39,7 @@ SETTINGS: dict[str, Any] = {
 }
 BIN = Path(sys.executable).parent
 MATERIALIZE = [BIN / "dagster", "asset", "materialize", "-m", "bolid_pipeline.definitions"]
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 800
 
 
 @pytest.fixture
