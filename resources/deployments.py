@@ -201,19 +201,18 @@ def _ray(environment: Mapping[str, str]) -> RayConfig | None:
     gpus = environment.get("BOLID_RAY_GPUS", "0")
     if not gpus.replace(".", "", 1).isdecimal():
         raise ConfigurationError(f"BOLID_RAY_GPUS is {gpus!r}, not a number of GPUs")
+    is_bounded = "BOLID_RAY_ACTORS" in environment
     return RayConfig(
         address=environment.get("RAY_ADDRESS"),
         gpus_per_actor=float(gpus),
-        max_actors=_whole_number("BOLID_RAY_ACTORS", environment)
-        if "BOLID_RAY_ACTORS" in environment
-        else None,
+        max_actors=_whole_number("BOLID_RAY_ACTORS", environment) if is_bounded else None,
     )
 
 
 def _whole_number(variable: str, environment: Mapping[str, str], default: str = "") -> int:
     number = environment.get(variable, default)
     if not number.isdecimal():
-        raise ConfigurationError(f"{variable} is {number!r}, not a number of devices")
+        raise ConfigurationError(f"{variable} is {number!r}, not a whole number")
     return int(number)
 
 
