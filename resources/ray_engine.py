@@ -4,6 +4,7 @@ Ray Data streams the batches, starts as many actors as the cluster has room for,
 died to another one. Only the photo rows and the stage's rows travel: each node reads photos from the data's address.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,9 @@ import pyarrow as pa
 from bolid_pipeline.storage.map_batches import Stage, StageActor, cut
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
+
+_MAX_BLOCKS = 10_000
+"""Ray spends about a millisecond of the driver on each."""
 
 
 class RayComputeEngine(ComputeEngine):
@@ -28,14 +32,19 @@ class RayComputeEngine(ComputeEngine):
     def map_batches(
         self, make_stage: Callable[[], Stage], photos: pa.Table, batch_size: int
     ) -> Iterator[pa.Table]:
-        """As `MapBatches` says; a batch is an object of Ray's, so that it is cut as on any other engine."""
+        """As `MapBatches` says.
+
+        A block, which is what an actor is given at a time, is one batch, or several of them where there are very many.
+        """
         ray_data = self._connect()
-        batches = cut(photos.combine_chunks(), batch_size)
-        max_actors = min(self.max_actors or len(batches), len(batches))
-        made = ray_data.from_arrow(batches).map_batches(
+        blocks = cut(
+            photos.combine_chunks(), batch_size * math.ceil(photos.num_rows / batch_size / _MAX_BLOCKS)
+        )
+        max_actors = min(self.max_actors or len(blocks), len(blocks))
+        made = ray_data.from_arrow(blocks).map_batches(
             StageActor,
             fn_constructor_args=(make_stage,),
-            batch_size=None,
+            batch_size=batch_size,
             batch_format="pyarrow",
             compute=ray_data.ActorPoolStrategy(min_size=1, max_size=max_actors),
             num_gpus=self.gpus_per_actor,
@@ -44,17 +53,24 @@ class RayComputeEngine(ComputeEngine):
 
     def _connect(self) -> Any:
         """The module `ray.data`, with a cluster behind it."""
-        # Read when Ray is imported. A cluster that is started here does not tell its makers; and workers run in what is
-        # installed on their node, where Ray would have them install it anew since the driver was started by `uv run`.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        import ray
-        import ray.data
-
+        ray = load_ray()
         if not ray.is_initialized():
             ray.init(self.address or "local")
-        ray.data.DataContext.get_current().enable_progress_bars = False  # refresh_table shows one
         return ray.data
+
+
+def load_ray() -> Any:
+    """The module, which neither tells its makers of a cluster that is started here nor installs anything.
+
+    Started by `uv run`, Ray would send this folder to every node and install it there anew.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # read when ray is imported
+    import ray
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False  # refresh_table shows one
+    return ray
 
 
 def compute_engine_of(deployment: Deployment) -> ComputeEngine:

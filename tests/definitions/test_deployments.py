@@ -8,8 +8,10 @@ import pytest
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
 from bolid_pipeline.storage.forgotten import remember_to_forget
+from resources.compute_engine import ComputeEngine
 from resources.deployments import DEPLOYMENTS, current_deployment, environment_of
 from resources.photo_source import EmbeddedSource, OwnFolder, WebSource, photo_source_of
+from resources.ray_engine import RayComputeEngine, compute_engine_of
 from resources.table_store import DataStore, data_store_of
 
 
@@ -126,3 +128,22 @@ def test_data_on_object_storage_leave_checkpoints_and_the_embedded_world_on_this
 def test_a_store_on_object_storage_asks_for_a_folder_when_it_needs_one():
     with pytest.raises(ConfigurationError, match=r"s3://bucket/data is no folder: .* BOLID_LOCAL_DIR"):
         _ = DataStore(data_dir="s3://bucket/data").checkpoints
+
+
+def test_stages_run_in_the_runs_own_process_or_on_a_ray_cluster():
+    assert compute_engine_of(current_deployment({"RAY_ADDRESS": "head:6379"})) == ComputeEngine()
+    environment = {"BOLID_COMPUTE": "ray", "RAY_ADDRESS": "head:6379", "BOLID_RAY_GPUS": "0.5"}
+    assert compute_engine_of(current_deployment(environment)) == RayComputeEngine(
+        address="head:6379", gpus_per_actor=0.5
+    )
+    here = compute_engine_of(current_deployment({"BOLID_COMPUTE": "ray", "BOLID_RAY_ACTORS": "4"}))
+    assert here == RayComputeEngine(max_actors=4)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("BOLID_COMPUTE", "spark"), ("BOLID_RAY_GPUS", "one"), ("BOLID_RAY_ACTORS", "-1")],
+)
+def test_a_cluster_that_makes_no_sense_is_refused(variable, value):
+    with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'"):
+        current_deployment({"BOLID_COMPUTE": "ray", variable: value})

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from bolid_pipeline.storage.map_batches import Stage
-from resources.ray_engine import RayComputeEngine
+from resources.ray_engine import RayComputeEngine, load_ray
 
 FATAL_BATCH = 3
 """The batch, counted from the start of the run, on which its node is killed."""
@@ -51,9 +51,9 @@ def _watched(make_stage: Callable[[], Stage], log: Path) -> Callable[[], Stage]:
 
 
 @contextmanager
-def dying_ray_cluster(log: Path) -> Iterator[dict[str, str]]:
+def dying_ray_cluster(log: Path) -> Iterator[dict[str, Any]]:
     """The cluster, as fields of a `WatchedEngine`. A Ray of this process is connected to it."""
-    import ray
+    ray = load_ray()
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
@@ -62,9 +62,11 @@ def dying_ray_cluster(log: Path) -> Iterator[dict[str, str]]:
         cluster.add_node(num_cpus=1, object_store_memory=_OBJECT_STORE_BYTES)
     log.write_bytes(b"")
     threading.Thread(target=_kill_the_node_of_the_fatal_batch, args=(cluster, log), daemon=True).start()
-    yield {"address": cluster.address, "log": str(log)}
-    ray.shutdown()
-    cluster.shutdown()
+    try:
+        yield {"address": cluster.address, "log": str(log)}
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def _kill_the_node_of_the_fatal_batch(cluster: Any, log: Path) -> None:

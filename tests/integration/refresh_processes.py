@@ -2,8 +2,8 @@
 
 Run as a program it loads what a run needs once (half a minute of imports), then forks a process for every line of JSON
 on its standard input: {"data_dir", "site_url", "log", "on_ray", "environment", "kill_at": {"stage", "event",
-"delay_seconds"} or null}. It answers with a line each: {"exit_code", "cpu_seconds", "stages", "said"}: the stages in the order in which
-the process wrote to them, and its whole output.
+"delay_seconds"} or null}. It answers with a line each: {"exit_code", "cpu_seconds", "stages", "said"}: the stages in
+the order in which the process wrote to them, and its whole output.
 """
 
 import importlib
@@ -158,7 +158,7 @@ def _read_by_others(folder: Location) -> pa.Table:
     )
 
 
-def _refresh(data_dir: str, site_url: str, ray: dict[str, str] | None) -> None:
+def _refresh(data_dir: str, site_url: str, ray: dict[str, Any] | None) -> None:
     """`dataset_refresh` with commits of two photos, one photo at a time, so that equal work gives equal bits."""
     import dagster as dg
 

@@ -17,6 +17,7 @@ from assets import captioning, curation, latents, pose
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.captioning.fingerprints import caption_fingerprint
 from bolid_pipeline.curation.config import CurationConfig
+from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
@@ -70,7 +71,7 @@ def size_of(path: Path) -> tuple[int, int]:
         return photo.size
 
 
-def crawl(data_dir: Path, photos: list[Path]) -> None:
+def crawl(data_dir: Location, photos: list[Path]) -> None:
     """Put photos into the store, each of another person, as the crawl does."""
     blank = dict.fromkeys(SCHEMAS["raw_photos"].columns.names)
     rows: list[dict[str, Any]] = []

@@ -10,12 +10,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NUM_PHOTOS = 6
 NUM_STAGES_ON_RAY = 5
+SETTINGS = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",  # beside other tests, workers of Ray's usual 15 would starve
+}
 
 
 def test_a_node_is_killed_and_its_batch_is_done_by_the_other(processes, people_site, uninterrupted, tmp_path):
     data_dir = tmp_path / "data"
 
-    done = processes.run(data_dir, people_site.url, on_ray=True, RAY_AUTH_MODE="disabled")
+    done = processes.run(data_dir, people_site.url, on_ray=True, **SETTINGS)
 
     assert done["exit_code"] == 0, done["said"]
     batches = [json.loads(line) for line in (tmp_path / "data.batches").read_text().splitlines()]
