@@ -84,5 +84,5 @@ def test_a_crawl_that_is_about_others_leaves_what_it_did_not_settle(tmp_path, tw
 def test_what_is_discarded_leaves_no_file_but_the_kept_ones(tmp_path, two_left_over):
     photos, one, two = two_left_over
     FetchJournal(tmp_path, photos).discard({one.path})
-    assert [photos.has(photo.path) for photo in (one, two)] == [True, False]
+    assert [photos.is_whole(photo.path) for photo in (one, two)] == [True, False]
     assert FetchJournal(tmp_path, photos).is_empty
