@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote_to_bytes, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EncodingDetector
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - a compiled module without types
 from lxml.cssselect import CSSSelector
 from requests.utils import requote_uri
 
