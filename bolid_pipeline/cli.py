@@ -173,7 +173,7 @@ def crawl(*, dry_run: bool, **options: Any) -> None:
 
     A run that was stopped, by a budget or by Ctrl-C, goes on where it was.
     """
-    from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos, plan_photos
+    from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos, plan_photos
     from bolid_pipeline.storage.photos import PhotoStore
     from bolid_pipeline.storage.store_lock import hold_store
     from bolid_pipeline.storage.tables import TableStore
@@ -185,7 +185,10 @@ def crawl(*, dry_run: bool, **options: Any) -> None:
     with hold_store(deployment.data_dir, "bolid crawl"), photo_source_of(deployment).open(manners) as source:
         tables.recover()
         photos.recover()
-        reports = [crawl_catalogue(source, tables)]
+        reports: list[CrawlReport] = []
+        if manners.has_budget and not dry_run and plan_photos(tables, manners).num_photos:
+            reports.append(crawl_photos(source, tables, photos))  # or the catalogue may spend every budget
+        reports.append(crawl_catalogue(source, tables))
         if not dry_run:
             reports.append(crawl_photos(source, tables, photos))
     for report in reports:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ MAX_PIXELS = 40_000_000
 _TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "WEBP": ("image/webp", "webp")}
 _JPEG_MODES = ("RGB", "L")  # of those that simplejpeg turns into RGB as PIL does; CMYK is not one
 _EXIF_ORIENTATION = 0x0112
+_ON_ITS_SIDE = (5, 6, 7, 8)
 # EXIF orientation -> what brings the stored rows and columns upright (EXIF 2.32, 4.6.4).
 _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda image: image[:, ::-1],
@@ -45,18 +47,29 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-def probe(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int, str, str]:
+@dataclass(frozen=True, kw_only=True)
+class WholePhoto:
+    """What `probe` found in bytes that are a photo from the first to the last."""
+
+    width_px: int
+    """As seen, EXIF orientation applied; so is the height."""
+    height_px: int
+    content_type: str
+    extension: str
+    image: Rgb
+    """The photo, perhaps decoded smaller than it is."""
+
+
+def probe(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int | None = None) -> WholePhoto:
     """Check that `data` is one whole photo, by decoding all of it.
 
     A JPEG is whole only if libjpeg has nothing to remark: PIL accepts bytes overwritten inside, and any damage to a
-    CMYK file.
+    CMYK file. It remarks on the same when it decodes to a smaller picture: every code is read either way.
 
     Args:
         data: the bytes of a file.
         max_pixels: the most, by the header, that are decoded.
-
-    Returns:
-        width_px and height_px (as seen, EXIF orientation applied), content_type, extension.
+        min_side_px: how many pixels the image's shorter side must keep, if it has them. Full size by default.
 
     Raises:
         PhotoRefused: with one of REFUSALS as its `reason`.
@@ -64,23 +77,32 @@ def probe(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int, str, str
     if not data:
         raise PhotoRefused("empty")
     try:
-        with open_image(io.BytesIO(data)) as header:
-            kind, (width, height), mode = header.format or "", header.size, header.mode
+        header = open_image(io.BytesIO(data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoRefused("too_many_pixels") from None
     except (OSError, ValueError, SyntaxError):
         raise PhotoRefused("truncated" if data.startswith(b"\xff\xd8\xff") else "not_a_picture") from None
-    if kind not in _TYPES:
-        raise PhotoRefused("unsupported_type")
-    if width * height > max_pixels:
-        raise PhotoRefused("too_many_pixels")
-    try:
-        if kind == "JPEG" and mode not in _JPEG_MODES:
-            simplejpeg.decode_jpeg(data)
-        height, width = decode_rgb(data).shape[:2]
-    except (UnreadablePhoto, ValueError):
-        raise PhotoRefused("truncated") from None
-    return width, height, *_TYPES[kind]
+    with header:
+        if header.format not in _TYPES:
+            raise PhotoRefused("unsupported_type")
+        if header.width * header.height > max_pixels:
+            raise PhotoRefused("too_many_pixels")
+        try:
+            if header.format == "JPEG" and header.mode not in _JPEG_MODES:
+                simplejpeg.decode_jpeg(data)
+            image = _decode(data, header, min_side_px)
+            on_its_side = _orientation(header) in _ON_ITS_SIDE
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            raise PhotoRefused("truncated") from None
+    content_type, extension = _TYPES[header.format]
+    width_px, height_px = header.size[::-1] if on_its_side else header.size
+    return WholePhoto(
+        width_px=width_px,
+        height_px=height_px,
+        content_type=content_type,
+        extension=extension,
+        image=image,
+    )
 
 
 def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: int | None = None) -> Rgb:
@@ -98,16 +120,9 @@ def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: in
     """
     try:
         with open_image(io.BytesIO(data)) as picture:
-            orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
-            if picture.format == "JPEG" and picture.mode in _JPEG_MODES:
-                factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
-                min_height = -(-picture.height // factor) if factor > 1 else 0
-                image = simplejpeg.decode_jpeg(data, min_height=min_height)
-            else:
-                image = np.array(_to_rgb(picture))
+            return _decode(data, picture, min_side_px, min_long_side_px)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadablePhoto(f"{len(data)} bytes cannot be decoded: {error}") from error
-    return np.ascontiguousarray(_UPRIGHT[orientation](image) if orientation in _UPRIGHT else image)
 
 
 def decode_many(
@@ -168,6 +183,24 @@ def _clip(
     """The box without what lies outside of a picture of this size; the whole picture for None."""
     left, top, right, bottom = box_xyxy or (0, 0, width, height)
     return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+
+
+def _decode(
+    data: bytes, picture: Image.Image, min_side_px: int | None, min_long_side_px: int | None = None
+) -> Rgb:
+    """`decode_rgb` of an opened picture; raises whatever PIL and simplejpeg raise."""
+    if picture.format == "JPEG" and picture.mode in _JPEG_MODES:
+        factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
+        min_height = -(-picture.height // factor) if factor > 1 else 0
+        image = simplejpeg.decode_jpeg(data, min_height=min_height)
+    else:
+        image = np.array(_to_rgb(picture))
+    upright = _UPRIGHT.get(_orientation(picture))
+    return np.ascontiguousarray(upright(image) if upright else image)
+
+
+def _orientation(picture: Image.Image) -> int:
+    return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
 
 
 def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_side_px: int | None) -> int:

@@ -17,6 +17,7 @@ from bolid_pipeline.scraping.page_memory import PageMemory
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
 from bolid_pipeline.scraping.selection import Selection, read_photo_pages
 from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.unfinished_refresh import UnfinishedRefresh
 from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class CatalogueCrawl:
         self._known_pages = read_photo_pages(tables)
         self._memory = PageMemory(tables)
         self._selection = Selection(source.bounds, tables)
+        self._unfinished = UnfinishedRefresh(tables.root.parent)
         self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
         self._statuses: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -45,12 +47,16 @@ class CatalogueCrawl:
     def run(self) -> CrawlReport:
         """Visit the galleries, commit what is new, say what was done."""
         timer = CrawlTimer(self._source.counts)
+        began_at = datetime.now(UTC)
         stopped_by: str | None = None
         try:
             with keep_changed_pages(self._tables):
                 self._visit_all()
         except BudgetSpent as spent:
             stopped_by = str(spent)
+            self._unfinished.leave(began_at)
+        else:
+            self._unfinished.finish()
         finally:
             self._commit()
         for table in ("catalogue_pages", "photo_pages", "identity_catalogue"):
@@ -105,8 +111,11 @@ class CatalogueCrawl:
     def _is_due(self, row: _Row) -> bool:
         """Whether to look again: always at people who are taken, now and then at galleries that are not.
 
-        The day depends on the name, so that not all of them are due in one night.
+        The day depends on the name, so that not all of them are due in one night. A refresh that a budget has
+        stopped looks at each gallery once, in however many runs.
         """
+        if self._unfinished.covers(row["refreshed_at"]):
+            return False
         if row["status"] not in UNLISTED_STATUSES:
             return True
         if row["status"] == "too_few_photos" and self._is_enough(row["stated_photos"], row["listed_photos"]):

@@ -216,7 +216,12 @@ class PoliteClient:
             self._admit(seconds_waited)
             asked_at = time.monotonic()
             try:
-                request = requests.Request("GET", url, self._headers | headers).prepare()
+                request = (
+                    requests.PreparedRequest()
+                )  # without body, cookies, hooks, which `prepare` looks for
+                request.prepare_method("GET")
+                request.prepare_url(url, None)
+                request.prepare_headers(self._headers | headers)
                 with self._transport.send(request, True, timeouts, proxies=self._proxies) as response:
                     self._heed(response, asked_at)
                     return self._read(response, max_bytes)

@@ -113,6 +113,11 @@ class CrawlConfig(CrawlBounds):
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be above 0")
 
     @property
+    def has_budget(self) -> bool:
+        """Whether a run may end before its end."""
+        return any(limit is not None for limit in (self.max_requests, self.max_bytes, self.max_minutes))
+
+    @property
     def canonical_base_url(self) -> str:
         """The address that pages are remembered by, without a slash at the end."""
         return (self.canonical_url or self.base_url).rstrip("/")

@@ -1,7 +1,8 @@
 """What was fetched since the last commit, line by line: a killed crawl fetches no photo a second time.
 
 Rows are committed in batches, photos in the gallery's order; in between, this file knows what became of each page.
-A line is written before the photo's file, so that a file which is there is always known. See `storage/journal.py`.
+A line is written before the photo's file, so that a file which is there is always known. Neither is fsynced before the
+commit: both survive the end of the process, and a power cut costs a few downloads. See `storage/journal.py`.
 """
 
 from collections.abc import Collection
@@ -54,9 +55,9 @@ class FetchJournal:
         return not self._left_photos and not self._left_refusals
 
     def photo(self, page_url: str, placeholders: Collection[str]) -> FetchedPhoto | None:
-        """What a killed crawl fetched from the page and did not commit; its file is there, or gone as a placeholder."""
+        """What a killed crawl fetched from the page and did not commit; its file is whole, or gone as a placeholder."""
         entry = self._left_photos.get(page_url)
-        if entry is None or not (entry["photo_id"] in placeholders or self._photos.has(entry["path"])):
+        if entry is None or not (entry["photo_id"] in placeholders or self._photos.is_whole(entry["path"])):
             return None
         return FetchedPhoto(**entry)
 

@@ -4,25 +4,30 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from bolid_pipeline.images import decode_rgb
+from bolid_pipeline.images import Rgb
 
 HASH_BITS = 256
 _SIDE = 16  # of the square of DCT coefficients: HASH_BITS = 16 * 16
-_MIN_SIDE_PX = 128  # twice what the hash looks at; a JPEG is decoded no larger than needed
+MIN_SIDE_PX = 128
+"""Twice what the hash looks at: a JPEG need be decoded no larger."""
 
 
-def perceptual_hashes(data: bytes) -> tuple[str, str]:
+def perceptual_hashes(image: Rgb) -> tuple[str, str]:
     """The DCT hash (pHash) of a photo and of its mirror image, 256 bits each as 64 hex digits.
 
-    Raises:
-        UnreadablePhoto: the bytes are no picture.
+    Args:
+        image: (H, W, 3) uint8; the shorter side at least MIN_SIDE_PX, if the photo has them.
     """
-    image = Image.fromarray(decode_rgb(data, min_side_px=_MIN_SIDE_PX)).convert("L")
-    image = image.resize(
+    small = Image.fromarray(image).convert("L")
+    small = small.resize(
         (4 * _SIDE, 4 * _SIDE), Image.Resampling.LANCZOS
     )  # what phash does first, once for both
-    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return str(imagehash.phash(image, _SIDE)), str(imagehash.phash(mirrored, _SIDE))
+    return _hash(small), _hash(small.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
+
+def _hash(image: Image.Image) -> str:
+    """The digits that `str` of an ImageHash gives, in a tenth of the time."""
+    return np.packbits(imagehash.phash(image, _SIDE).hash).tobytes().hex()
 
 
 def as_words(hashes: list[str]) -> np.ndarray:

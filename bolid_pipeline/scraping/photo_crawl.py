@@ -24,8 +24,8 @@ from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
-_PAGES_AHEAD = 4
-"""Pages under way or waiting to be looked at, per thread: a slow one does not stop the others."""
+_PAGES_AHEAD = 16
+"""Pages under way or waiting to be looked at, per thread: a slow one, or a commit, does not stop the others."""
 
 _Row = dict[str, Any]
 
@@ -206,8 +206,9 @@ class PhotoCrawl:
             self._num_copies[photo_id] += 1
 
     def _commit(self) -> None:
-        """Photos before the old refusals that they settle, so that a page is never in neither table."""
+        """Files before their rows, and those before the old refusals that they settle: a page is never in neither."""
         self._is_changed |= bool(self._new_photos or self._new_rejections)
+        self._photos.make_durable([row["path"] for row in self._new_photos])
         self._tables.append("raw_photos", self._new_photos)
         self._drop_settled(row["page_url"] for row in self._new_photos)
         self._tables.append("rejected_downloads", self._new_rejections)

@@ -5,12 +5,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
-from bolid_pipeline.images import probe
+from bolid_pipeline.images import WholePhoto, probe
 from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
-from bolid_pipeline.scraping.perceptual_hash import perceptual_hashes
+from bolid_pipeline.scraping.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
@@ -93,34 +93,34 @@ class PhotoFetcher:
     def _keep(self, page: PhotoPage, url: str, data: bytes) -> FetchedPhoto:
         """Check the bytes and store them. Raises PhotoRefused."""
         try:
-            width_px, height_px, content_type, extension = self._check(data)
+            photo = self._check(data)
         except PhotoRefused as refusal:
             self._journal.add(RefusedFile(source_url=url, reason=refusal.reason))
             raise
-        plain, mirrored = perceptual_hashes(data)
-        photo_id, path = self._photos.address(data, extension)
+        plain, mirrored = perceptual_hashes(photo.image)
+        photo_id, path = self._photos.address(data, photo.extension)
         fetched = FetchedPhoto(
             page_url=page.page_url,
             source_url=url,
             photo_id=photo_id,
             path=path,
-            width_px=width_px,
-            height_px=height_px,
+            width_px=photo.width_px,
+            height_px=photo.height_px,
             size_bytes=len(data),
-            content_type=content_type,
+            content_type=photo.content_type,
             perceptual_hash=plain,
             mirrored_hash=mirrored,
         )
         self._journal.add(fetched)
-        self._photos.add(data, extension)
+        self._photos.write(path, data)
         return fetched
 
-    def _check(self, data: bytes) -> tuple[int, int, str, str]:
-        """What `probe` says of a photo that is large enough. Raises PhotoRefused."""
-        width_px, height_px, content_type, extension = probe(data, self._source.bounds.max_pixels)
-        if min(width_px, height_px) < self._source.bounds.min_side_px:
+    def _check(self, data: bytes) -> WholePhoto:
+        """A photo that is whole and large enough. Raises PhotoRefused."""
+        photo = probe(data, self._source.bounds.max_pixels, MIN_SIDE_PX)
+        if min(photo.width_px, photo.height_px) < self._source.bounds.min_side_px:
             raise PhotoRefused("too_small")
-        return width_px, height_px, content_type, extension
+        return photo
 
 
 def _refused(page: PhotoPage, url: str | None, error: ScrapingError | PhotoRefused) -> RefusedPage:

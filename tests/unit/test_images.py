@@ -25,7 +25,12 @@ def encoded(image, kind, **options):
     [("JPEG", "image/jpeg", "jpg"), ("PNG", "image/png", "png"), ("WEBP", "image/webp", "webp")],
 )
 def test_probe_tells_size_and_true_type(kind, content_type, extension):
-    assert probe(encoded(Image.fromarray(picture()), kind)) == (80, 120, content_type, extension)
+    assert probed(encoded(Image.fromarray(picture()), kind)) == (80, 120, content_type, extension)
+
+
+def probed(data, **limits):
+    photo = probe(data, **limits)
+    return photo.width_px, photo.height_px, photo.content_type, photo.extension
 
 
 def bomb(width, height):
@@ -81,23 +86,53 @@ def jpeg(mode="RGB", **options):
         "400 MP",
     ],
 )
-def test_probe_refuses_with_a_reason(data, reason):
+@pytest.mark.parametrize("min_side_px", [None, 10])
+def test_probe_refuses_with_a_reason(data, reason, min_side_px):
     with pytest.raises(PhotoRefused) as refusal:
-        probe(data)
+        probe(data, min_side_px=min_side_px)
     assert refusal.value.reason == reason
     assert reason in REFUSALS
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": "4:4:4"}, {"restart_marker_rows": 1}]
+)
+def test_a_damaged_jpeg_is_judged_the_same_at_an_eighth_of_its_size(options):
+    whole, draw = jpeg(**options), np.random.default_rng(7)
+    verdicts = [refusal(spoiled(whole, draw)) for _ in range(300)]
+    assert all(full == small for full, small in verdicts)
+    assert len(set(verdicts)) > 1
+
+
+def spoiled(data, draw):
+    """One bit after the headers is another: some such damage leaves a JPEG that can be read to its end."""
+    damage = bytearray(data)
+    damage[draw.integers(700, len(data) - 2)] ^= 1 << draw.integers(8)
+    return bytes(damage)
+
+
+def refusal(data):
+    """Why a picture is refused that is decoded whole, and one that is decoded small."""
+    reasons = []
+    for min_side_px in (None, 10):
+        try:
+            probe(data, min_side_px=min_side_px)
+            reasons.append(None)
+        except PhotoRefused as refused:
+            reasons.append(refused.reason)
+    return tuple(reasons)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_whole_jpeg_of_every_kind_is_a_photo(mode, progressive):
-    assert probe(jpeg(mode, progressive=progressive)) == (320, 480, "image/jpeg", "jpg")
+    assert probed(jpeg(mode, progressive=progressive)) == (320, 480, "image/jpeg", "jpg")
 
 
 def test_the_most_pixels_can_be_set():
     with pytest.raises(PhotoRefused, match="too_many_pixels"):
         probe(encode_jpeg(picture()), max_pixels=80 * 120 - 1)
-    assert probe(encode_jpeg(picture()), max_pixels=80 * 120)[:2] == (80, 120)
+    assert probed(encode_jpeg(picture()), max_pixels=80 * 120)[:2] == (80, 120)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -107,7 +142,8 @@ def test_exif_orientation_is_applied(orientation):
     data = encoded(Image.fromarray(picture()), "JPEG", quality=95, exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
     assert np.abs(decode_rgb(data).astype(int) - expected).mean() < 1
-    assert probe(data)[:2] == (expected.shape[1], expected.shape[0])
+    assert probed(data)[:2] == (expected.shape[1], expected.shape[0])
+    assert probed(data, min_side_px=10)[:2] == (expected.shape[1], expected.shape[0])
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "RGBA", "LA", "CMYK"])

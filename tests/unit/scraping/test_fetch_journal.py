@@ -84,5 +84,18 @@ def test_a_crawl_that_is_about_others_leaves_what_it_did_not_settle(tmp_path, tw
 def test_what_is_discarded_leaves_no_file_but_the_kept_ones(tmp_path, two_left_over):
     photos, one, two = two_left_over
     FetchJournal(tmp_path, photos).discard({one.path})
-    assert [photos.has(photo.path) for photo in (one, two)] == [True, False]
+    assert [photos.is_whole(photo.path) for photo in (one, two)] == [True, False]
     assert FetchJournal(tmp_path, photos).is_empty
+
+
+@pytest.mark.parametrize("left", [b"", b"on"], ids=["nothing", "a part"])
+def test_a_file_that_a_power_cut_has_shortened_is_fetched_and_written_again(tmp_path, left):
+    photos = PhotoStore(tmp_path)
+    photo = fetched(photos, b"one")
+    FetchJournal(tmp_path, photos).add(photo)
+    photos.write(photo.path, b"one")
+    (tmp_path / photo.path).write_bytes(left)
+    assert FetchJournal(tmp_path, photos).photo(photo.page_url, ()) is None
+    photos.write(photo.path, b"one")
+    assert FetchJournal(tmp_path, photos).photo(photo.page_url, ()) == photo
+    assert photos.read(photo.path) == b"one"

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
+from bolid_pipeline.images import probe
 from bolid_pipeline.scraping.near_duplicates import cluster
-from bolid_pipeline.scraping.perceptual_hash import perceptual_hashes
+from bolid_pipeline.scraping.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 
 
 def scene(seed: int) -> Image.Image:
@@ -26,7 +27,7 @@ def scene(seed: int) -> Image.Image:
 def photo(name: str, image: Image.Image, identity: str = "anna", quality: int = 90) -> dict[str, str]:
     target = io.BytesIO()
     image.save(target, "JPEG", quality=quality)
-    plain, mirrored = perceptual_hashes(target.getvalue())
+    plain, mirrored = perceptual_hashes(probe(target.getvalue(), min_side_px=MIN_SIDE_PX).image)
     return {"photo_id": name, "identity": identity, "perceptual_hash": plain, "mirrored_hash": mirrored}
 
 
