@@ -4,15 +4,18 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from bolid_pipeline.storage.ahead import made_ahead
 from bolid_pipeline.storage.tables import TableStore
+
+_BATCHES_AHEAD = 2
 
 _logger = logging.getLogger(__name__)
 
@@ -22,6 +25,19 @@ class Stage(Protocol):
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """The rows of the stage's table for a batch of photo rows; at most one row per photo, order kept."""
+        ...
+
+
+@runtime_checkable
+class ReadingStage(Stage, Protocol):
+    """A stage whose two halves can overlap: `stage(photos)` is `compute(photos, read(photos))`."""
+
+    def read(self, photos: pa.Table) -> Any:
+        """What the model needs of the photos: decoding and all else that the processor does."""
+        ...
+
+    def compute(self, photos: pa.Table, read: Any) -> pa.Table:
+        """The rows, by the model."""
         ...
 
 
@@ -108,6 +124,16 @@ def refresh_table(
     return report
 
 
+def run_stage(stage: Stage, batches: Sequence[pa.Table]) -> Iterator[pa.Table]:
+    """What a stage makes of each batch, in order; the next batches are read while the model computes one."""
+    if not isinstance(stage, ReadingStage):
+        yield from map(stage, batches)
+        return
+    read = made_ahead(stage.read, batches, _BATCHES_AHEAD)
+    for batch, what_was_read in zip(batches, read, strict=True):
+        yield stage.compute(batch, what_was_read)
+
+
 def sync_table(tables: TableStore, table: str, rows: pa.Table | list[dict[str, Any]]) -> RefreshReport:
     """Make `table` hold exactly `rows`, writing only those that are new or different.
 
@@ -142,16 +168,14 @@ def _compute(
     """Run the stage over `photos` batch by batch and commit; returns the number of rows made."""
     if not photos.num_rows:
         return 0
-    stage = make_stage()
     num_made = 0
     waiting: list[pa.Table] = []
+    batches = [photos.slice(start, batch_size) for start in range(0, photos.num_rows, batch_size)]
     with tqdm(total=photos.num_rows, desc=table, unit="photo") as progress:
-        for start in range(0, photos.num_rows, batch_size):
-            batch = photos.slice(start, batch_size)
-            waiting.append(stage(batch))
+        for batch, made in zip(batches, run_stage(make_stage(), batches), strict=True):
+            waiting.append(made)
             progress.update(batch.num_rows)
-            is_last = start + batch_size >= photos.num_rows
-            if is_last or sum(piece.num_rows for piece in waiting) >= rows_per_commit:
+            if batch is batches[-1] or sum(piece.num_rows for piece in waiting) >= rows_per_commit:
                 num_made += tables.append(table, pa.concat_tables(waiting))
                 waiting = []
     return num_made
