@@ -34,11 +34,12 @@ def captions(
         from bolid_pipeline.captioning.stage import CaptionStage
         from bolid_pipeline.captioning.vlm import VlmCaptioner
 
-        device = compute_engine.torch_device
+        device = find_device()
         if isinstance(config, VlmConfig):
-            return CaptionStage(store.photos, VlmCaptioner(folder, config, device), fingerprint=made_by)
-        return CaptionStage(store.photos, ClipAttributeCaptioner(folder, config, device), fingerprint=made_by)
+            return CaptionStage(photo_store, VlmCaptioner(folder, config, device), fingerprint=made_by)
+        return CaptionStage(photo_store, ClipAttributeCaptioner(folder, config, device), fingerprint=made_by)
 
+    photo_store, find_device = store.photos, compute_engine.find_device
     folder, config = model_hub.folder("captioner"), deployment.captioner
     made_by = caption_fingerprint(folder, config)
     report = refresh_table(

@@ -34,11 +34,11 @@ def watermark_scores(
     def make_stage() -> Stage:
         from bolid_pipeline.curation.watermark import WatermarkStage
 
-        device = compute_engine.torch_device
         return WatermarkStage(
-            store.photos, weights.path, sha256=weights.sha256, fingerprint=made_by, device=device
+            photo_store, weights.path, sha256=weights.sha256, fingerprint=made_by, device=find_device()
         )
 
+    photo_store, find_device = store.photos, compute_engine.find_device
     weights = model_hub.file("watermark_classifier")
     made_by = watermark_fingerprint(weights.path)
     photos = store.tables.read("raw_photos")
@@ -68,18 +68,19 @@ def face_detections(
         from bolid_pipeline.curation.people import PeopleStage
 
         return PeopleStage(
-            store.photos,
+            photo_store,
             faces.path,
             persons.path,
-            deployment.people,
+            config,
             fingerprint=made_by,
             face_sha256=faces.sha256,
             pose_sha256=persons.sha256,
-            device=compute_engine.torch_device,
+            device=find_device(),
         )
 
+    photo_store, find_device, config = store.photos, compute_engine.find_device, deployment.people
     faces, persons = model_hub.file("face_detector"), model_hub.file("pose_estimator")
-    made_by = people_fingerprint(faces.path, persons.path, deployment.people)
+    made_by = people_fingerprint(faces.path, persons.path, config)
     photos = store.tables.read("raw_photos")
     report = refresh_table(
         store.tables, "face_detections", photos, make_stage, fingerprint=made_by, **compute_engine.batches

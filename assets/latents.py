@@ -6,7 +6,7 @@ from assets.captioning import captions
 from assets.metadata import OWNERS, refresh_metadata
 from assets.orphans import orphan_check
 from assets.pose import poses
-from bolid_pipeline.latents.cache import open_latents, verify_latents
+from bolid_pipeline.latents.cache import register, verify_latents
 from bolid_pipeline.latents.recipe import LatentRecipe
 from bolid_pipeline.latents.refresh import refresh_latents
 from bolid_pipeline.latents.selection import photos_with_pose
@@ -43,7 +43,7 @@ def latents_asset(
         photos,
         recipe,
         store=store.photos,
-        device=lambda: compute_engine.torch_device,
+        device=compute_engine.find_device,
         **compute_engine.batches,
     )
     return dg.MaterializeResult(
@@ -58,16 +58,17 @@ def latents_asset(
 @dg.asset_check(asset="latents", blocking=True)
 def latents_are_whole(store: DataStore, model_hub: ModelHub) -> dg.AssetCheckResult:
     """Every page has its checksum, nothing is NaN or infinite, and the table is this base model's."""
-    table = open_latents(tables := store.tables, model_hub.latent_models())
+    register(tables := store.tables, model_hub.latent_models())
     not_finite = verify_latents(tables)
     return dg.AssetCheckResult(
-        passed=not not_finite, metadata={"num_latents": len(table), "not_finite": not_finite[:20]}
+        passed=not not_finite,
+        metadata={"num_latents": tables.count("latents"), "not_finite": not_finite[:20]},
     )
 
 
 @dg.asset_check(asset="latents", blocking=True, additional_deps=[captions, poses])
 def kept_photos_have_no_orphan_rows(store: DataStore, model_hub: ModelHub) -> dg.AssetCheckResult:
     """Captions, poses and latents are about kept photos, and about each of them."""
-    open_latents(tables := store.tables, model_hub.latent_models())
+    register(tables := store.tables, model_hub.latent_models())
     kept = set(store.kept_photos()["photo_id"].to_pylist())
     return orphan_check(tables, kept, ("captions", "poses", "latents"))

@@ -32,18 +32,18 @@ def poses(
     def make_stage() -> Stage:
         from bolid_pipeline.pose.estimator import PoseStage
 
-        device = compute_engine.torch_device
         return PoseStage(
-            store.photos,
+            photo_store,
             weights.path,
-            deployment.pose,
+            config,
             fingerprint=made_by,
             sha256=weights.sha256,
-            device=device,
+            device=find_device(),
         )
 
+    photo_store, find_device, config = store.photos, compute_engine.find_device, deployment.pose
     weights = model_hub.file("pose_estimator")
-    made_by = pose_fingerprint(weights.path, deployment.pose)
+    made_by = pose_fingerprint(weights.path, config)
     photos = store.kept_photos()
     report = refresh_table(
         store.tables, "poses", photos, make_stage, fingerprint=made_by, **compute_engine.batches

@@ -1,6 +1,5 @@
 """The model: two branches beside the frozen base model, trained on the latents."""
 
-import sys
 from typing import Any
 
 import dagster as dg
@@ -13,6 +12,7 @@ from bolid_pipeline.training import checkpoint
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
+from resources.trainers import train_in_processes
 
 
 @dg.asset(
@@ -38,12 +38,9 @@ def bolid_checkpoint(
     is_known = checkpoint.is_up_to_date(
         folder, checkpoint.training_fingerprint(deployment.training, **inputs)
     )
+    reported: dg.RawMetadataMapping = {}
     if not is_known and deployment.training.num_processes > 1:
-        dg.PipesSubprocessClient().run(
-            context=context,
-            command=[sys.executable, "-m", "assets.training_process"],
-            env={"BOLID_DEPLOYMENT": deployment.name, "BOLID_DATA_DIR": store.data_dir},
-        )
+        reported = train_in_processes(context, deployment).metadata or {}
     elif not is_known:
         fit_checkpoint(store, model_hub, deployment)
     return dg.MaterializeResult(
@@ -52,6 +49,7 @@ def bolid_checkpoint(
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
             "num_photos": len(inputs["latents"]),
+            **reported,
             **checkpoint.read_metrics(folder),
         }
     )

@@ -1,28 +1,40 @@
-"""The training on several devices, as the asset `bolid_checkpoint` starts it: `python -m assets.training_process`.
+"""A process of a training on several devices: torchrun starts one for each, see `resources/trainers.py`.
 
-Lightning starts this module again for every further device; only the first process talks to Dagster. On several
-machines it must be started on each, with the variables that `torchrun` sets.
+Only the first one talks to Dagster, by Pipes.
 """
 
 import logging
-from contextlib import nullcontext
 
+import torch
 from dagster_pipes import open_dagster_pipes
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from assets.training import fit_checkpoint
 from resources.deployments import current_deployment
 from resources.model_hub import model_hub_of
-from resources.table_store import DataStore
+from resources.table_store import data_store_of
 
 
+@record
 def main() -> None:
     """Train the checkpoint of the deployment that the environment names."""
-    logging.basicConfig(level=logging.INFO)
     deployment = current_deployment()
-    store = DataStore(data_dir=str(deployment.data_dir))
-    with rank_zero_only(open_dagster_pipes)() or nullcontext():
+    store = data_store_of(deployment)
+    if TorchElasticEnvironment().global_rank() > 0:
         fit_checkpoint(store, model_hub_of(deployment), deployment)
+        return
+    with open_dagster_pipes() as pipes:
+        domain = logging.getLogger("bolid_pipeline")
+        domain.setLevel(logging.INFO)
+        domain.addHandler(pipes.log.handlers[0])
+        fit_checkpoint(store, model_hub_of(deployment), deployment)
+        pipes.report_asset_materialization(
+            metadata={
+                "num_processes": torch.distributed.get_world_size(),
+                "backend": torch.distributed.get_backend(),
+            }
+        )
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
     block of the U-Net, {"0.3": 1.0} from 30 % of the steps on. Each file says that it is generated.
     """
     deployment = current_deployment()
-    folder = checkpoint or deployment.data_dir / "checkpoints" / deployment.name
+    folder = checkpoint or deployment.local_root / "checkpoints" / deployment.name
     read_training(folder)  # says so at once where there is no checkpoint; the imports below take their time
 
     from bolid_pipeline.generation import GenerationRequest, generate_pictures
@@ -103,7 +103,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
-    for path in generate_pictures(pipe.to(ComputeEngine().torch_device), request, out):
+    for path in generate_pictures(pipe.to(ComputeEngine().find_device()), request, out):
         click.echo(path)
 
 
@@ -149,7 +149,7 @@ def site(folder: Path | None, port: int) -> None:
     """Serve the world in FOLDER (the demo's by default) as the gallery site, for a browser, until Ctrl-C."""
     from bolid_pipeline.bodyworld.site import BodyworldSite
 
-    stand_in = BodyworldSite(folder or current_deployment().data_dir / "bodyworld", port)
+    stand_in = BodyworldSite(folder or current_deployment().local_root / "bodyworld", port)
     click.echo(f"{stand_in.url}/photos/")
     stand_in.serve()
 
@@ -210,7 +210,8 @@ def forget(identity: str) -> None:
     """Remove a person from tables, photos, body banks and reports, and never crawl them again."""
     from bolid_pipeline.forgetting import forget as forget_person
 
-    report = forget_person(current_deployment().data_dir, identity)
+    deployment = current_deployment()
+    report = forget_person(deployment.data_dir, identity, local_dir=deployment.local_dir)
     click.echo(f"removed {report.num_photos} photos and {report.num_rows} rows of {identity}")
     if report.checkpoints:
         click.echo(

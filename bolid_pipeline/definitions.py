@@ -5,11 +5,12 @@ import logging
 import dagster as dg
 
 from assets import captioning, curation, evaluation, latents, pose, scraping, training
-from resources.compute_engine import ComputeEngine, one_process_executor
+from resources.compute_engine import one_process_executor
 from resources.deployments import Deployment, current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
-from resources.table_store import DataStore
+from resources.ray_engine import compute_engine_of
+from resources.table_store import data_store_of
 
 logging.getLogger("bolid_pipeline").setLevel(logging.INFO)  # into the run's log: dagster.yaml
 
@@ -45,10 +46,10 @@ def definitions(deployment: Deployment) -> dg.Definitions:
         schedules=[nightly_dataset_refresh],
         executor=one_process_executor,
         resources={
-            "store": DataStore(data_dir=str(deployment.data_dir)),
+            "store": data_store_of(deployment),
             "photo_source": photo_source_of(deployment),
             "model_hub": model_hub_of(deployment),
-            "compute_engine": ComputeEngine(),
+            "compute_engine": compute_engine_of(deployment),
             "deployment": deployment,
         },
     )

@@ -20,6 +20,7 @@ from bolid_pipeline.scraping.changed_pages import drop_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchJournal
 from bolid_pipeline.scraping.outcomes import SHARED
 from bolid_pipeline.storage.forgotten import remember_to_forget
+from bolid_pipeline.storage.location import Location, local_root
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
@@ -51,18 +52,23 @@ class ForgetReport:
     """Names of the runs whose body bank held the person; their reports went too."""
 
 
-def forget(data_dir: Path, identity: str) -> ForgetReport:
+def forget(data_dir: Location, identity: str, *, local_dir: Path | None = None) -> ForgetReport:
     """Remove a person. Safe to call again after a crash: the photos' own rows go last.
+
+    Args:
+        data_dir: of tables and photos.
+        identity: the person.
+        local_dir: of checkpoints and reports; the data folder by default.
 
     Raises:
         UnknownIdentity: neither a table nor a body bank holds the person.
         StoreLocked: a run writes to the data folder.
     """
     with hold_store(data_dir, "bolid forget"):
-        return _forget(data_dir, identity)
+        return _forget(data_dir, identity, local_root(data_dir, local_dir))
 
 
-def _forget(data_dir: Path, identity: str) -> ForgetReport:
+def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     tables = TableStore(data_dir)
     tables.recover()
     tables.delete_set_aside()
@@ -70,7 +76,7 @@ def _forget(data_dir: Path, identity: str) -> ForgetReport:
     PhotoStore(data_dir).recover()
     photos = tables.read("raw_photos", ["photo_id", "identity", "path"])
     theirs = photos.filter(pc.field("identity") == identity)
-    banks = _banks_with(data_dir, identity)
+    banks = _banks_with(local_dir, identity)
     catalogued = tables.read("identity_catalogue", ["identity"])["identity"].to_pylist()
     if not (theirs.num_rows or banks or identity in catalogued):
         raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}")
@@ -79,7 +85,7 @@ def _forget(data_dir: Path, identity: str) -> ForgetReport:
     stays = _leave_to_others(tables, identity)
     for folder in banks:
         _forget_in_checkpoint(folder, identity, photo_ids)
-        shutil.rmtree(data_dir / "reports" / folder.name, ignore_errors=True)
+        shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
     num_rows = sum(
         tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO if table in tables.names
     )
@@ -123,16 +129,16 @@ def _leave_to_others(tables: TableStore, identity: str) -> set[str]:
     return {row["photo_id"] for row in taken_over}
 
 
-def _forget_traces(data_dir: Path, tables: TableStore) -> None:
+def _forget_traces(data_dir: Location, tables: TableStore) -> None:
     """What a crawl leaves beside the tables: downloads that were never committed, pages that no parser understood."""
     photos = PhotoStore(data_dir)
     FetchJournal(data_dir, photos).discard(set(tables.read("raw_photos", ["path"])["path"].to_pylist()))
     drop_changed_pages(tables)
 
 
-def _banks_with(data_dir: Path, identity: str) -> list[Path]:
+def _banks_with(local_dir: Path, identity: str) -> list[Path]:
     """The checkpoint folders whose body bank holds the person."""
-    folders = sorted(path.parent for path in (data_dir / "checkpoints").glob(f"*/{BANK_FILE}"))
+    folders = sorted(path.parent for path in (local_dir / "checkpoints").glob(f"*/{BANK_FILE}"))
     return [folder for folder in folders if identity in BodyBank.load(folder).identities]
 
 

@@ -6,26 +6,32 @@ for the slot for ever. So each run holds a lock of the operating system, which i
 ends, however that happened; a run that starts reports those whose lock is free as failed and takes their slots back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import dagster as dg
+import pyarrow as pa
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from filelock import FileLock, Timeout
 
+from bolid_pipeline.pretrained.device import Device, find_device
 from bolid_pipeline.storage.incremental import Batches
+from bolid_pipeline.storage.map_batches import Stage, map_batches_here
 
 RUN_IS_GONE = "The process of this run is gone: it was killed, or the machine went down."
 
 
 class ComputeEngine(dg.ConfigurableResource["ComputeEngine"]):
-    """The device that models run on, and how photos are fed to them."""
+    """The device that models run on, and how photos are fed to them: one batch after the other, in this process.
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    What it hands out to stages is of the domain and can be pickled: a worker of a cluster knows nothing of Dagster.
+    """
+
+    device: Device = "auto"
     photos_per_batch: int = 16
     """Photos in a call of a model."""
     photos_per_commit: int = 64
@@ -34,16 +40,22 @@ class ComputeEngine(dg.ConfigurableResource["ComputeEngine"]):
     @property
     def batches(self) -> Batches:
         """For `refresh_table`."""
-        return Batches(batch_size=self.photos_per_batch, rows_per_commit=self.photos_per_commit)
+        return Batches(
+            batch_size=self.photos_per_batch,
+            rows_per_commit=self.photos_per_commit,
+            map_batches=self.map_batches,
+        )
+
+    def map_batches(
+        self, make_stage: Callable[[], Stage], photos: pa.Table, batch_size: int
+    ) -> Iterator[pa.Table]:
+        """As `MapBatches` says: in this process."""
+        return map_batches_here(make_stage, photos, batch_size)
 
     @property
-    def torch_device(self) -> str:
-        """`cuda` or `cpu`; `auto` takes the GPU where there is one."""
-        if self.device != "auto":
-            return self.device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    def find_device(self) -> Callable[[], str]:
+        """Says `cuda` or `cpu`, on the machine where it is asked; `auto` takes the GPU where there is one."""
+        return partial(find_device, self.device)
 
 
 class OneProcessExecutor(dg.Executor):

@@ -81,7 +81,7 @@ class EmbeddedSource(PhotoSourceResource):
 def photo_source_of(deployment: Deployment) -> PhotoSourceResource:
     """The site, the folder (`file:///...`), or the embedded world where the deployment names none."""
     if deployment.source_url is None:
-        return EmbeddedSource(world_dir=str(deployment.data_dir / "bodyworld"))
+        return EmbeddedSource(world_dir=str(deployment.local_root / "bodyworld"))
     address = urlsplit(deployment.source_url)
     if address.scheme == "file":
         return OwnFolder(folder=unquote(address.path))

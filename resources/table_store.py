@@ -1,4 +1,4 @@
-"""The data folder: tables, photos, checkpoints and reports."""
+"""The data: tables and photos, in a folder or on object storage; checkpoints and reports, in a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,11 @@ import dagster as dg
 import pyarrow as pa
 
 from bolid_pipeline.curation.curate import kept_photos
+from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
+from resources.deployments import Deployment
 
 
 class DataStore(dg.ConfigurableResource["DataStore"]):
@@ -20,6 +22,9 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     """
 
     data_dir: str
+    """A folder, or an address such as `s3://bucket/prefix`."""
+    local_dir: str | None = None
+    """A folder for checkpoints and reports; `data_dir` by default."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["DataStore"]:
@@ -31,9 +36,14 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
             yield self
 
     @property
-    def root(self) -> Path:
-        """The data folder."""
-        return Path(self.data_dir)
+    def root(self) -> Location:
+        """The data folder, or its address."""
+        return locate(self.data_dir)
+
+    @property
+    def local_root(self) -> Path:
+        """The folder of this machine for what training and evaluation write."""
+        return local_root(self.root, Path(self.local_dir) if self.local_dir else None)
 
     @property
     def tables(self) -> TableStore:
@@ -48,12 +58,12 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     @property
     def checkpoints(self) -> Path:
         """One folder per training run."""
-        return self.root / "checkpoints"
+        return self.local_root / "checkpoints"
 
     @property
     def reports(self) -> Path:
         """One folder per evaluated checkpoint."""
-        return self.root / "reports"
+        return self.local_root / "reports"
 
     def kept_photos(self) -> pa.Table:
         """The rows of `raw_photos` that the curation kept."""
@@ -68,3 +78,9 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
         """Photo id -> its group of near duplicates."""
         rows = self.tables.read("photo_clusters", ["photo_id", "cluster_id"]).to_pylist()
         return {row["photo_id"]: row["cluster_id"] for row in rows}
+
+
+def data_store_of(deployment: Deployment) -> DataStore:
+    """The store where the deployment keeps its data."""
+    folder = deployment.local_dir
+    return DataStore(data_dir=str(deployment.data_dir), local_dir=str(folder) if folder else None)

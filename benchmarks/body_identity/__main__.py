@@ -1,10 +1,10 @@
 """Does a name alone draw the right body? BoLID against the plain IP-Adapter branch, and what each term adds.
 
-    uv run python benchmarks/body_identity --minutes 45
+    uv run python benchmarks/body_identity
 
-Renders people of bodyworld, trains a judge that no training sees, trains every variant for its share of the time (two
-at once, on one thread each) and draws everybody from prompts that training never saw. Stopped and started again, it
-goes on. The result: table.md, results.json, samples.png in the output folder.
+Renders people of bodyworld, trains a judge that no training sees, trains every variant for the same number of steps
+(two at once, on one thread each) and draws everybody from prompts that training never saw. Stopped and started again,
+it goes on. The result: table.md, results.json, samples.png in the output folder.
 """
 
 import json
@@ -25,50 +25,53 @@ from people import render_people
 from training_job import TrainingJob, run
 from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
 
+from bolid_pipeline.bodyworld.identity import sample_identity
 from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bolid_pipeline.bodyworld.world import WorldConfig, draw_identities
 from bolid_pipeline.drawing import contact_sheet, to_png
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.training.sampling import split_rows
 
-PEOPLE_SEED, JUDGE_SEED = 40_000, 41_000
-_FIRST_SHARE, _SECOND_SHARE = (
-    0.5,
-    0.12,
-)  # of the minutes: one first part, three rounds of two second parts; rest: drawing
+PEOPLE_SEED, JUDGE_SEED, GALLERY_SEED = 40_000, 41_000, 42_000
+_NUM_STRANGERS = 6000  # of whom the judge learns to read bodies
 
 _logger = logging.getLogger("body_identity")
 
 
 @click.command()
-@click.option(
-    "--minutes",
-    default=45.0,
-    show_default=True,
-    help="Wall-clock time for everything, once people are rendered.",
-)
 @click.option("--out", type=Path, default=Path("data/body_identity"), show_default=True)
 @click.option("--num-people", default=16, show_default=True)
 @click.option("--pictures-each", default=48, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
-@click.option("--judge-steps", default=1000, show_default=True)
+@click.option(
+    "--first-steps", default=2000, show_default=True, help="With L_diff alone, once for all variants."
+)
+@click.option("--second-steps", default=250, show_default=True, help="With the terms of each variant.")
+@click.option(
+    "--judge-steps", default=2500, show_default=True, help="Of its reader; its recogniser gets half as many."
+)
 @click.option("--workers", default=2, show_default=True, help="Trainings at once.")
 def main(
-    minutes: float, out: Path, num_people: int, pictures_each: int, seed: int, judge_steps: int, workers: int
+    out: Path,
+    num_people: int,
+    pictures_each: int,
+    seed: int,
+    first_steps: int,
+    second_steps: int,
+    judge_steps: int,
+    workers: int,
 ) -> None:
     """Run the experiment; what lies in the output folder already is not done again."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(
-        1
-    )  # two threads of one process wait for each other wherever something else runs too
+    torch.set_num_threads(1)  # two threads of a process wait for each other wherever something else runs too
     world = _prepare(out, num_people, pictures_each, judge_steps, workers)
     runs, base_model = out / f"runs_seed{seed}", weights_folder("base_model")
     firsts = [
         TrainingJob(
             name=name,
-            config=first_config(name, steps=1, seed=seed),
-            minutes=_FIRST_SHARE * minutes,
+            config=first_config(name, steps=first_steps, seed=seed),
             data=world.data,
             run_dir=runs / f"first, {name}",
         )
@@ -78,39 +81,43 @@ def main(
         TrainingJob(
             name=name,
             config=config,
-            minutes=_SECOND_SHARE * minutes,
             data=world.data,
             run_dir=runs / name,
             start_from=runs / f"first, {name if name == IP_ADAPTER else L_DIFF}",
         )
-        for name, config in second_configs(steps=1, seed=seed).items()
+        for name, config in second_configs(steps=second_steps, seed=seed).items()
     ]
-    steps: dict[str, int] = {}
     results, drawn_of = [_ceiling(world)], dict[str, Drawn]()
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for name, num_steps in [*pool.map(run, firsts), *pool.map(run, seconds)]:
-            steps[name] = steps.get(name, 0) + num_steps
+        for job in (firsts, seconds):
+            list(pool.map(run, job))
         of_job = partial(measure, world, base_model=base_model, seed=seed)
         for job, (drawn, result) in zip(seconds, pool.map(of_job, seconds), strict=True):
             drawn_of[job.name] = drawn
-            results.append(result | {"steps": steps[job.name]})
+            results.append(result)
             _logger.info("%s", results[-1])
     _write(out, results, drawn_of, world)
 
 
 def _prepare(out: Path, num_people: int, pictures_each: int, judge_steps: int, workers: int) -> World:
+    world = WorldConfig(seed=PEOPLE_SEED, num_identities=num_people)
+    identities = {slug: identity for slug, _, identity in draw_identities(world)}
     people = render_people(
-        out / "people.npz",
-        seed=PEOPLE_SEED,
-        num_people=num_people,
-        pictures_each=pictures_each,
+        out / "people.npz", identities, seed=PEOPLE_SEED, pictures_each=pictures_each, num_workers=workers
+    )
+    rng = np.random.default_rng(JUDGE_SEED)
+    strangers = render_people(
+        out / "strangers.npz",
+        {f"{number:05d}": sample_identity(rng) for number in range(_NUM_STRANGERS)},
+        seed=JUDGE_SEED,
+        pictures_each=4,
         num_workers=workers,
     )
-    others = render_people(
-        out / "judge_people.npz", seed=JUDGE_SEED, num_people=600, pictures_each=5, num_workers=workers
-    )
     base_model = weights_folder("base_model")
-    judge = train_judge(out / "judge.pt", others, base_model / "vae", steps=judge_steps)
+    gallery = render_people(
+        out / "gallery.npz", identities, seed=GALLERY_SEED, pictures_each=400, num_workers=workers
+    )
+    judge = train_judge(out / "judge.pt", strangers, gallery, base_model / "vae", steps=judge_steps)
     prepare_data(out / "latents.parquet", people.pictures, LatentModels.of_base_model(base_model))
     latents, captions = open_data(out / "latents.parquet")
     told = {prompt.format(who=who) for prompt in PROMPTS for who in ("woman", "man")}
@@ -125,13 +132,13 @@ def _ceiling(world: World) -> dict[str, Any]:
     drawn = Drawn(list(world.people.bodies), heldout)
     return {
         "variant": "real photos, held out",
-        "top1": retrieval_top1(world.judge, drawn, world.photos(world.train_rows)),
+        "top1": retrieval_top1(world.judge, drawn),
         "body_error": body_error(world.judge, drawn, world.people),
     }
 
 
 def _write(out: Path, results: list[dict[str, Any]], drawn_of: dict[str, Drawn], world: World) -> None:
-    columns = ("variant", "steps", "top1", "body_error", "proportion_error", "clip_t")
+    columns = ("variant", "top1", "body_error", "proportion_error", "clip_t")
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_cell(result.get(name)) for name in columns) + " |" for result in results]
     chance = f"\nChance of top1: {1 / len(world.people.bodies):.3f}\n"

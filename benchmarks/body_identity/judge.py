@@ -1,14 +1,17 @@
-"""Who is in a picture, by an encoder that no training ever saw: it reads the parameters of a body off a picture.
+"""Who is in a picture, and with which body, by two networks that no training ever saw.
 
-It learns from other people than those it judges, whose true parameters the renderer knows (`BodyIdentity.vector`), and
-from both photos and what the base model's autoencoder makes of them, because drawn pictures come out of its decoder.
-People are compared by the parameters that it reads, each divided by how uncertain it is about it.
+The *reader* reads the parameters of a body off a picture. It learns from thousands of other people than those it
+judges, whose true parameters the renderer knows (`BodyIdentity.vector`). The *recogniser* starts from the reader and
+learns the names of the people to be judged, from pictures of its own of them, in other scenes than those that the
+models were trained on. Both learn from photos and from what the base model's autoencoder makes of them, because drawn
+pictures come out of its decoder.
 
-Shape suffixes: N pictures, S side of the judge's square, D parameters, P people.
+Shape suffixes: N pictures, S side of the judge's square, D outputs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,19 +19,18 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
-from people import People, Picture
+from people import People
 from torch import nn
 from torch.nn import functional as F
 from tqdm import trange
 
-SIZE_PX = 64
-_VALIDATION_PEOPLE = 60
+SIZE_PX = 80
 
 
-class BodyReader(nn.Module):
-    """(N, 3, S, S) in [0, 1] -> (N, D) parameters, each in about [0, 1]."""
+class PictureNetwork(nn.Module):
+    """(N, 3, S, S) in [0, 1] -> (N, D)."""
 
-    def __init__(self, num_parameters: int, width: int = 16) -> None:
+    def __init__(self, num_outputs: int, width: int = 16) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         channels = 3
@@ -44,7 +46,7 @@ class BodyReader(nn.Module):
             ]
             channels = out
         self.features = nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(0.3))
-        self.head = nn.Linear(channels * (SIZE_PX // 16) ** 2, num_parameters)
+        self.head = nn.Linear(channels * (SIZE_PX // 16) ** 2, num_outputs)
 
     def forward(self, pixels_N3SS: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -53,87 +55,97 @@ class BodyReader(nn.Module):
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained reader, and the standard deviation of its errors on people that it never saw."""
+    """The two trained networks; the recogniser's outputs stand for `people`, in this order."""
 
-    reader: BodyReader
-    uncertainty_D: NDArray[np.float32]
+    reader: PictureNetwork
+    recogniser: PictureNetwork
+    people: Sequence[str]
 
-    @torch.no_grad()
     def read(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """(N, D) parameters of (H, W, 3) uint8 pictures."""
-        squares_N3SS = _squares(pictures)
-        parts = [self.reader(squares_N3SS[i : i + 128].float() / 255) for i in range(0, len(pictures), 128)]
-        return torch.cat(parts).numpy()
+        """(N, D) body parameters, each in about [0, 1], of (H, W, 3) uint8 pictures."""
+        return _outputs(self.reader, pictures)
 
-    def who(self, read_ND: NDArray[np.float32], people_PD: NDArray[np.float32]) -> NDArray[np.intp]:
-        """(N,) the nearest of P people's mean readings."""
-        difference_NPD = (read_ND[:, None] - people_PD) / self.uncertainty_D
-        return np.square(difference_NPD).sum(-1).argmin(1)
+    def who(self, pictures: Sequence[NDArray[np.uint8]]) -> list[str]:
+        """The person that each picture shows most likely."""
+        return [self.people[row] for row in _outputs(self.recogniser, pictures).argmax(1)]
 
 
-def train_judge(path: Path, people: People, vae_folder: Path, *, steps: int = 1000, seed: int = 0) -> Judge:
-    """Train a judge on people, or open the one that lies at `path`.
+def train_judge(
+    path: Path, strangers: People, gallery: People, vae_folder: Path, *, steps: int, seed: int = 0
+) -> Judge:
+    """Train a judge, or open the one that lies at `path`.
 
     Args:
         path: a `.pt` file of tensors.
-        people: of another seed than those it will judge; the last of them measure its uncertainty.
+        strangers: whose bodies the reader learns to read.
+        gallery: pictures of the people to be judged, for the recogniser alone.
         vae_folder: the base model's autoencoder.
-        steps: of 64 pictures.
+        steps: of 64 pictures, for the reader; the recogniser gets half as many.
         seed: of weights and batches.
     """
-    reader = BodyReader(len(next(iter(people.bodies.values()))))
+    torch.manual_seed(seed)
+    reader = PictureNetwork(len(next(iter(strangers.bodies.values()))))
+    recogniser = PictureNetwork(len(gallery.bodies))
+    judge = Judge(reader, recogniser, list(gallery.bodies))
     if path.exists():
         state = torch.load(path, weights_only=True)
         reader.load_state_dict(state["reader"])
-        return Judge(reader.eval(), state["uncertainty"].numpy())
-    names = list(people.bodies)
-    validation = set(names[-_VALIDATION_PEOPLE:])
-    train = [picture for picture in people.pictures if picture.person not in validation]
-    torch.manual_seed(seed)
-    reader = BodyReader(len(people.bodies[names[0]]))
-    _fit(reader, *_examples(train, people, vae_folder), steps=steps, seed=seed)
-    inputs, truth = _examples(
-        [picture for picture in people.pictures if picture.person in validation], people, vae_folder
-    )
-    with torch.no_grad():
-        error = reader(inputs.float() / 255) - truth
-    uncertainty = error.std(0).clamp_min(0.02)
-    torch.save({"reader": reader.state_dict(), "uncertainty": uncertainty}, path)
-    return Judge(reader, uncertainty.numpy())
+        recogniser.load_state_dict(state["recogniser"])
+    else:
+        bodies = [strangers.bodies[picture.person] for picture in strangers.pictures]
+        _fit(reader, F.mse_loss, strangers, torch.from_numpy(np.stack(bodies)), vae_folder, steps=steps)
+        recogniser.features.load_state_dict(reader.features.state_dict())
+        names = torch.tensor([judge.people.index(picture.person) for picture in gallery.pictures])
+        naming_loss = partial(F.cross_entropy, label_smoothing=0.1)
+        _fit(recogniser, naming_loss, gallery, names, vae_folder, steps=steps // 2)
+        torch.save({"reader": reader.state_dict(), "recogniser": recogniser.state_dict()}, path)
+    reader.eval()
+    recogniser.eval()
+    return judge
 
 
-def _fit(reader: BodyReader, inputs: torch.Tensor, truth: torch.Tensor, *, steps: int, seed: int) -> None:
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.05)
+@torch.no_grad()
+def _outputs(network: PictureNetwork, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    squares_N3SS = _squares(pictures)
+    parts = [network(squares_N3SS[i : i + 128].float() / 255) for i in range(0, len(pictures), 128)]
+    return torch.cat(parts).numpy()
+
+
+def _fit(
+    network: PictureNetwork,
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    people: People,
+    truth: torch.Tensor,
+    vae_folder: Path,
+    *,
+    steps: int,
+) -> None:
+    """Train on photos and on a third of them reconstructed; `truth` is what each photo should give."""
+    photos = [picture.pixels_HW3 for picture in people.pictures]
+    inputs = torch.cat([_squares(photos), _squares(_reconstructed(photos[::3], vae_folder))])
+    truth = torch.cat([truth, truth[::3]])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    generator = torch.Generator().manual_seed(seed)
-    for _ in trange(steps, desc="judge", unit="step"):
+    generator = torch.Generator().manual_seed(0)
+    for _ in trange(steps, desc="judge", unit="step", mininterval=5):
         rows = torch.randint(len(inputs), (64,), generator=generator)
-        batch = _jittered(inputs[rows].float() / 255, generator)
-        loss = F.mse_loss(reader(batch), truth[rows])
+        loss = loss_of(network(_jittered(inputs[rows].float() / 255, generator)), truth[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    reader.eval()
 
 
 def _jittered(pixels_N3SS: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Shifted by up to four pixels, half of them mirrored, a little brighter or darker."""
+    """Shifted by up to four pixels, half of them mirrored, a little brighter or darker; every third batch blurred."""
     shift = torch.randint(-4, 5, (2,), generator=generator).tolist()
     moved = torch.roll(pixels_N3SS, shift, dims=(2, 3))
     is_mirrored = torch.rand(len(moved), 1, 1, 1, generator=generator) < 0.5
     brightness = 1 + 0.1 * torch.randn(len(moved), 1, 1, 1, generator=generator)
-    return (torch.where(is_mirrored, moved.flip(3), moved) * brightness).clamp(0, 1)
-
-
-def _examples(
-    pictures: Sequence[Picture], people: People, vae_folder: Path
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Squares of the photos and of a third of them reconstructed, uint8, and the true parameters of each."""
-    photos = [picture.pixels_HW3 for picture in pictures]
-    truth = torch.from_numpy(np.stack([people.bodies[picture.person] for picture in pictures]))
-    inputs = torch.cat([_squares(photos), _squares(_reconstructed(photos[::3], vae_folder))])
-    return inputs, torch.cat([truth, truth[::3]])
+    jittered = (torch.where(is_mirrored, moved.flip(3), moved) * brightness).clamp(0, 1)
+    if torch.rand((), generator=generator) < 1 / 3:
+        jittered = F.interpolate(F.avg_pool2d(jittered, 2), scale_factor=2, mode="bilinear")
+    return jittered
 
 
 @torch.no_grad()

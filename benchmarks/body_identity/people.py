@@ -4,7 +4,7 @@ Shape suffixes: N pictures, H height, W width, K keypoints.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bolid_pipeline.bodyworld.captions import caption
+from bolid_pipeline.bodyworld.captions import caption_slots, compose_caption
 from bolid_pipeline.bodyworld.identity import BodyIdentity
 from bolid_pipeline.bodyworld.renderer import render_thumbnail
-from bolid_pipeline.bodyworld.scene import sample_scene
-from bolid_pipeline.bodyworld.world import WorldConfig, draw_identities
+from bolid_pipeline.bodyworld.scene import Scene, sample_scene
 
 SIZES_HW = ((80, 48), (64, 64), (48, 80))
 _SIZE_SHARES = (0.6, 0.3, 0.1)
@@ -28,7 +27,11 @@ _SIZE_SHARES = (0.6, 0.3, 0.1)
 
 @dataclass(frozen=True)
 class Picture:
-    """One rendered photo: (H, W, 3) uint8, keypoints (17, 3) in px with visibility 0 or 1, its true caption."""
+    """One rendered photo: (H, W, 3) uint8, keypoints (17, 3) in px with visibility 0 or 1, what is said of it.
+
+    The caption tells the scene and whether it is a woman or a man, but nothing of hair, height and build: what stays
+    the same from photo to photo is left for the identity to say, as one captions for DreamBooth.
+    """
 
     person: str
     pixels_HW3: NDArray[np.uint8]
@@ -44,29 +47,38 @@ class People:
     bodies: dict[str, NDArray[np.float32]]
 
 
-def render_people(path: Path, *, seed: int, num_people: int, pictures_each: int, num_workers: int) -> People:
-    """The pictures of a world's people; read from `path` where they lie there already.
+def render_people(
+    path: Path, identities: Mapping[str, BodyIdentity], *, seed: int, pictures_each: int, num_workers: int
+) -> People:
+    """The pictures of people; read from `path` where they lie there already.
 
     Args:
         path: an `.npz` file.
-        seed: of the world; its people are those that bodyworld draws for this seed.
-        num_people: in the world.
+        identities: the people by their names.
+        seed: of the scenes.
         pictures_each: of every person, in scenes of every kind.
         num_workers: processes that render.
     """
     if not path.exists():
-        identities = draw_identities(WorldConfig(seed=seed, num_identities=num_people))
         render = partial(_render_person, seed=seed, pictures_each=pictures_each)
         with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
-            rendered = pool.map(render, range(num_people), [identity for _, _, identity in identities])
-            of_person = list(tqdm(rendered, total=num_people, desc=f"people of {path.stem}", unit="person"))
+            rendered = pool.map(render, range(len(identities)), identities.values(), chunksize=8)
+            of_person = list(
+                tqdm(rendered, total=len(identities), desc=f"people of {path.stem}", unit="person")
+            )
         pictures = [
-            Picture(slug, *picture)
-            for (slug, _, _), drawn in zip(identities, of_person, strict=True)
+            Picture(name, *picture)
+            for name, drawn in zip(identities, of_person, strict=True)
             for picture in drawn
         ]
-        _write(path, People(pictures, {slug: identity.vector() for slug, _, identity in identities}))
+        _write(path, People(pictures, {name: identity.vector() for name, identity in identities.items()}))
     return _read(path)
+
+
+def scene_caption(identity: BodyIdentity, scene: Scene) -> str:
+    """The caption without a word about the body but its sex."""
+    slots = caption_slots(identity, scene) | {"height": "medium-height", "build": "average"}
+    return compose_caption(slots).replace(f" with {slots['hair']}", "", 1)
 
 
 def _render_person(
@@ -84,7 +96,7 @@ def _pictures(
         height, width = SIZES_HW[rng.choice(len(SIZES_HW), p=_SIZE_SHARES)]
         scene = sample_scene(rng, sex=identity.sex)
         photo = render_thumbnail([(identity, scene)], height, width, rng)
-        yield photo.image, photo.keypoints, caption(identity, scene)
+        yield photo.image, photo.keypoints, scene_caption(identity, scene)
 
 
 def _write(path: Path, people: People) -> None:

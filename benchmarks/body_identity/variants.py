@@ -1,7 +1,7 @@
 """What is compared: the plain IP-Adapter branch, and BoLID with one term of the objective after the other.
 
 All see the same data. The long first part of the training is the same for every BoLID variant, L_diff alone; the terms
-join in a second part, which is as many minutes long for each.
+join in a second part, as many steps for each.
 """
 
 from dataclasses import replace
@@ -42,17 +42,17 @@ def second_configs(*, steps: int, seed: int) -> dict[str, TrainingConfig]:
 
 
 def _base(steps: int, seed: int) -> TrainingConfig:
-    """L_diff. The text rarely says everything and the photo is mostly missing, so that the body has to speak."""
+    """L_diff. The text says nothing of the body and the photo is mostly missing, so that c_body has to speak."""
     return TrainingConfig(
         steps=steps,
         batch_size=16,
         learning_rate=1e-3,
         warmup_steps=20,
         drop_text=0.1,
-        drop_ref=0.8,
+        drop_ref=0.9,
         drop_body=0.05,
         drop_all=0.0,
-        num_caption_variants=8,
+        background_weight=0.1,
         min_snr_gamma=None,
         max_views=6,
         num_body_tokens=8,

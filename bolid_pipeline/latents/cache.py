@@ -66,6 +66,14 @@ def open_latents(
         NotEnoughData: there are none.
         ForeignLatents: there are some, but of other models, or of more than one layout.
     """
+    layout = register(tables, models)
+    is_here = isinstance(tables.root, Path)
+    rows, stored = _map_rows(tables) if is_here else _read_all_but_latents(tables, buffer_bytes)
+    return LatentTable(rows, layout, order=_newest_by_identity(rows), stored=stored)
+
+
+def register(tables: TableStore, models: LatentModels) -> LatentLayout:
+    """Make the table known as `models` made it, and say how. Raises as `open_latents`."""
     folder = tables.root / TABLE
     parts = sorted(folder.glob("part-*.parquet"), key=str)
     if not parts:
@@ -76,10 +84,7 @@ def open_latents(
             f"the latents in {folder} were not made by {models.vae}: materialise `latents` again"
         )
     tables.register(TABLE, layout.schema())
-    rows, stored = (
-        _map_rows(tables) if isinstance(folder, Path) else _read_all_but_latents(tables, buffer_bytes)
-    )
-    return LatentTable(rows, layout, order=_newest_by_identity(rows), stored=stored)
+    return layout
 
 
 def _map_rows(tables: TableStore) -> tuple[pa.Table, None]:

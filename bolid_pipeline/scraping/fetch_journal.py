@@ -1,18 +1,13 @@
 """What was fetched since the last commit, line by line: a killed crawl fetches no photo a second time.
 
 Rows are committed in batches, photos in the gallery's order; in between, this file knows what became of each page.
-A line is written before the photo's file, so that a file which is there is always known. Lines are not fsynced: they
-survive the end of the process, and a power cut costs a few downloads.
+A line is written before the photo's file, so that a file which is there is always known. See `storage/journal.py`.
 """
 
-import json
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from bolid_pipeline.storage.atomic import write_atomically
+from bolid_pipeline.storage.journal import open_journal
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
 
@@ -42,13 +37,12 @@ class RefusedFile:
 
 
 class FetchJournal:
-    """One JSON object per line in `<data_dir>/fetched.jsonl`, or only in memory where the data lie elsewhere."""
+    """The journal `fetched` of the data folder."""
 
     def __init__(self, data_dir: Location, photos: PhotoStore) -> None:
-        self._path = data_dir / "fetched.jsonl" if isinstance(data_dir, Path) else None
+        self._journal = open_journal(data_dir, "fetched")
         self._photos = photos
-        self._lock = threading.Lock()
-        left_over = self._read()
+        left_over = self._journal.entries()
         self._left_photos = {entry["page_url"]: entry for entry in left_over if "page_url" in entry}
         self._left_refusals = {
             entry["source_url"]: entry["reason"] for entry in left_over if "reason" in entry
@@ -72,13 +66,7 @@ class FetchJournal:
 
     def add(self, fetched: FetchedPhoto | RefusedFile) -> None:
         """Write a line."""
-        if self._path is None:
-            return
-        line = json.dumps(vars(fetched)) + "\n"
-        with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line)
+        self._journal.add(dict(vars(fetched)))
 
     def close(self, settled_pages: Collection[str]) -> None:
         """All is committed; only what a killed crawl left for people whom this one was not about stays.
@@ -86,35 +74,13 @@ class FetchJournal:
         Args:
             settled_pages: the photo pages that have a row now.
         """
-        if self._path is None:
-            return
-        left = [entry for page_url, entry in self._left_photos.items() if page_url not in settled_pages]
-        if left:
-            write_atomically(self._path, "".join(f"{json.dumps(entry)}\n" for entry in left).encode())
-        else:
-            self._path.unlink(missing_ok=True)
+        self._journal.keep_only(
+            [entry for page_url, entry in self._left_photos.items() if page_url not in settled_pages]
+        )
 
     def discard(self, kept_paths: Collection[str]) -> None:
         """Undo what was never committed: the journal, and the files of it that are not among the kept ones."""
         for entry in self._left_photos.values():
             if entry["path"] not in kept_paths:
                 self._photos.delete(entry["path"])
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-
-    def _read(self) -> list[dict[str, Any]]:
-        """The whole lines; one that a kill has cut is ended, so that the next one begins on its own."""
-        if self._path is None or not self._path.exists():
-            return []
-        text = self._path.read_text("utf-8", errors="replace")
-        if not text.endswith("\n"):
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("\n")
-        return [entry for line in text.splitlines() if (entry := _parse(line)) is not None]
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        self._journal.keep_only([])

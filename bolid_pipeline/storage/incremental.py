@@ -4,48 +4,26 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from bolid_pipeline.storage.ahead import made_ahead
+from bolid_pipeline.storage.map_batches import MapBatches, Stage, map_batches_here
 from bolid_pipeline.storage.tables import TableStore
-
-_BATCHES_AHEAD = 2
 
 _logger = logging.getLogger(__name__)
 
 
-class Stage(Protocol):
-    """A step over photos. It loads its model when it is made, and is called batch by batch."""
-
-    def __call__(self, photos: pa.Table) -> pa.Table:
-        """The rows of the stage's table for a batch of photo rows; at most one row per photo, order kept."""
-        ...
-
-
-@runtime_checkable
-class ReadingStage(Stage, Protocol):
-    """A stage whose two halves can overlap: `stage(photos)` is `compute(photos, read(photos))`."""
-
-    def read(self, photos: pa.Table) -> Any:
-        """What the model needs of the photos: decoding and all else that the processor does."""
-        ...
-
-    def compute(self, photos: pa.Table, read: Any) -> pa.Table:
-        """The rows, by the model."""
-        ...
-
-
 class Batches(TypedDict, total=False):
-    """How many photos go into a call of a stage and into a commit; see `refresh_table`."""
+    """How many photos go into a call of a stage and into a commit, and where they go; see `refresh_table`."""
 
     batch_size: int
     rows_per_commit: int
+    map_batches: MapBatches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +66,7 @@ def refresh_table(
     fingerprint_column: str = "model_fingerprint",
     batch_size: int = 16,
     rows_per_commit: int = 64,
+    map_batches: MapBatches = map_batches_here,
 ) -> RefreshReport:
     """Bring `table` up to date with `photos`, computing only rows that are missing or of another fingerprint.
 
@@ -103,13 +82,14 @@ def refresh_table(
         fingerprint_column: the column it stands in.
         batch_size: photos per call of the stage.
         rows_per_commit: photos per commit, at least `batch_size`.
+        map_batches: where the stage runs; rows are committed here, by one process.
     """
     photo_ids: list[str] = photos["photo_id"].to_pylist()
     num_pruned = tables.prune(table, set(photo_ids))
     outdated = tables.outdated(table, photo_ids, fingerprint, fingerprint_column=fingerprint_column)
     started = time.monotonic()
     num_computed = _compute(
-        tables, table, _rows_of(photos, outdated), make_stage, batch_size, rows_per_commit
+        tables, table, _rows_of(photos, outdated), make_stage, batch_size, rows_per_commit, map_batches
     )
     tables.tidy(table)
     report = RefreshReport(
@@ -122,16 +102,6 @@ def refresh_table(
     )
     _logger.info("%s: %s", table, report)
     return report
-
-
-def run_stage(stage: Stage, batches: Sequence[pa.Table]) -> Iterator[pa.Table]:
-    """What a stage makes of each batch, in order; the next batches are read while the model computes one."""
-    if not isinstance(stage, ReadingStage):
-        yield from map(stage, batches)
-        return
-    read = made_ahead(stage.read, batches, _BATCHES_AHEAD)
-    for batch, what_was_read in zip(batches, read, strict=True):
-        yield stage.compute(batch, what_was_read)
 
 
 def sync_table(tables: TableStore, table: str, rows: pa.Table | list[dict[str, Any]]) -> RefreshReport:
@@ -164,20 +134,22 @@ def _compute(
     make_stage: Callable[[], Stage],
     batch_size: int,
     rows_per_commit: int,
+    map_batches: MapBatches,
 ) -> int:
-    """Run the stage over `photos` batch by batch and commit; returns the number of rows made."""
+    """Have the stage run over `photos` and commit what it makes; returns the number of rows."""
     if not photos.num_rows:
         return 0
     num_made = 0
     waiting: list[pa.Table] = []
-    batches = [photos.slice(start, batch_size) for start in range(0, photos.num_rows, batch_size)]
     with tqdm(total=photos.num_rows, desc=table, unit="photo") as progress:
-        for batch, made in zip(batches, run_stage(make_stage(), batches), strict=True):
+        for made in map_batches(make_stage, photos, batch_size):
             waiting.append(made)
-            progress.update(batch.num_rows)
-            if batch is batches[-1] or sum(piece.num_rows for piece in waiting) >= rows_per_commit:
+            progress.update(min(batch_size, photos.num_rows - progress.n))
+            if sum(piece.num_rows for piece in waiting) >= rows_per_commit:
                 num_made += tables.append(table, pa.concat_tables(waiting))
                 waiting = []
+    if waiting:
+        num_made += tables.append(table, pa.concat_tables(waiting))
     return num_made
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from upath import UPath
 
+from bolid_pipeline.errors import ConfigurationError
+
 Location = Path | UPath
 
 
@@ -15,3 +17,18 @@ def locate(place: str | Location) -> Location:
     if isinstance(place, str):
         return UPath(place, use_listings_cache=False) if "://" in place else Path(place)
     return place
+
+
+def local_root(data_dir: Location, local_dir: Path | None) -> Path:
+    """The folder of this machine beside the data: `local_dir`, or the data folder itself.
+
+    Raises:
+        ConfigurationError: the data lie elsewhere, and no folder is named.
+    """
+    if local_dir is not None:
+        return local_dir
+    if isinstance(data_dir, Path):
+        return data_dir
+    raise ConfigurationError(
+        f"{data_dir} is no folder: name one for checkpoints and reports in BOLID_LOCAL_DIR"
+    )

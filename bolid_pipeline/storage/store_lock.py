@@ -1,19 +1,13 @@
 """One writer at a time: a data folder is held by a lock of the operating system, with a note on who holds it.
 
 The lock is free as soon as its process ends, however that happened; the note of a killed writer stays behind and
-says so to the next one. On object storage the lock is this machine's only: runs on several machines are kept apart
-by Dagster's queue.
+says so to the next one. Object storage knows no such lock: see `object_lock.py`.
 """
 
-import hashlib
 import json
 import logging
-import os
-import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +15,8 @@ from filelock import FileLock, Timeout
 from bolid_pipeline.errors import StoreLocked
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate
+from bolid_pipeline.storage.object_lock import hold_object
+from bolid_pipeline.storage.writer_note import in_words, introduction
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +32,17 @@ def hold_store(data_dir: str | Location, holder: str) -> Iterator[None]:
     Raises:
         StoreLocked: someone else is; the message says who, where and since when.
     """
-    folder = _lock_folder(locate(data_dir))
+    place = locate(data_dir)
+    if isinstance(place, Path):
+        with _hold_folder(place, holder):
+            yield
+    else:
+        with hold_object(place / ".writer.json", holder):
+            yield
+
+
+@contextmanager
+def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / ".writer.json"
     lock = FileLock(folder / ".writer.lock")
@@ -44,34 +50,18 @@ def hold_store(data_dir: str | Location, holder: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise StoreLocked(
-            f"{data_dir} is being written to by {_holder(note)}; wait until it has ended, or end it"
+            f"{folder} is being written to by {_holder(note)}; wait until it has ended, or end it"
         ) from None
     try:
         if note.exists():
             _logger.warning("%s ended without giving the store back: it was killed", _holder(note))
-        write_atomically(note, json.dumps(_introduction(holder)).encode())
+        write_atomically(note, json.dumps(introduction(holder)).encode())
         yield
     finally:
         note.unlink(missing_ok=True)
         lock.release()
 
 
-def _lock_folder(data_dir: Location) -> Path:
-    if isinstance(data_dir, Path):
-        return data_dir
-    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"bolid-{name}"
-
-
-def _introduction(holder: str) -> dict[str, str | int]:
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"holder": holder, "pid": os.getpid(), "host": socket.gethostname(), "since": since}
-
-
 def _holder(note: Path) -> str:
     """Who left the note, in words."""
-    try:
-        said = json.loads(note.read_bytes())
-        return f"{said['holder']} (process {said['pid']} on {said['host']}, since {said['since']})"
-    except (OSError, ValueError, KeyError):
-        return "a process that has not said its name yet"
+    return in_words(note.read_bytes() if note.exists() else b"")

@@ -14,14 +14,13 @@ from typing import Any
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import folder_sha256
-from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.incremental import fingerprint
 from bolid_pipeline.training.config import TrainingConfig
 
 CODE_VERSION = "2"
 """Raised with every change of the training code that changes what it makes of the same inputs."""
 
-_HOW_NOT_WHAT = ("devices", "num_nodes", "checkpoint_every_n_steps")
+_HOW_NOT_WHAT = ("devices", "num_nodes", "strategy", "checkpoint_every_n_steps")
 """Settings that change nothing of what a training makes."""
 
 CONFIG_FILE = "training_config.json"
@@ -48,14 +47,13 @@ def new_checkpoint(folder: Path) -> Iterator[Path]:
 def open_work_folder(folder: Path, training_fingerprint: str) -> Path:
     """The hidden folder beside a checkpoint's in which its training can go on after the process was killed.
 
-    What a training with another fingerprint left there is removed.
+    What trainings with another fingerprint left there is removed. All processes of a training may open it at once.
     """
-    work = folder.with_name(f".{folder.name}.training")
-    mark = work / "fingerprint"
-    if not mark.is_file() or mark.read_text("utf-8") != training_fingerprint:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        write_atomically(mark, training_fingerprint.encode())
+    work = folder.with_name(f".{folder.name}.training-{training_fingerprint}")
+    for other in folder.parent.glob(f".{folder.name}.training*"):
+        if other != work:
+            shutil.rmtree(other, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
     return work
 
 

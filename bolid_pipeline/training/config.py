@@ -1,11 +1,12 @@
 """Every number of a training run. This module imports nothing heavy: Dagster reads it when definitions load."""
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bolid_pipeline.errors import ConfigurationError
 
 Sampler = Literal["euler", "ddim", "lcm", "tcd"]
+Strategy = Literal["ddp", "fsdp"]
 
 _PROBABILITIES = ("drop_text", "drop_ref", "drop_body", "drop_all", "heldout_fraction", "ema_decay")
 _POSITIVE = (
@@ -110,6 +111,7 @@ class TrainingConfig:
         pose_image_size_px: side of the square that the pose network of L_id sees, a multiple of 32.
         min_snr_gamma: gamma of the min-SNR weighting (arXiv 2303.09556); None weighs all timesteps alike.
         noise_offset: strength of offset noise; 0.1 is usual, 0 is plain noise.
+        background_weight: what L_diff counts far from every keypoint, of what it counts at one (see `losses.focus`).
         max_views: a sample's body is encoded from 1 to this many other photos of the person.
         num_body_tokens: tokens that c_body is projected to.
         is_body_dense: body tokens pooled by keypoint group, in place of the thesis' one vector.
@@ -125,6 +127,8 @@ class TrainingConfig:
         gradient_checkpointing: recompute the U-Net's activations instead of keeping them.
         devices: processes on each machine, one a device; several share every batch and do the same as one.
         num_nodes: machines.
+        strategy: "ddp": every process has the whole base model; "fsdp": it keeps its share of the U-Net's frozen
+            weights, and gets the others' of a block when the block runs.
         compile_unet: let torch.compile fuse the U-Net: minutes at the start, faster steps on a GPU.
         log_every_n_steps: the losses of every so many-th step are written down; reading them waits for the device.
         checkpoint_every_n_steps: what a killed run can lose.
@@ -150,6 +154,7 @@ class TrainingConfig:
     pose_image_size_px: int = 640
     min_snr_gamma: float | None = 5.0
     noise_offset: float = 0.0
+    background_weight: float = 1.0
     max_views: int = 4
     num_body_tokens: int = 4
     is_body_dense: bool = False
@@ -165,6 +170,7 @@ class TrainingConfig:
     gradient_checkpointing: bool = False
     devices: int = 1
     num_nodes: int = 1
+    strategy: Strategy = "ddp"
     compile_unet: bool = False
     log_every_n_steps: int = 1
     checkpoint_every_n_steps: int = 1000
@@ -187,6 +193,10 @@ class TrainingConfig:
             raise ConfigurationError(
                 f"batch_size {self.batch_size} cannot be shared by {self.num_processes} processes alike"
             )
+        if not 0 < self.background_weight <= 1:
+            raise ConfigurationError(f"background_weight must be in (0, 1], not {self.background_weight}")
+        if self.strategy not in get_args(Strategy):
+            raise ConfigurationError(f"strategy is {self.strategy!r}, not one of {get_args(Strategy)}")
         if self.encoder_grid % 4:
             raise ConfigurationError(f"encoder_grid must be a multiple of 4, not {self.encoder_grid}")
 

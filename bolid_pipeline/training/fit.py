@@ -27,6 +27,7 @@ from bolid_pipeline.training.loss_networks import LossNetworkFiles, LossNetworks
 from bolid_pipeline.training.losses_log import join_logs, new_logger
 from bolid_pipeline.training.model_card import model_card
 from bolid_pipeline.training.previews import Previews
+from bolid_pipeline.training.progress import Progress
 from bolid_pipeline.training.system import BoLIDSystem
 from bolid_pipeline.training.views import encode_body
 
@@ -141,12 +142,13 @@ def _train(
     state = work / _STATE_FILE
     first_step = torch.load(state, weights_only=True, mmap=True)["global_step"] if state.is_file() else 0
     callbacks: list[lightning.Callback] = [
+        Progress(),
         ModelCheckpoint(
             dirpath=work,
             filename=state.stem,
             every_n_train_steps=config.checkpoint_every_n_steps,
             enable_version_counter=False,
-        )
+        ),
     ]
     if config.preview_every_n_steps is not None:
         callbacks.append(Previews(system.base, data, work / _PREVIEWS, config.preview_every_n_steps))

@@ -46,9 +46,12 @@ class Previews(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw by the running mean of the weights; training goes on with its own."""
+        """Draw by the running mean of the weights; training goes on with its own.
+
+        All processes draw, because each may hold a share of the weights, and the first one writes.
+        """
         del outputs, batch, batch_idx
-        if trainer.global_step % self._every_n_steps or not trainer.is_global_zero:
+        if trainer.global_step % self._every_n_steps:
             return
         parameters = pl_module.trainable_parameters()
         pl_module.ema.store(parameters)
@@ -57,7 +60,8 @@ class Previews(lightning.Callback):
             sheet = self._draw(pl_module)
         finally:
             pl_module.ema.restore(parameters)
-        write_atomically(self._folder / f"step_{trainer.global_step:09d}.png", sheet)
+        if trainer.is_global_zero:
+            write_atomically(self._folder / f"step_{trainer.global_step:09d}.png", sheet)
 
     @torch.no_grad()
     def _draw(self, system: BoLIDSystem) -> bytes:

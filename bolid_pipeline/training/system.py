@@ -40,11 +40,13 @@ from bolid_pipeline.training.losses.diffusion import (
     prediction_target,
     training_noise,
 )
+from bolid_pipeline.training.losses.focus import focus_weights
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
 from bolid_pipeline.training.losses.kl import kl_to_standard_normal
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import FoundKeypoints
 from bolid_pipeline.training.randomness import StepRandomness
+from bolid_pipeline.training.sharding import share_frozen_weights
 
 _VISIBLE = 0.5  # a keypoint of the reference that is less sure than this takes no part in L_id
 
@@ -164,6 +166,7 @@ class BoLIDSystem(lightning.LightningModule):
                 timesteps_B,
                 self.scheduler,
                 min_snr_gamma=self.config.min_snr_gamma,
+                weights_BHW=self._focus(batch),
             ),
             "kl": kl,
         }
@@ -221,6 +224,12 @@ class BoLIDSystem(lightning.LightningModule):
         for parameter, saved in zip(self.trainable_parameters(), checkpoint["trained"], strict=True):
             parameter.data.copy_(saved)
         self.ema.load_state_dict(checkpoint["ema"])
+
+    def configure_model(self) -> None:
+        """Before several processes start, leave this one its share of the frozen weights, where that is wanted."""
+        if self.config.strategy == "fsdp" and self.trainer.world_size > 1:
+            device_type = self.trainer.strategy.root_device.type
+            share_frozen_weights(self, self.unet, device_type, self.trainer.world_size)
 
     def on_fit_start(self) -> None:
         """The running mean lives where the weights live."""
@@ -280,6 +289,13 @@ class BoLIDSystem(lightning.LightningModule):
             width * self._pixels_per_latent,
         )
         return conditions, kept, kl
+
+    def _focus(self, batch: Batch) -> torch.Tensor | None:
+        """(B, H, W): what each latent cell counts in L_diff."""
+        if self.config.background_weight == 1:
+            return None
+        height, width = batch["latents_BCHW"].shape[-2:]
+        return focus_weights(batch["keypoints_BK3"], height, width, self.config.background_weight)
 
     def _one_step_l_id(
         self, sample_BCHW: torch.Tensor, keypoints_BK3: torch.Tensor, is_counted_B: torch.Tensor

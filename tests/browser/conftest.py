@@ -109,9 +109,13 @@ def _wait_until_it_answers(url: str, server: subprocess.Popen[bytes], log_path: 
     pytest.fail(f"dagster dev does not answer at {url}:\n{log_path.read_text(errors='replace')[-4000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser_page() -> Iterator[Page]:
-    """A tab of headless Chromium."""
+    """A tab of headless Chromium.
+
+    Of a module: playwright keeps an event loop running in this thread for as long as it is open, and in-process runs
+    of Dagster, which later tests make, cannot start theirs beside it.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: install the package chromium to run the browser's tests")
     with sync_playwright() as playwright:

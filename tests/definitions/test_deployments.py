@@ -1,5 +1,6 @@
 """The environment decides what runs, and is told when it makes no sense."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
 from bolid_pipeline.storage.forgotten import remember_to_forget
-from resources.deployments import DEPLOYMENTS, current_deployment
-from resources.photo_source import OwnFolder, WebSource, photo_source_of
+from resources.deployments import DEPLOYMENTS, current_deployment, environment_of
+from resources.photo_source import EmbeddedSource, OwnFolder, WebSource, photo_source_of
+from resources.table_store import DataStore, data_store_of
 
 
 def test_the_default_is_the_demo_in_the_folder_data():
@@ -77,6 +79,50 @@ def test_another_site_is_read_by_its_own_parsers_and_remembered_by_its_own_addre
     assert deployment.crawl.canonical_base_url == "https://gallery.example"
 
 
-def test_an_address_for_the_data_is_refused_instead_of_made_a_folder():
-    with pytest.raises(ConfigurationError, match="'s3://bucket/data': runs need a folder"):
-        current_deployment({"BOLID_DATA_DIR": "s3://bucket/data"})
+def test_the_environment_changes_settings_of_the_training_and_leaves_the_others():
+    preset = DEPLOYMENTS["theplace_sd15"](Path("data")).training
+    shared = {"BOLID_DEVICES": "4", "BOLID_TRAINING": '{"num_nodes": 2, "strategy": "fsdp"}'}
+    training = current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15", **shared}).training
+    assert training == replace(preset, devices=4, num_nodes=2, strategy="fsdp")
+    assert current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15"}).training == preset
+
+
+@pytest.mark.parametrize("name", list(DEPLOYMENTS))
+def test_a_trainer_is_told_to_train_what_the_run_would(name, tmp_path):
+    preset = DEPLOYMENTS[name](tmp_path)
+    deployment = replace(preset, training=replace(preset.training, steps=7, devices=2))
+    assert current_deployment(environment_of(deployment)).training == deployment.training
+    assert current_deployment(environment_of(deployment)).data_dir == deployment.data_dir
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"BOLID_DEVICES": "two"}, "BOLID_DEVICES is 'two'"),
+        ({"BOLID_TRAINING": "steps=3"}, "BOLID_TRAINING is 'steps=3', no JSON object"),
+        ({"BOLID_TRAINING": "[3]"}, "no JSON object"),
+        ({"BOLID_TRAINING": '{"steps": "3"}'}, "no JSON object of settings"),
+        ({"BOLID_TRAINING": '{"stpes": 3}'}, "unknown training settings: stpes"),
+        ({"BOLID_TRAINING": '{"strategy": "deepspeed"}'}, "strategy is 'deepspeed', not one of"),
+        ({"BOLID_DEVICES": "3"}, "batch_size 16 cannot be shared by 3 processes"),
+    ],
+)
+def test_settings_of_the_training_that_make_no_sense_are_refused(environment, complaint):
+    with pytest.raises(ConfigurationError, match=complaint):
+        current_deployment(environment)
+
+
+def test_data_on_object_storage_leave_checkpoints_and_the_embedded_world_on_this_machine(tmp_path):
+    environment = {"BOLID_DATA_DIR": "s3://bucket/data"}
+    deployment = current_deployment(environment)
+    assert str(deployment.data_dir) == "s3://bucket/data"
+    assert deployment.local_root == Path("data").absolute()
+    assert photo_source_of(deployment) == EmbeddedSource(world_dir=str(Path("data").absolute() / "bodyworld"))
+    named = current_deployment({**environment, "BOLID_LOCAL_DIR": str(tmp_path)})
+    assert data_store_of(named).checkpoints == tmp_path / "checkpoints"
+    assert str(data_store_of(named).tables.root) == "s3://bucket/data/tables"
+
+
+def test_a_store_on_object_storage_asks_for_a_folder_when_it_needs_one():
+    with pytest.raises(ConfigurationError, match=r"s3://bucket/data is no folder: .* BOLID_LOCAL_DIR"):
+        _ = DataStore(data_dir="s3://bucket/data").checkpoints

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from refresh_processes import STAGES, refresh_processes
 
 from bolid_pipeline.bodyworld.site import BodyworldSite
 
+PEOPLE = sorted((Path(__file__).parent / "people").glob("*.jpg"))
 NUM_ANNA_PHOTOS = 14  # more than one grid page
 
 
@@ -85,3 +87,33 @@ def make_site(tiny_world: Path) -> Iterator[Callable[..., BodyworldSite]]:
     yield start
     for site in sites:
         site.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Whole refreshes, each in a process of its own."""
+    with refresh_processes() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def people_site(worlds, tmp_path_factory):
+    """A site of two people, three small photos each."""
+    photos = {path.name: path.read_bytes() for path in PEOPLE[:6]}
+    anna, boris = dict(list(photos.items())[:3]), dict(list(photos.items())[3:])
+    world = worlds(
+        tmp_path_factory.mktemp("world"),
+        [("anna", "Anna", "A", True, anna), ("boris", "Boris", "B", True, boris)],
+    )
+    with BodyworldSite(world, missing_originals_fraction=0.0) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(processes, people_site, tmp_path_factory):
+    """A data folder that one run made from start to end, and the order of its stages."""
+    data_dir = tmp_path_factory.mktemp("uninterrupted") / "data"
+    done = processes.run(data_dir, people_site.url)
+    assert done["exit_code"] == 0, done["said"]
+    assert set(done["stages"]) == set(STAGES)
+    return data_dir, done["stages"]

@@ -1,9 +1,9 @@
 """Real processes that run `dataset_refresh` over small photos, and that kill themselves at a chosen moment.
 
 Run as a program it loads what a run needs once (half a minute of imports), then forks a process for every line of JSON
-on its standard input: {"data_dir", "site_url", "kill_at": {"stage", "event", "delay_seconds"} or null}. It answers with
-a line each: {"exit_code", "cpu_seconds", "stages", "said"}: the stages in the order in which the process wrote to them,
-and its whole output.
+on its standard input: {"data_dir", "site_url", "log", "on_ray", "environment", "kill_at": {"stage", "event",
+"delay_seconds"} or null}. It answers with a line each: {"exit_code", "cpu_seconds", "stages", "said"}: the stages in the order in which
+the process wrote to them, and its whole output.
 """
 
 import importlib
@@ -16,10 +16,18 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray_nodes import WatchedEngine, dying_ray_cluster
+
+from bolid_pipeline.latents.cache import register_as_stored
+from bolid_pipeline.storage.location import Location, locate
+from bolid_pipeline.storage.tables import TableStore
 
 STAGES = (
     "identity_catalogue",
@@ -39,9 +47,25 @@ class RefreshProcesses:
     def __init__(self, program: "subprocess.Popen[str]") -> None:
         self._program = program
 
-    def run(self, data_dir: Path, site_url: str, kill_at: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        data_dir: Path | str,
+        site_url: str,
+        kill_at: dict[str, Any] | None = None,
+        *,
+        log: Path | None = None,
+        on_ray: bool = False,
+        **environment: str,
+    ) -> dict[str, Any]:
         """Run one refresh in a process of its own and wait for its end."""
-        order = {"data_dir": str(data_dir), "site_url": site_url, "kill_at": kill_at}
+        order = {
+            "data_dir": str(data_dir),
+            "site_url": site_url,
+            "log": str(log or data_dir),
+            "on_ray": on_ray,
+            "environment": environment,
+            "kill_at": kill_at,
+        }
         self._program.stdin.write(f"{json.dumps(order)}\n")
         self._program.stdin.flush()
         return json.loads(self._program.stdout.readline())
@@ -108,7 +132,33 @@ def _stage_of(event: str, arguments: tuple[Any, ...]) -> str | None:
     return next((folder for folder in folders if folder in STAGES), None)
 
 
-def _refresh(data_dir: Path, site_url: str) -> None:
+def contents(data_dir: Location) -> dict[str, Any]:
+    """Every table as another Parquet reader sees it, by key and without times; the photos; and what lies about."""
+    tables = TableStore(data_dir)
+    register_as_stored(tables)
+    found: dict[str, Any] = {}
+    for table in tables.names:
+        if not tables.parts(table):
+            continue
+        key, rows = tables.schema(table).key, _read_by_others(tables.folder(table))
+        times = [field.name for field in rows.schema if pa.types.is_timestamp(field.type)]
+        rows = rows.drop_columns(times).sort_by(key).to_pylist()
+        assert len({row[key] for row in rows}) == len(rows), f"{table} holds a row twice"
+        found[table] = rows
+    found["photos"] = {path.name: path.read_bytes() for path in data_dir.glob("photos/*/*")}
+    found["unfinished"] = list(data_dir.rglob(".*.tmp"))
+    return found
+
+
+def _read_by_others(folder: Location) -> pa.Table:
+    return (
+        pq.read_table(folder)
+        if isinstance(folder, Path)
+        else pq.read_table(folder.path, filesystem=folder.fs)
+    )
+
+
+def _refresh(data_dir: str, site_url: str, ray: dict[str, str] | None) -> None:
     """`dataset_refresh` with commits of two photos, one photo at a time, so that equal work gives equal bits."""
     import dagster as dg
 
@@ -121,7 +171,8 @@ def _refresh(data_dir: Path, site_url: str) -> None:
     from resources.photo_source import WebSource
     from resources.table_store import DataStore
 
-    deployment = demo(data_dir)
+    feeding: dict[str, Any] = {"device": "cpu", "photos_per_batch": 1, "photos_per_commit": 2}
+    deployment = demo(locate(data_dir))
     deployment = replace(
         deployment,
         crawl=replace(
@@ -140,10 +191,10 @@ def _refresh(data_dir: Path, site_url: str) -> None:
         graph,
         selection=dg.AssetSelection.assets("captions", "latents").upstream(),
         resources={
-            "store": DataStore(data_dir=str(data_dir)),
+            "store": DataStore(data_dir=data_dir),
             "photo_source": WebSource(base_url=site_url),
             "model_hub": model_hub_of(deployment),
-            "compute_engine": ComputeEngine(device="cpu", photos_per_batch=1, photos_per_commit=2),
+            "compute_engine": WatchedEngine(**feeding, **ray) if ray else ComputeEngine(**feeding),
             "deployment": deployment,
         },
     )
@@ -153,7 +204,9 @@ def _child(order: dict[str, Any], stages: Path) -> None:
     kill_at: dict[str, Any] = order["kill_at"] or {"stage": None, "event": 0, "delay_seconds": 0.0}
     sys.addaudithook(Killer(stages, **kill_at))
     try:
-        _refresh(Path(order["data_dir"]), order["site_url"])
+        os.environ.update(order["environment"])
+        with dying_ray_cluster(Path(order["log"] + ".batches")) if order["on_ray"] else nullcontext() as ray:
+            _refresh(order["data_dir"], order["site_url"], ray)
     except BaseException:  # noqa: BLE001 - a forked process must not go on as its parent
         traceback.print_exc()
         os._exit(1)
@@ -176,7 +229,7 @@ def _serve() -> None:
         importlib.import_module(f"bolid_pipeline.{module}")
     for line in sys.stdin:
         order = json.loads(line)
-        stages, output = (Path(order["data_dir"] + suffix) for suffix in (".stages", ".output"))
+        stages, output = (Path(order["log"] + suffix) for suffix in (".stages", ".output"))
         stages.write_bytes(b"")
         process = os.fork()
         if not process:

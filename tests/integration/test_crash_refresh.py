@@ -1,73 +1,18 @@
 """`dataset_refresh`, ended at the worst moments: by SIGKILL, by a full disk, by a file cut short."""
 
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from refresh_processes import STAGES, RefreshProcesses, refresh_processes
-
-from bolid_pipeline.bodyworld.site import BodyworldSite
-from bolid_pipeline.latents.cache import register_as_stored
-from bolid_pipeline.storage.tables import TableStore
+from refresh_processes import STAGES, RefreshProcesses, contents
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-PEOPLE = sorted((Path(__file__).parent / "people").glob("*.jpg"))
 NUM_KILLS = 20
 
 
-@pytest.fixture(scope="module")
-def processes():
-    with refresh_processes() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def site(worlds, tmp_path_factory):
-    photos = {path.name: path.read_bytes() for path in PEOPLE[:6]}
-    anna, boris = dict(list(photos.items())[:3]), dict(list(photos.items())[3:])
-    world = worlds(
-        tmp_path_factory.mktemp("world"),
-        [("anna", "Anna", "A", True, anna), ("boris", "Boris", "B", True, boris)],
-    )
-    with BodyworldSite(world, missing_originals_fraction=0.0) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(processes, site, tmp_path_factory):
-    """A data folder that one run made from start to end, and the order of its stages."""
-    data_dir = tmp_path_factory.mktemp("uninterrupted") / "data"
-    done = processes.run(data_dir, site.url)
-    assert done["exit_code"] == 0
-    assert set(done["stages"]) == set(STAGES)
-    return data_dir, done["stages"]
-
-
-def contents(data_dir: Path) -> dict[str, Any]:
-    """Every table as another Parquet reader sees it, by key and without times; the photos; and what lies about."""
-    tables = TableStore(data_dir)
-    register_as_stored(tables)
-    found: dict[str, Any] = {}
-    for table in tables.names:
-        if not tables.parts(table):
-            continue
-        key, rows = tables.schema(table).key, pq.read_table(tables.folder(table))
-        times = [field.name for field in rows.schema if pa.types.is_timestamp(field.type)]
-        rows = rows.drop_columns(times).sort_by(key).to_pylist()
-        assert len({row[key] for row in rows}) == len(rows), f"{table} holds a row twice"
-        found[table] = rows
-    found["photos"] = {path.name: path.read_bytes() for path in data_dir.glob("photos/*/*")}
-    found["unfinished"] = list(data_dir.rglob(".*.tmp"))
-    return found
-
-
 def test_killed_twenty_times_and_finished_it_is_as_if_nothing_had_happened(
-    processes: RefreshProcesses, site, uninterrupted, tmp_path
+    processes: RefreshProcesses, people_site, uninterrupted, tmp_path
 ):
     expected, order = uninterrupted
     rng = np.random.default_rng(20)
@@ -91,18 +36,18 @@ def test_killed_twenty_times_and_finished_it_is_as_if_nothing_had_happened(
     data_dir = tmp_path / "data"
     hit = set()
     for moment in moments:
-        killed = processes.run(data_dir, site.url, moment)
+        killed = processes.run(data_dir, people_site.url, moment)
         assert killed["exit_code"] == -9, moment
         hit.update(killed["stages"][-1:])
 
-    assert processes.run(data_dir, site.url)["exit_code"] == 0
+    assert processes.run(data_dir, people_site.url)["exit_code"] == 0
 
     assert len(moments) == NUM_KILLS
     assert hit == set(STAGES)
     assert contents(data_dir) == contents(expected)
 
 
-def test_parts_that_were_cut_short_are_named_and_their_rows_made_again(processes, site, uninterrupted):
+def test_parts_that_were_cut_short_are_named_and_their_rows_made_again(processes, people_site, uninterrupted):
     data_dir, _ = uninterrupted
     before = contents(data_dir)
     tables = ("raw_photos", "face_detections", "curated_photos", "latents")
@@ -110,7 +55,7 @@ def test_parts_that_were_cut_short_are_named_and_their_rows_made_again(processes
     for part in cut:
         part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
 
-    done = processes.run(data_dir, site.url)
+    done = processes.run(data_dir, people_site.url)
 
     assert done["exit_code"] == 0
     assert [part for part in cut if f"{part} was cut short" in done["said"]] == cut
@@ -137,17 +82,17 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_loses_nothing(processes, site, uninterrupted, small_disk, tmp_path):
+def test_a_full_disk_loses_nothing(processes, people_site, uninterrupted, small_disk, tmp_path):
     folder, enlarge = small_disk
     data_dir = tmp_path / "data"
     data_dir.symlink_to(folder)
     for size in ("64k", "160k"):
         enlarge(size)
-        full = processes.run(data_dir, site.url)
+        full = processes.run(data_dir, people_site.url)
         assert full["exit_code"] == 1
         assert "free some and start again" in full["said"]
 
     enlarge("64m")
-    assert processes.run(data_dir, site.url)["exit_code"] == 0
+    assert processes.run(data_dir, people_site.url)["exit_code"] == 0
 
     assert contents(data_dir) == contents(uninterrupted[0])

@@ -1,13 +1,22 @@
-"""Tables, photos and the list of the forgotten on object storage: a real S3 server on loopback."""
+"""Tables, photos, lock, whole runs and forgetting on object storage: a real S3 server on loopback."""
+
+import threading
+import time
 
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
+from refresh_processes import contents
 from upath import UPath
 
-from bolid_pipeline.errors import DamagedTable
+from bolid_pipeline.errors import DamagedTable, StoreLocked
+from bolid_pipeline.forgetting import forget
+from bolid_pipeline.latents.cache import register_as_stored
+from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
+from bolid_pipeline.storage import object_lock
 from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 
 
@@ -74,3 +83,84 @@ def test_photos_and_the_forgotten(address):
         photos.read(path)
     remember_to_forget(address, "anna")
     assert forgotten_identities(address) == {"anna"}
+
+
+def test_a_killed_crawl_leaves_its_journal(address):
+    photos = PhotoStore(address)
+    urls = [f"https://gallery.example/{number}.jpg" for number in range(3)]
+    killed = FetchJournal(address, photos)
+    for url in urls:
+        killed.add(RefusedFile(source_url=url, reason="truncated"))
+    journal = FetchJournal(address, photos)
+    assert [journal.refusal(url) for url in urls] == ["truncated"] * 3
+    journal.close(())
+    assert FetchJournal(address, photos).is_empty
+
+
+@pytest.fixture
+def quick_renewal(monkeypatch):
+    monkeypatch.setattr(object_lock, "RENEWED_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
+
+
+@pytest.mark.usefixtures("quick_renewal")
+def test_the_second_writer_is_told_who_the_first_one_is(address):
+    with hold_store(address, "run 42"), pytest.raises(StoreLocked, match=r"by run 42 \(process"):
+        hold_store(address, "run 43").__enter__()
+    with hold_store(address, "run 43"):
+        pass
+    assert list(address.glob(".writer*")) == []
+
+
+@pytest.mark.usefixtures("quick_renewal")
+def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog):
+    killed = {"holder": "run 42", "pid": 1, "host": "gone", "since": "long ago", "token": "0"}
+    object_lock._create(address / ".writer.json", killed)
+    holders, refusals, may_end = [], [], threading.Event()
+
+    def write(name):
+        try:
+            with hold_store(address, name):
+                holders.append(name)
+                may_end.wait(30)
+        except StoreLocked as error:
+            refusals.append(str(error))
+
+    writers = [threading.Thread(target=write, args=(f"run {number}",)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    while len(holders) + len(refusals) < 3:
+        time.sleep(0.05)
+    may_end.set()
+    for writer in writers:
+        writer.join()
+    assert (len(holders), len(refusals)) == (1, 2)
+    assert "run 42 (process 1 on gone, since long ago) ended without giving the store back" in caplog.text
+    assert list(address.glob(".writer*")) == []
+
+
+@pytest.mark.usefixtures("quick_renewal")
+def test_who_was_taken_for_dead_learns_of_it(address):
+    with pytest.raises(StoreLocked, match="taken over by run 43"), hold_store(address, "run 42"):
+        object_lock._write(address / ".writer.json", object_lock.introduction("run 43") | {"token": "1"})
+    assert b"run 43" in (address / ".writer.json").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
+    address, endpoint, processes, people_site, uninterrupted, tmp_path
+):
+    access = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for _ in range(2):
+        done = processes.run(str(address), people_site.url, log=tmp_path / "run", **access)
+        assert done["exit_code"] == 0, done["said"]
+        assert contents(address) == contents(uninterrupted[0])
+
+    forget(address, "anna", local_dir=tmp_path)
+    tables = TableStore(address)
+    register_as_stored(tables)
+    for table in ("raw_photos", "latents"):
+        assert set(tables.read(table, ["identity"])["identity"].to_pylist()) == {"boris"}
+    assert len(PhotoStore(address).paths()) == 3
+    assert list(address.glob(".writer*")) == []

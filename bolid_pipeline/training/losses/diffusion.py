@@ -60,13 +60,23 @@ def diffusion_loss(
     scheduler: Any,
     *,
     min_snr_gamma: float | None = None,
+    weights_BHW: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean squared error, each sample weighted by min(SNR, gamma) as min-SNR asks (arXiv 2303.09556).
+
+    Args:
+        prediction_BCHW: the U-Net's.
+        target_BCHW: of `prediction_target`.
+        timesteps_B: the samples' noise levels.
+        scheduler: the base model's.
+        min_snr_gamma: None weighs all noise levels alike.
+        weights_BHW: what each latent cell counts, with a mean of 1 (see `losses.focus`); None: all alike.
 
     Returns:
         A scalar, float32 whatever the inputs are.
     """
-    error_B = (prediction_BCHW.float() - target_BCHW.float()).square().mean(dim=(1, 2, 3))
+    error_BHW = (prediction_BCHW.float() - target_BCHW.float()).square().mean(dim=1)
+    error_B = (error_BHW if weights_BHW is None else error_BHW * weights_BHW).mean(dim=(1, 2))
     if min_snr_gamma is None:
         return error_B.mean()
     return (error_B * _min_snr_weights(timesteps_B, scheduler, min_snr_gamma)).mean()

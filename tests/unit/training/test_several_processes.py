@@ -5,12 +5,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import cast, get_args
 
 import pytest
 from random_latents import captions_of, random_latents
 
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.config import LightningConfig, Strategy, Term, TrainingConfig
 from bolid_pipeline.training.fit import fit
 
 CONFIG = TrainingConfig(
@@ -21,13 +22,16 @@ CONFIG = TrainingConfig(
     encoder_width=32,
     encoder_layers=1,
     c_body_dim=12,
+    lightning=LightningConfig(every_n_steps=2, l_semantic=Term(weight=0.6), l_layout=Term(weight=0.1)),
+    gradient_checkpointing=True,
+    preview_every_n_steps=2,
 )
 
 
-def train(base_model: Path, run_dir: Path, devices: int) -> None:
+def train(base_model: Path, run_dir: Path, devices: int, strategy: Strategy = "ddp") -> None:
     latents = random_latents()
     fit(
-        replace(CONFIG, devices=devices),
+        replace(CONFIG, devices=devices, strategy=strategy),
         base_model=base_model,
         latents=latents,
         captions=captions_of(latents),
@@ -36,26 +40,38 @@ def train(base_model: Path, run_dir: Path, devices: int) -> None:
     )
 
 
-def _losses(run_dir: Path) -> list[float]:
+def _losses(run_dir: Path) -> dict[str, list[float]]:
+    """Every term that is written down: its values."""
     with (run_dir / checkpoint.LOSSES_FILE).open(newline="") as file:
-        return [float(row["l_diff"]) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows if row[name]] for name in rows[0]}
+
+
+@pytest.fixture(scope="module")
+def losses_of_one(tiny_stable_diffusion, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("one") / "one"
+    train(tiny_stable_diffusion, run_dir, devices=1)
+    return _losses(run_dir)
 
 
 @pytest.mark.timeout(900)  # four processes import torch; on a busy machine that takes minutes
-def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path):
-    train(tiny_stable_diffusion, tmp_path / "one", devices=1)
+@pytest.mark.parametrize("strategy", get_args(Strategy))
+def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, losses_of_one, strategy):
     done = subprocess.run(
-        [sys.executable, __file__, str(tiny_stable_diffusion), str(tmp_path / "two"), "2", *sys.path],
+        [sys.executable, __file__, str(tiny_stable_diffusion), str(tmp_path / "two"), strategy, *sys.path],
         capture_output=True,
         text=True,
         check=False,
         timeout=840,
     )
     assert done.returncode == 0, done.stderr
-    assert _losses(tmp_path / "two") == pytest.approx(_losses(tmp_path / "one"), abs=1e-4)
+    losses = _losses(tmp_path / "two")
+    assert losses.keys() == losses_of_one.keys()
+    for name, of_one in losses_of_one.items():
+        assert losses[name] == pytest.approx(of_one, abs=1e-4), name
     assert checkpoint.read_metrics(tmp_path / "two")["steps"] == CONFIG.steps
 
 
 if __name__ == "__main__":
     sys.path[:0] = sys.argv[4:]
-    train(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    train(Path(sys.argv[1]), Path(sys.argv[2]), devices=2, strategy=cast(Strategy, sys.argv[3]))

@@ -21,6 +21,7 @@ def test_a_preset_survives_json(preset):
         ("ema_decay", 1.0),
         ("encoder_grid", 10),
         ("log_every_n_steps", 0),
+        ("background_weight", 0.0),
     ],
 )
 def test_a_number_out_of_range_is_named(field, value):

@@ -1,0 +1,131 @@
+"""One writer at a time on object storage: an object that only one process can create, and that its holder renews.
+
+Who finds the object there watches it. If it changes, its holder lives. If it stays as it is, the holder is dead, which
+no clocks need to be compared for; of those who notice at once, the one who can create the object of its succession
+takes its place. Creating is a conditional PUT (`If-None-Match: *`, or generation 0 on Google's storage).
+"""
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from upath import UPath
+
+from bolid_pipeline.errors import StoreLocked
+from bolid_pipeline.storage.writer_note import in_words, introduction
+
+RENEWED_EVERY_SECONDS = 10.0
+"""What a second writer waits for at most until it is refused."""
+DEAD_AFTER_SECONDS = 60.0
+"""What the next writer waits for after one that was killed."""
+
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def hold_object(lock: UPath, holder: str) -> Iterator[None]:
+    """Hold the lock while the `with` lasts.
+
+    Args:
+        lock: address of the object.
+        holder: who this is, for others to read.
+
+    Raises:
+        StoreLocked: someone else holds it; at the end: someone took it over, since it was not renewed in time.
+    """
+    note = introduction(holder) | {"token": uuid.uuid4().hex}
+    _acquire(lock, note)
+    is_done = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(lock, note, is_done), name="store lock", daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        renewal.join()
+        if _is_held_by(lock, note):
+            lock.unlink()
+        else:
+            raise StoreLocked(
+                f"{lock.parent} was taken over by {in_words(_read(lock))} while this run wrote to it"
+            )
+
+
+def _acquire(lock: UPath, note: dict[str, Any]) -> None:
+    if _create(lock, note):
+        return
+    found = _read(lock)
+    if not (_stays(lock, found) and _succeed(lock, found, note)):
+        raise StoreLocked(
+            f"{lock.parent} is being written to by {in_words(found)}; wait until it has ended, or end it (if it has "
+            f"been gone for long, delete {lock})"
+        )
+    _logger.warning("%s ended without giving the store back: it was killed", in_words(found))
+
+
+def _stays(lock: UPath, found: bytes) -> bool:
+    """Whether nobody renews the lock."""
+    deadline = time.monotonic() + DEAD_AFTER_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(RENEWED_EVERY_SECONDS / 5)
+        if _read(lock) != found:
+            return False
+    return True
+
+
+def _succeed(lock: UPath, found: bytes, note: dict[str, Any]) -> bool:
+    """Take the place of a dead holder; False where another was faster."""
+    succession = lock.with_name(f".writer-{json.loads(found)['token']}.json")
+    if not _create(succession, note):
+        return False
+    is_vacant = _read(lock) == found
+    if is_vacant:
+        _write(lock, note)
+    succession.unlink()
+    return is_vacant
+
+
+def _renew(lock: UPath, note: dict[str, Any], is_done: threading.Event) -> None:
+    """Write the note anew until the end, as long as it is ours: whoever took the lock over keeps it."""
+    num_renewals = 0
+    while not is_done.wait(RENEWED_EVERY_SECONDS):
+        num_renewals += 1
+        try:
+            if not _is_held_by(lock, note):
+                _logger.error("%s was taken over by %s", lock, in_words(_read(lock)))
+                return
+            _write(lock, {**note, "num_renewals": num_renewals})
+        except OSError as error:
+            _logger.warning("%s could not be renewed: %s", lock, error)
+
+
+def _is_held_by(lock: UPath, note: dict[str, Any]) -> bool:
+    return note["token"].encode() in _read(lock)
+
+
+def _create(lock: UPath, note: dict[str, Any]) -> bool:
+    """False where the object is there already."""
+    try:
+        _write(lock, note, mode="create")
+    except OSError:
+        if lock.exists():
+            return False
+        raise
+    return True
+
+
+def _write(lock: UPath, note: dict[str, Any], **mode: str) -> None:
+    lock.fs.pipe_file(lock.path, json.dumps(note).encode(), **mode)
+
+
+def _read(lock: UPath) -> bytes:
+    """The note, or nothing where there is no lock."""
+    try:
+        return lock.read_bytes()
+    except FileNotFoundError:
+        return b""
