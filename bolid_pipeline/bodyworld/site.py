@@ -24,7 +24,6 @@ from typing import NamedTuple, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from PIL import Image
-from PIL.Image import open as open_image  # ultralytics replaces Image.open when it is imported
 
 from bolid_pipeline.bodyworld.site_pages import (
     SiteGallery,
@@ -36,6 +35,7 @@ from bolid_pipeline.bodyworld.site_pages import (
     photo_page,
 )
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.images import open_image
 
 _logger = logging.getLogger(__name__)
 

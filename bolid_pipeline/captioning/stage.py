@@ -32,7 +32,14 @@ class CaptionStage:
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
-        images = decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=self._min_side_px)
+        return self.compute(photos, self.read(photos))
+
+    def read(self, photos: pa.Table) -> list[Rgb | None]:
+        """Each photo, no larger than the captioner needs."""
+        return decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=self._min_side_px)
+
+    def compute(self, photos: pa.Table, images: list[Rgb | None]) -> pa.Table:
+        """The rows of photos that were read."""
         captions = iter(self._captioner([image for image in images if image is not None]))
         return pa.table(
             {

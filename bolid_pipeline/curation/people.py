@@ -37,9 +37,16 @@ class PeopleStage:
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
+        return self.compute(photos, self.read(photos))
+
+    def read(self, photos: pa.Table) -> list[Rgb | None]:
+        """Each photo, no larger than the networks need."""
+        longest = max(self._config.face_image_size_px, self._config.person_image_size_px)
+        return decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=longest)
+
+    def compute(self, photos: pa.Table, images: list[Rgb | None]) -> pa.Table:
+        """The rows of photos that were read."""
         config = self._config
-        longest = max(config.face_image_size_px, config.person_image_size_px)
-        images = decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=longest)
         readable = [image for image in images if image is not None]
         faces = detect(
             self._faces, readable, image_size=config.face_image_size_px, conf=config.face_conf, iou=config.iou

@@ -32,21 +32,28 @@ class WatermarkStage:
         self._fingerprint = fingerprint
         self._device = device
 
-    @torch.inference_mode()
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
+        return self.compute(photos, self.read(photos))
+
+    def read(self, photos: pa.Table) -> list[torch.Tensor | None]:
+        """What the network sees of each photo."""
         images = decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=INPUT_SIDE_PX)
-        readable = [image for image in images if image is not None]
-        probs = iter(self._probabilities([watermark_input(image) for image in readable]))
+        return [None if image is None else watermark_input(image) for image in images]
+
+    def compute(self, photos: pa.Table, inputs: list[torch.Tensor | None]) -> pa.Table:
+        """The rows of photos that were read."""
+        probs = iter(self._probabilities([each for each in inputs if each is not None]))
         return pa.table(
             {
                 "photo_id": photos["photo_id"],
-                "watermark_prob": [None if image is None else next(probs) for image in images],
+                "watermark_prob": [None if each is None else next(probs) for each in inputs],
                 "model_fingerprint": [self._fingerprint] * photos.num_rows,
             },
             SCHEMAS["watermark_scores"].columns,
         )
 
+    @torch.inference_mode()
     def _probabilities(self, inputs: list[torch.Tensor]) -> list[float]:
         if not inputs:
             return []

@@ -34,7 +34,15 @@ class LatentStage:
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
-        readable, prepared = _prepare(self._recipe, self._store, photos)
+        return self.compute(photos, self.read(photos))
+
+    def read(self, photos: pa.Table) -> list[PreparedPhoto | None]:
+        """What the networks see of each photo."""
+        return _prepare(self._recipe, self._store, photos)
+
+    def compute(self, photos: pa.Table, read: list[PreparedPhoto | None]) -> pa.Table:
+        """The rows of photos that were read."""
+        readable, prepared = _readable(photos, read)
         layout = self._recipe.layout
         plain = _encode(self._vae, [each.plain for each in prepared])
         weighted = _encode(self._vae, [each.weighted for each in prepared])
@@ -76,7 +84,15 @@ class BodyLatentStage:
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
-        readable, prepared = _prepare(self._recipe, self._store, photos)
+        return self.compute(photos, self.read(photos))
+
+    def read(self, photos: pa.Table) -> list[PreparedPhoto | None]:
+        """What the VAE sees of each photo."""
+        return _prepare(self._recipe, self._store, photos)
+
+    def compute(self, photos: pa.Table, read: list[PreparedPhoto | None]) -> pa.Table:
+        """The rows of photos that were read."""
+        readable, prepared = _readable(photos, read)
         weighted = _encode(self._vae, [each.weighted for each in prepared])
         rows = self._stored.rows([self._row_of[photo_id] for photo_id in readable["photo_id"].to_pylist()])
         columns = self._recipe.layout.schema().columns
@@ -87,19 +103,21 @@ class BodyLatentStage:
         return pa.table({name: made.get(name, rows[name]) for name in columns.names}, columns)
 
 
-def _prepare(
-    recipe: LatentRecipe, store: PhotoStore, photos: pa.Table
-) -> tuple[pa.Table, list[PreparedPhoto]]:
-    """The rows whose photo can be read, and the photos cut to their buckets, in the same order."""
+def _prepare(recipe: LatentRecipe, store: PhotoStore, photos: pa.Table) -> list[PreparedPhoto | None]:
+    """The photos cut to their buckets; None for one that cannot be read."""
     longest = _MIN_OVERSAMPLING * max(max(bucket.height, bucket.width) for bucket in recipe.layout.buckets)
     images = decode_many(store.read, photos["path"].to_pylist(), min_side_px=longest)
     facts = photos.select(["width_px", "height_px", "keypoints", "person_box"]).to_pylist()
-    prepared = [
-        prepare_photo(image, facts[row], recipe.layout.buckets, recipe.config)
-        for row, image in enumerate(images)
-        if image is not None
+    return [
+        None if image is None else prepare_photo(image, photo, recipe.layout.buckets, recipe.config)
+        for image, photo in zip(images, facts, strict=True)
     ]
-    return photos.filter(pa.array([image is not None for image in images], pa.bool_())), prepared
+
+
+def _readable(photos: pa.Table, read: Sequence[PreparedPhoto | None]) -> tuple[pa.Table, list[PreparedPhoto]]:
+    """The rows whose photo could be read, and these photos, in the same order."""
+    is_readable = pa.array([each is not None for each in read], pa.bool_())
+    return photos.filter(is_readable), [each for each in read if each is not None]
 
 
 def _encode(vae: LatentEncoder, pictures: Sequence[Rgb]) -> list[NDArray[np.float16]]:

@@ -37,8 +37,16 @@ class PoseStage:
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """See the class."""
+        return self.compute(photos, self.read(photos))
+
+    def read(self, photos: pa.Table) -> list[Rgb | None]:
+        """Each photo, no larger than the network needs."""
         size = self._config.image_size_px
-        images = decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=size)
+        return decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=size)
+
+    def compute(self, photos: pa.Table, images: list[Rgb | None]) -> pa.Table:
+        """The rows of photos that were read."""
+        size = self._config.image_size_px
         readable = [image for image in images if image is not None]
         people = iter(
             detect(

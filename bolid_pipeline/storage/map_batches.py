@@ -1,9 +1,13 @@
 """Where a stage's batches are computed: in this process, or wherever else something of the same shape does it."""
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
+
+from bolid_pipeline.storage.ahead import made_ahead
+
+_BATCHES_AHEAD = 2
 
 
 class Stage(Protocol):
@@ -11,6 +15,19 @@ class Stage(Protocol):
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """The rows of the stage's table for a batch of photo rows; at most one row per photo, order kept."""
+        ...
+
+
+@runtime_checkable
+class ReadingStage(Stage, Protocol):
+    """A stage whose two halves can overlap: `stage(photos)` is `compute(photos, read(photos))`."""
+
+    def read(self, photos: pa.Table) -> Any:
+        """What the model needs of the photos: decoding and all else that the processor does."""
+        ...
+
+    def compute(self, photos: pa.Table, read: Any) -> pa.Table:
+        """The rows, by the model."""
         ...
 
 
@@ -34,9 +51,17 @@ def map_batches_here(
     make_stage: Callable[[], Stage], photos: pa.Table, batch_size: int
 ) -> Iterator[pa.Table]:
     """In this process and in order."""
-    stage = make_stage()
-    for batch in cut(photos, batch_size):
-        yield stage(batch)
+    yield from run_stage(make_stage(), cut(photos, batch_size))
+
+
+def run_stage(stage: Stage, batches: Sequence[pa.Table]) -> Iterator[pa.Table]:
+    """What a stage makes of each batch, in order; the next batches are read while the model computes one."""
+    if not isinstance(stage, ReadingStage):
+        yield from map(stage, batches)
+        return
+    read = made_ahead(stage.read, batches, _BATCHES_AHEAD)
+    for batch, what_was_read in zip(batches, read, strict=True):
+        yield stage.compute(batch, what_was_read)
 
 
 def cut(photos: pa.Table, batch_size: int) -> list[pa.Table]:

@@ -1,11 +1,11 @@
 """Batches that a thread makes while the model works, in flat memory, with a position that can be saved and restored."""
 
-from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from torch.utils.data import IterableDataset
+
+from bolid_pipeline.storage.ahead import made_ahead
 
 T = TypeVar("T")
 
@@ -32,20 +32,11 @@ class BatchesAhead(IterableDataset[T]):
         """Of the whole; Lightning takes no batch before it needs it from what has a length."""
         return self._num_steps
 
-    def __iter__(self) -> Generator[T, None, None]:
+    def __iter__(self) -> Iterator[T]:
         """Yield the batches from the position on."""
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-        steps = iter(range(self._next_step, self._num_steps))
-        waiting: deque[Future[T]] = deque()
-        try:
-            for step in steps:
-                waiting.append(thread.submit(self._make, step))
-                if len(waiting) > _NUM_AHEAD:
-                    yield self._take(waiting)
-            while waiting:
-                yield self._take(waiting)
-        finally:
-            thread.shutdown(cancel_futures=True)
+        for batch in made_ahead(self._make, range(self._next_step, self._num_steps), _NUM_AHEAD):
+            self._next_step += 1
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """The position: the step of the batch that comes next."""
@@ -54,8 +45,3 @@ class BatchesAhead(IterableDataset[T]):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on, from the next iteration on, where another one was."""
         self._next_step = state_dict["next_step"]
-
-    def _take(self, waiting: "deque[Future[T]]") -> T:
-        batch = waiting.popleft().result()
-        self._next_step += 1
-        return batch

@@ -6,6 +6,7 @@ G side of the body encoder's view grid, K keypoints, M limbs, R rows of the tabl
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NotRequired, TypedDict, cast
 
 import lightning
@@ -177,22 +178,23 @@ class ClipTexts:
 
 
 class BodyProportions:
-    """Every person's log proportions (see `losses.proportions`), from the given rows of the table."""
+    """Every person's log proportions (see `losses.proportions`), from the given rows of the table, when asked for."""
 
     def __init__(self, latents: LatentTable, rows: Sequence[int]) -> None:
-        rows_of_person: dict[str, list[int]] = {}
+        self._rows_of_person: dict[str, list[int]] = {}
         for row in rows:
-            rows_of_person.setdefault(latents.identities[row], []).append(row)
-        lengths_RM, weights_RM = _limbs_of_rows(latents)
-        self._of_person = {
-            person: typical_proportions(lengths_RM[of_person], weights_RM[of_person])
-            for person, of_person in rows_of_person.items()
-        }
+            self._rows_of_person.setdefault(latents.identities[row], []).append(row)
+        self._lengths_RM, self._weights_RM = _limbs_of_rows(latents)
+        self._of_person = cache(self._measure)
 
     def gather(self, people: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, M) proportions and (B, M) weights of people, float32."""
-        proportions, weights = zip(*(self._of_person[person] for person in people), strict=True)
+        proportions, weights = zip(*(self._of_person(person) for person in people), strict=True)
         return torch.from_numpy(np.stack(proportions)), torch.from_numpy(np.stack(weights))
+
+    def _measure(self, person: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rows = self._rows_of_person[person]
+        return typical_proportions(self._lengths_RM[rows], self._weights_RM[rows])
 
 
 def _limbs_of_rows(latents: LatentTable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
