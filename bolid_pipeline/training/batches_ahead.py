@@ -1,6 +1,6 @@
 """Batches that a thread makes while the model works, in flat memory, with a position that can be saved and restored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from torch.utils.data import IterableDataset
@@ -32,7 +32,7 @@ class BatchesAhead(IterableDataset[T]):
         """Of the whole; Lightning takes no batch before it needs it from what has a length."""
         return self._num_steps
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Generator[T, None, None]:
         """Yield the batches from the position on."""
         for batch in made_ahead(self._make, range(self._next_step, self._num_steps), _NUM_AHEAD):
             self._next_step += 1

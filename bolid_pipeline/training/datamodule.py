@@ -130,7 +130,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
         if self.trainer is None:
             return BatchesAhead(self.batch, self._num_steps)
         rank, num_processes = self.trainer.global_rank, self.trainer.world_size
-        return BatchesAhead(lambda step: _samples_of(self.batch(step), rank, num_processes), self._num_steps)
+        return BatchesAhead(lambda step: samples_of(self.batch(step), rank, num_processes), self._num_steps)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, a function of the seed and the step."""
@@ -245,7 +245,7 @@ def check_latents(latents: LatentTable, base: BaseModel) -> None:
             )
 
 
-def _samples_of(batch: Batch, rank: int, num_processes: int) -> Batch:
+def samples_of(batch: Batch, rank: int, num_processes: int) -> Batch:
     """Samples rank, rank + processes, ... of a batch."""
     whole: Any = batch
     own = slice(rank, None, num_processes)

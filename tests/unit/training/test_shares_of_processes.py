@@ -10,7 +10,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.training.config import TrainingConfig
-from bolid_pipeline.training.datamodule import BoLIDDataModule, TrainingBatches
+from bolid_pipeline.training.datamodule import BoLIDDataModule, samples_of
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
 from bolid_pipeline.training.system import BoLIDSystem
@@ -30,11 +30,9 @@ def _make(folder: Path) -> tuple[BoLIDSystem, BoLIDDataModule]:
 def test_processes_share_a_batch_without_overlap_and_leave_nothing(tiny_stable_diffusion, num_processes):
     _, data = _make(tiny_stable_diffusion)
     for step in range(3):
-        whole = data.batch(step)["latents_BCHW"]
-        parts = [
-            next(iter(TrainingBatches(data, step, rank, num_processes)))["latents_BCHW"]
-            for rank in range(num_processes)
-        ]
+        batch = data.batch(step)
+        whole = batch["latents_BCHW"]
+        parts = [samples_of(batch, rank, num_processes)["latents_BCHW"] for rank in range(num_processes)]
         assert [len(part) for part in parts] == [CONFIG.batch_size // num_processes] * num_processes
         for sample in range(CONFIG.batch_size):
             rank, place = sample % num_processes, sample // num_processes

@@ -1,0 +1,39 @@
+"""How much each latent cell counts in L_diff: all alike, or more where the person is.
+
+A person fills a small part of most full-length photos, and L_diff is a mean over all of it: background and clothes,
+which no body can foretell, drown what the body branch has to learn. So the Gaussian weighting of the body's pictures,
+equations (11) to (13b) of the method, may weight the error too.
+
+Shape suffixes: B batch, K keypoints, H W latent rows and columns.
+"""
+
+import torch
+
+from bolid_pipeline.latents.gaussian import SIGMA_FRACTION
+
+_VISIBLE = 0.5
+
+
+def focus_weights(keypoints_BK3: torch.Tensor, height: int, width: int, background: float) -> torch.Tensor:
+    """Of each latent cell: background + (1 - background) W_norm, scaled to a mean of 1 over the photo.
+
+    Args:
+        keypoints_BK3: x, y in [0, 1] of the photo, confidence.
+        height: latent rows.
+        width: latent columns.
+        background: what a cell far from every keypoint counts, of one at a keypoint, above 0.
+
+    Returns:
+        (B, H, W) float32; all ones where no keypoint is visible.
+    """
+    device = keypoints_BK3.device
+    x_W, y_H = (torch.arange(side, device=device) + 0.5 for side in (width, height))
+    dx_BKW = x_W - keypoints_BK3[..., :1] * width
+    dy_BKH = y_H - keypoints_BK3[..., 1:2] * height
+    squared_BKHW = dx_BKW.square()[:, :, None] + dy_BKH.square()[..., None]
+    is_visible_BK11 = (keypoints_BK3[..., 2] >= _VISIBLE)[..., None, None]
+    nearest_BHW = squared_BKHW.masked_fill(~is_visible_BK11, torch.inf).amin(1)
+    sigma_squared = SIGMA_FRACTION**2 * height * width
+    closeness_BHW = torch.exp((nearest_BHW.amin((1, 2), keepdim=True) - nearest_BHW) / (2 * sigma_squared))
+    weights_BHW = background + (1 - background) * closeness_BHW.nan_to_num(nan=1.0)
+    return weights_BHW / weights_BHW.mean((1, 2), keepdim=True)
