@@ -99,8 +99,9 @@ def test_a_killed_crawl_leaves_its_journal(address):
 
 @pytest.fixture
 def quick_renewal(monkeypatch):
+    """A holder may still be late by a lot on a busy machine before it is taken for dead."""
     monkeypatch.setattr(object_lock, "RENEWED_EVERY_SECONDS", 0.2)
-    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
+    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 30.0)
 
 
 @pytest.mark.usefixtures("quick_renewal")
@@ -113,7 +114,8 @@ def test_the_second_writer_is_told_who_the_first_one_is(address):
 
 
 @pytest.mark.usefixtures("quick_renewal")
-def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog):
+def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog, monkeypatch):
+    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
     killed = {"holder": "run 42", "pid": 1, "host": "gone", "since": "long ago", "token": "0"}
     object_lock._create(address / ".writer.json", killed)
     holders, refusals, may_end = [], [], threading.Event()
