@@ -60,6 +60,9 @@ def _acquire(lock: UPath, note: dict[str, Any]) -> None:
     if _create(lock, note):
         return
     found = _read(lock)
+    if not found:  # given back in between
+        _acquire(lock, note)
+        return
     if not (_stays(lock, found) and _succeed(lock, found, note)):
         raise StoreLocked(
             f"{lock.parent} is being written to by {in_words(found)}; wait until it has ended, or end it (if it has "
@@ -109,10 +112,12 @@ def _is_held_by(lock: UPath, note: dict[str, Any]) -> bool:
 
 
 def _create(lock: UPath, note: dict[str, Any]) -> bool:
-    """False where the object is there already."""
+    """False where the object is there already, or was a moment ago."""
     try:
         _write(lock, note, mode="create")
-    except OSError:
+    except FileExistsError:
+        return False
+    except OSError:  # what a storage says of two who create at once
         if lock.exists():
             return False
         raise
@@ -124,8 +129,11 @@ def _write(lock: UPath, note: dict[str, Any], **mode: str) -> None:
 
 
 def _read(lock: UPath) -> bytes:
-    """The note, or nothing where there is no lock."""
+    """The note, or nothing where there is no lock.
+
+    In one request: what opens the object first, and reads it then, fails where it was renewed in between.
+    """
     try:
-        return lock.read_bytes()
+        return lock.fs.cat_file(lock.path)
     except FileNotFoundError:
         return b""

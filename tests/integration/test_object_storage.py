@@ -131,7 +131,8 @@ def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog, mon
     writers = [threading.Thread(target=write, args=(f"run {number}",)) for number in range(3)]
     for writer in writers:
         writer.start()
-    while len(holders) + len(refusals) < 3:
+    deadline = time.monotonic() + 60
+    while len(holders) + len(refusals) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     may_end.set()
     for writer in writers:
