@@ -134,6 +134,7 @@ def _read(lock: UPath) -> bytes:
     In one request: what opens the object first, and reads it then, fails where it was renewed in between.
     """
     try:
-        return lock.fs.cat_file(lock.path)
+        note: Any = lock.fs.cat_file(lock.path)
     except FileNotFoundError:
         return b""
+    return note
