@@ -119,6 +119,8 @@ class TrainingConfig:
         encoder_grid: cells along the longer side of a body latent, as the body encoder sees it; a multiple of 4.
         encoder_width: channels of the body encoder.
         encoder_layers: attention blocks of the body encoder.
+        ref_encoder_layers: 0: the reference branch sees one photo of the person; more: as many self-attention blocks
+            across the photos that the body is encoded from (the thesis' prototype, `models.reference_encoder`).
         prior_steps: optimiser steps of the body prior, which is trained on the finished body bank; 0 trains none.
         prior_width: channels of the body prior, a multiple of 4.
         ema_decay: highest decay of the running mean of the trained weights, which is what gets saved.
@@ -162,6 +164,7 @@ class TrainingConfig:
     encoder_grid: int = 16
     encoder_width: int = 256
     encoder_layers: int = 2
+    ref_encoder_layers: int = 0
     prior_steps: int = 0
     prior_width: int = 256
     ema_decay: float = 0.9999

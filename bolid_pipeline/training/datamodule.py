@@ -22,19 +22,21 @@ from bolid_pipeline.training.batches_ahead import BatchesAhead
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.losses.clip import ClipSimilarity
 from bolid_pipeline.training.losses.proportions import LIMBS, limb_lengths, typical_proportions
-from bolid_pipeline.training.sampling import BatchSampler, split_rows
+from bolid_pipeline.training.sampling import PADDING, BatchSampler, split_rows
 from bolid_pipeline.training.views import BodyViews
 
 _PROMPTS_PER_CALL = 64
 
 
 class Batch(TypedDict):
-    """One training batch; latents are unscaled, weights are 0 for padded views."""
+    """One training batch; latents are unscaled, weights are 0 for padded views and photos."""
 
     step: int
     latents_BCHW: torch.Tensor
     text_BLD: torch.Tensor
-    ref_BD: torch.Tensor
+    refs_BND: torch.Tensor
+    """CLIP embeddings of the reference photos: one, or with a reference encoder the body's views."""
+    ref_weights_BN: torch.Tensor
     views_BNCGG: torch.Tensor
     weights_BN: torch.Tensor
     keypoints_BK3: torch.Tensor
@@ -124,6 +126,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
             num_groups_kept=latents.num_groups_kept,
         )
         self._num_steps = config.steps
+        self._has_ref_encoder = config.ref_encoder_layers > 0
 
     def train_dataloader(self) -> "BatchesAhead[Batch]":
         """The batches of all steps, each process's samples of them; the trainer saves and restores their position."""
@@ -142,11 +145,13 @@ class BoLIDDataModule(lightning.LightningDataModule):
         )
         choose = random.Random(step)
         text = self.text.gather([choose.choice(self._variants[row]) for row in rows])
+        ref_BN = plan.view_BN if self._has_ref_encoder else plan.reference_B[:, None]
         batch = Batch(
             step=step,
             latents_BCHW=torch.from_numpy(np.stack([self.latents.latent(row) for row in rows])),
             text_BLD=text.hidden_BLD,
-            ref_BD=torch.from_numpy(self.latents.image_embeds[plan.reference_B]),
+            refs_BND=torch.from_numpy(self.latents.image_embeds[ref_BN]),
+            ref_weights_BN=torch.from_numpy((ref_BN != PADDING).astype(np.float32)),
             views_BNCGG=views_BNCGG,
             weights_BN=weights_BN,
             keypoints_BK3=torch.from_numpy(self.latents.keypoints[plan.target_B].astype(np.float32)),

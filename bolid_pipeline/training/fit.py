@@ -19,7 +19,12 @@ from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior, text_vector
-from bolid_pipeline.models.pipeline import BODY_ENCODER_FOLDER, BODY_PRIOR_FOLDER, save_branches
+from bolid_pipeline.models.pipeline import (
+    BODY_ENCODER_FOLDER,
+    BODY_PRIOR_FOLDER,
+    REF_ENCODER_FOLDER,
+    save_branches,
+)
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule
@@ -93,6 +98,8 @@ def fit(
         system.use_mean_weights()
         system.eval()
         system.body_encoder.save_pretrained(folder / BODY_ENCODER_FOLDER)
+        if system.ref_encoder is not None:
+            system.ref_encoder.save_pretrained(folder / REF_ENCODER_FOLDER)
         bank = _body_bank(system, data)
         save_branches(folder, system.unet, bank)
         if config.prior_steps:

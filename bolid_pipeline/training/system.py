@@ -8,6 +8,7 @@ half. Each term is logged raw, and times its weight under its name with `_weight
 Shape suffixes: B batch, C latent channels, H W latent rows and columns, D features.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ from diffusers.training_utils import EMAModel
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_encoder import BodyEncoder
-from bolid_pipeline.models.pipeline import BODY_ADAPTER_FILE, BODY_ENCODER_FOLDER, REF_ADAPTER_FILE
+from bolid_pipeline.models.pipeline import (
+    BODY_ADAPTER_FILE,
+    BODY_ENCODER_FOLDER,
+    REF_ADAPTER_FILE,
+    REF_ENCODER_FOLDER,
+)
+from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.models.text import EncodedText
 from bolid_pipeline.training.condition_dropout import KeptConditions, draw_kept_conditions
 from bolid_pipeline.training.conditions import Conditions, predict
@@ -86,6 +93,7 @@ class BoLIDSystem(lightning.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.body_encoder = _new_body_encoder(config, base)
+            self.ref_encoder = _new_ref_encoder(config, image_embed_dim)
             self.unet = base.unet
             adapters.attach(
                 self.unet,
@@ -106,7 +114,9 @@ class BoLIDSystem(lightning.LightningModule):
 
     def trainable_parameters(self) -> list[torch.nn.Parameter]:
         """Everything that training moves, in a fixed order."""
-        return [*adapters.trainable_parameters(self.unet), *self.body_encoder.parameters()]
+        encoders = [self.body_encoder] if self.ref_encoder is None else [self.body_encoder, self.ref_encoder]
+        of_encoders = [parameter for encoder in encoders for parameter in encoder.parameters()]
+        return [*adapters.trainable_parameters(self.unet), *of_encoders]
 
     def start_from(self, checkpoint: Path) -> None:
         """Take over the weights of a checkpoint folder, whose branches and encoder have the same sizes.
@@ -121,6 +131,11 @@ class BoLIDSystem(lightning.LightningModule):
         )
         encoder = BodyEncoder.from_pretrained(checkpoint / BODY_ENCODER_FOLDER, low_cpu_mem_usage=False)
         self.body_encoder.load_state_dict(encoder.state_dict())
+        if self.ref_encoder is not None and (checkpoint / REF_ENCODER_FOLDER).is_dir():
+            of_refs = ReferenceEncoder.from_pretrained(
+                checkpoint / REF_ENCODER_FOLDER, low_cpu_mem_usage=False
+            )
+            self.ref_encoder.load_state_dict(of_refs.state_dict())
         for parameter in self.trainable_parameters():
             parameter.requires_grad_(True)
         self.ema = EMAModel(self.trainable_parameters(), decay=self.config.ema_decay)
@@ -182,7 +197,7 @@ class BoLIDSystem(lightning.LightningModule):
         """Raw terms of the Lightning half, scalars: those named in `weights`, or all that the configuration weighs."""
         branch = self._branch()
         wanted = weights or _terms_with_weight(branch)
-        count = len(batch["ref_BD"])
+        count = len(batch["refs_BND"])
         if branch.batch_size is not None:
             count = min(count, max(1, branch.batch_size // randomness.num_processes))
         all_conditions, all_kept, _ = self._conditions(batch, randomness)
@@ -283,12 +298,18 @@ class BoLIDSystem(lightning.LightningModule):
                 torch.where(kept.text_B[:, None, None], text_BLD, self._empty_text.hidden_BLD.to(text_BLD)),
                 pooled_BD,
             ),
-            batch["ref_BD"] * kept.ref_B[:, None],
+            self._ref_of(batch) * kept.ref_B[:, None],
             c_body_BD * (kept.body_B & posterior.has_views_B)[:, None],
             height * self._pixels_per_latent,
             width * self._pixels_per_latent,
         )
         return conditions, kept, kl
+
+    def _ref_of(self, batch: Batch) -> torch.Tensor:
+        """(B, D): the reference photo's embedding, or what the reference encoder makes of several."""
+        if self.ref_encoder is None:
+            return batch["refs_BND"][:, 0]
+        return self.ref_encoder(batch["refs_BND"], batch["ref_weights_BN"])
 
     def _focus(self, batch: Batch) -> torch.Tensor | None:
         """(B, H, W): what each latent cell counts in L_diff."""
@@ -385,6 +406,13 @@ def _new_body_encoder(config: TrainingConfig, base: BaseModel) -> BodyEncoder:
         c_body_dim=config.c_body_dim,
         num_dense_tokens=config.num_body_tokens if config.is_body_dense else None,
     )
+
+
+def _new_ref_encoder(config: TrainingConfig, image_embed_dim: int) -> ReferenceEncoder | None:
+    if not config.ref_encoder_layers:
+        return None
+    num_heads = math.gcd(image_embed_dim, 8)
+    return ReferenceEncoder(image_embed_dim, num_layers=config.ref_encoder_layers, num_heads=num_heads)
 
 
 def _lightning_terms_of(branch: LightningConfig) -> dict[str, Term]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bolid_pipeline.bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
-from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining, half_precision
 from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def main(
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:
         images = draw_batch(training, batch_size, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             posterior = model.encode(images).latent_dist
             decoded = model.decode(posterior.sample()).sample
         kl = posterior.kl().mean() / posterior.mean[0].numel()

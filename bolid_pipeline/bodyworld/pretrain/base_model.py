@@ -22,24 +22,31 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from bolid_pipeline.bodyworld.pretrain.autoencoder import to_tensor
 from bolid_pipeline.bodyworld.pretrain.prompts import spoken_caption
 from bolid_pipeline.bodyworld.pretrain.samples import SAMPLE_PROMPTS, draw_samples, write_sheet
 from bolid_pipeline.bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
-from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining, half_precision
 from bolid_pipeline.bodyworld.pretrain.tokenizer import save_tokenizer
 from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bolid_pipeline.training.losses.focus import focus_weights
 
 logger = logging.getLogger(__name__)
 CAPTION_DROPOUT = 0.1
+BACKGROUND_WEIGHT = 0.25
+"""What the error far from every keypoint counts, of what it counts at one: people are hard, backgrounds easy."""
 
 
-def new_unet(text_width: int) -> UNet2DConditionModel:
-    """An untrained U-Net of 11 M parameters; text is attended to at the two coarser of its three levels."""
-    return UNet2DConditionModel(
+def new_unet(text_width: int, start_from: Path | None = None) -> UNet2DConditionModel:
+    """A U-Net of 11 M parameters that attends to text at all of its three levels, the finest included.
+
+    Args:
+        text_width: D.
+        start_from: folder of a trained U-Net that may lack some of the attention layers; these start as the identity.
+    """
+    unet = UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
@@ -48,9 +55,15 @@ def new_unet(text_width: int) -> UNet2DConditionModel:
         cross_attention_dim=text_width,
         attention_head_dim=(2, 4, 4),
         norm_num_groups=16,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("CrossAttnDownBlock2D",) * 3,
+        up_block_types=("CrossAttnUpBlock2D",) * 3,
     )
+    if start_from is not None:
+        trained = UNet2DConditionModel.from_pretrained(start_from).state_dict()
+        for name in unet.load_state_dict(trained, strict=False).missing_keys:
+            if ".proj_out." in name:
+                torch.nn.init.zeros_(unet.get_parameter(name))
+    return unet
 
 
 def new_scheduler() -> DDIMScheduler:
@@ -75,7 +88,7 @@ def encode(vae: AutoencoderKL, thumbnails: Thumbnails, batch_size: int = 64) -> 
     pieces = []
     for start in range(0, len(thumbnails), batch_size):
         images = to_tensor(thumbnails.pixels_NHW3[start : start + batch_size])
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             means = vae.encode(images).latent_dist.mean
         pieces.append((means.float() * vae.config.scaling_factor).numpy().astype(np.float16))
     return np.concatenate(pieces)
@@ -106,7 +119,7 @@ class TextEncoder:
     def __call__(self, texts: list[str]) -> Tensor:
         """(B, 77, D) float32."""
         tokens = self.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             return self.model(tokens.input_ids)[0].float()
 
 
@@ -115,8 +128,11 @@ def draw_batch(
     thumbnails: dict[tuple[int, int], Thumbnails],
     batch_size: int,
     rng: np.random.Generator,
-) -> tuple[Tensor, list[str]]:
-    """(B, 4, H, W) latents of one bucket and what is said of them: nothing for `CAPTION_DROPOUT` of them."""
+) -> tuple[Tensor, Tensor, list[str]]:
+    """(B, 4, H, W) latents of one bucket, their keypoints (B, 17, 3) in [0, 1], and what is said of them.
+
+    Nothing is said of `CAPTION_DROPOUT` of them.
+    """
     counts = np.array([len(latents[bucket]) for bucket in BUCKETS], float)
     bucket = BUCKETS[rng.choice(len(BUCKETS), p=counts / counts.sum())]
     rows = rng.choice(len(latents[bucket]), batch_size, replace=False)
@@ -124,22 +140,28 @@ def draw_batch(
         "" if rng.random() < CAPTION_DROPOUT else spoken_caption(thumbnails[bucket].slots[row], rng)
         for row in rows
     ]
-    return torch.from_numpy(latents[bucket][rows].astype(np.float32)), texts
+    keypoints_BK3 = torch.from_numpy(thumbnails[bucket].keypoints_NK3[rows])
+    return torch.from_numpy(latents[bucket][rows].astype(np.float32)), keypoints_BK3, texts
 
 
 def v_loss(
-    unet: UNet2DConditionModel, scheduler: DDIMScheduler, latents_BCHW: Tensor, text_BTD: Tensor
+    unet: UNet2DConditionModel,
+    scheduler: DDIMScheduler,
+    latents_BCHW: Tensor,
+    text_BTD: Tensor,
+    weights_BHW: Tensor,
 ) -> Tensor:
-    """Mean squared error of the predicted v at noise levels spread evenly over the batch."""
+    """Weighted mean squared error of the predicted v at noise levels spread evenly over the batch."""
     size, num_steps = len(latents_BCHW), scheduler.config.num_train_timesteps
     timesteps_B = (
         ((torch.arange(size) + torch.rand(size)) / size * num_steps).long().clamp_(max=num_steps - 1)
     )
     noise_BCHW = torch.randn_like(latents_BCHW)
     noisy_BCHW = scheduler.add_noise(latents_BCHW, noise_BCHW, timesteps_B)
-    with torch.autocast("cpu", torch.bfloat16):
+    with half_precision():
         v_BCHW = unet(noisy_BCHW.contiguous(memory_format=torch.channels_last), timesteps_B, text_BTD).sample
-    return F.mse_loss(v_BCHW.float(), scheduler.get_velocity(latents_BCHW, noise_BCHW, timesteps_B))
+    target_BCHW = scheduler.get_velocity(latents_BCHW, noise_BCHW, timesteps_B)
+    return ((v_BCHW.float() - target_BCHW).square() * weights_BHW[:, None]).mean()
 
 
 def assemble(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path) -> StableDiffusionPipeline:
@@ -177,6 +199,9 @@ def export(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path, out: Path)
 )
 @click.option("--vae", "vae_dir", type=Path, default=Path("data/pretrain/autoencoder/vae"), show_default=True)
 @click.option("--clip", "clip_dir", type=Path, default=None, help="CLIP folder; the package's by default.")
+@click.option(
+    "--start-from", type=Path, default=None, help="Folder of a U-Net to start from; a new one if none."
+)
 @click.option("--run-dir", type=Path, default=Path("data/pretrain/base_model"), show_default=True)
 @click.option("--out", type=Path, default=None, help="Pipeline folder; the package's by default.")
 @click.option("--minutes", default=45.0, show_default=True)
@@ -188,6 +213,7 @@ def main(
     folder: Path,
     vae_dir: Path,
     clip_dir: Path | None,
+    start_from: Path | None,
     run_dir: Path,
     out: Path | None,
     minutes: float,
@@ -208,12 +234,13 @@ def main(
         "latents %s, std %.3f", {b: a.shape for b, a in latents.items()}, latents[BUCKETS[0]].std(dtype=float)
     )
     encode_text, scheduler = TextEncoder(clip_dir), new_scheduler()
-    unet = new_unet(encode_text.model.config.hidden_size).to(memory_format=torch.channels_last)
+    unet = new_unet(encode_text.model.config.hidden_size, start_from).to(memory_format=torch.channels_last)
     unet.set_attn_processor(AttnProcessor())  # the fused attention's backward pass is slow on CPUs
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:
-        latents_BCHW, texts = draw_batch(latents, thumbnails, batch_size, rng)
-        return {"v": v_loss(unet, scheduler, latents_BCHW, encode_text(texts))}
+        latents_BCHW, keypoints_BK3, texts = draw_batch(latents, thumbnails, batch_size, rng)
+        weights_BHW = focus_weights(keypoints_BK3, *latents_BCHW.shape[-2:], BACKGROUND_WEIGHT)
+        return {"v": v_loss(unet, scheduler, latents_BCHW, encode_text(texts), weights_BHW)}
 
     def on_checkpoint(step: int) -> None:
         export(unet, vae_dir, clip_dir, out)

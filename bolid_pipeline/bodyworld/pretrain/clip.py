@@ -42,7 +42,7 @@ from bolid_pipeline.bodyworld.pretrain.clip_quality import (
 )
 from bolid_pipeline.bodyworld.pretrain.prompts import mirrored, spoken_caption
 from bolid_pipeline.bodyworld.pretrain.thumbnails import Thumbnails, open_thumbnails
-from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining, half_precision
 from bolid_pipeline.bodyworld.pretrain.tokenizer import MAX_TOKENS, save_tokenizer, train_tokenizer
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
 
@@ -166,7 +166,7 @@ class ClipTraining(nn.Module):
         matrices = draw_crops(is_mirrored, rng)
         images = augment(pictures.pixels_BHW3[rows], matrices, rng)
         captions = [spoken_caption(entry, rng, full_fraction=0.75) for entry in slots]
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             pooled = self.model.vision_model(pixel_values=images).pooler_output
             embeds = self.model.visual_projection(pooled).float()
             texts = embed_texts(self.model, self._tokenizer, captions)

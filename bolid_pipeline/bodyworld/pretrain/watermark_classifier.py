@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from bolid_pipeline.bodyworld.defects import WATERMARK_KINDS, add_watermark
 from bolid_pipeline.bodyworld.pretrain.photos import WATERMARK_OPACITY, photo_paths, read_labels
-from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining, half_precision
 from bolid_pipeline.bodyworld.pretrained import weights_folder
 from bolid_pipeline.curation.watermark_network import (
     INPUT_SIDE_PX,
@@ -138,7 +138,7 @@ def classifier_losses(
             torch.stack([crop for crop, _ in crops], 1),
             torch.stack([share for _, share in crops]),
         )
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             logits_B2, cells_Bhw = model(
                 inputs_2B3HW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
             )

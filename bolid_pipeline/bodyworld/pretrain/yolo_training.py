@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bolid_pipeline.bodyworld.pretrain.photos import LetterboxedPhotos
-from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
+from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining, half_precision
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
 
 import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics # isort: skip
@@ -78,7 +78,7 @@ def yolo_losses(
             else:
                 examples.append(augment(*photos.example(index, target), size_px, rng))
         batch = collate(examples)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             predictions = model(batch["img"])
         parts, names = criterion(_as_float32(predictions), batch)
         return dict(zip(names, parts / batch_size, strict=True))

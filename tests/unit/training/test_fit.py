@@ -3,9 +3,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 from random_latents import captions_of, random_latents
 from safetensors.torch import load_file
 from tiny_models import save_tiny_stable_diffusion
@@ -97,6 +99,48 @@ def test_a_body_prior_comes_along_where_it_is_asked_for(tiny_stable_diffusion, t
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a photo", sample_body=True, num_inference_steps=1, output_type="np").images
     assert picture.shape[1:3] == (64, 64)
+
+
+def test_several_reference_photos_train_an_encoder_of_them(tiny_stable_diffusion, tmp_path):
+    config = replace(CONFIG, ref_encoder_layers=1, max_views=3, drop_ref=0.0)
+    run_dir = _fit(tiny_stable_diffusion, tmp_path / "run", config)
+    again = _fit(tiny_stable_diffusion, tmp_path / "again", config)
+    weights = [
+        load_file(path / "ref_encoder/diffusion_pytorch_model.safetensors") for path in (run_dir, again)
+    ]
+    assert weights[0]["to_change.weight"].any()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+    pipe = BoLIDPipeline.from_checkpoint(run_dir, tiny_stable_diffusion)
+    pipe.set_progress_bar_config(disable=True)
+    photos = [Image.new("RGB", (64, 64), colour) for colour in ("navy", "olive")]
+
+    def draw(refs: list[Image.Image]) -> np.ndarray:
+        generator = torch.Generator().manual_seed(0)
+        return pipe(
+            "a photo", ref_image=refs, num_inference_steps=1, output_type="np", generator=generator
+        ).images
+
+    assert np.abs(draw(photos) - draw(photos[::-1])).max() < 1e-4
+    assert np.abs(draw(photos) - draw(photos[:1])).max() > 1e-4
+
+
+def test_the_reference_encoder_goes_on_from_a_checkpoint(tiny_stable_diffusion, tmp_path):
+    config = replace(CONFIG, ref_encoder_layers=1, max_views=3, drop_ref=0.0)
+    first = _fit(tiny_stable_diffusion, tmp_path / "first", config)
+    latents = random_latents()
+    second = fit(
+        replace(config, steps=1, learning_rate=1e-12),
+        base_model=tiny_stable_diffusion,
+        latents=latents,
+        captions=captions_of(latents),
+        run_dir=tmp_path / "second",
+        start_from=first,
+        progress=False,
+    )
+    old, new = (load_file(run / "ref_encoder/diffusion_pytorch_model.safetensors") for run in (first, second))
+    for name in old:
+        torch.testing.assert_close(new[name], old[name], atol=1e-6, rtol=1e-5)
 
 
 def test_a_training_can_start_from_a_checkpoint(trained, tiny_stable_diffusion, tmp_path):
