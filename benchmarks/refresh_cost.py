@@ -1,6 +1,6 @@
 """What `dataset_refresh` costs when little is new: nothing at all, or one person beside twenty.
 
-    uv run python benchmarks/refresh_cost.py --photos 12
+    uv run python benchmarks/refresh_cost.py
 
 Renders the embedded world with 21 people (minutes; `--world` keeps it for the next time), then runs every stage from
 the crawl to captions and latents in one process, three times: with twenty people, again with nothing new, and with the
@@ -42,7 +42,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--photos", type=int, default=12, help="of each person")
+    arguments.add_argument("--photos", type=int, default=28, help="of each person; 28 is what the demo has")
     arguments.add_argument("--world", type=Path, help="folder to keep the world in")
     options = arguments.parse_args()
     for module in HEAVY:

@@ -142,7 +142,13 @@ def theplace_sdxl(data_dir: Location) -> Deployment:
     sd15 = theplace_sd15(data_dir)
     repositories = {**sd15.weight_repositories, "base_model": "stabilityai/stable-diffusion-xl-base-1.0"}
     latents = LatentConfig(resolution_px=1024, bucket_multiple_px=64)
-    return replace(sd15, name="theplace_sdxl", weight_repositories=repositories, latents=latents)
+    return replace(
+        sd15,
+        name="theplace_sdxl",
+        weight_repositories=repositories,
+        latents=latents,
+        training=training_presets.sdxl(),
+    )
 
 
 DEPLOYMENTS: dict[str, Callable[[Location], Deployment]] = {

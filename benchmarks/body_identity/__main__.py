@@ -20,9 +20,20 @@ import numpy as np
 import torch
 from dataset import open_data, prepare_data
 from judge import train_judge
-from measure import PROMPTS, Drawn, World, body_error, measure, retrieval_top1
-from people import render_people
-from training_job import TrainingJob, run
+from measure import (
+    HEIGHT_PX,
+    PROMPTS,
+    WIDTH_PX,
+    Drawn,
+    World,
+    body_error,
+    measure,
+    measure_words,
+    proportion_error,
+    retrieval_top1,
+)
+from people import person_words, render_people
+from training_job import TrainingJob, pose_weights, run
 from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
 
 from bolid_pipeline.bodyworld.identity import sample_identity
@@ -87,7 +98,7 @@ def main(
         )
         for name, config in second_configs(steps=second_steps, seed=seed).items()
     ]
-    results, drawn_of = [_ceiling(world)], dict[str, Drawn]()
+    results, drawn_of = [_ceiling(world), measure_words(world, base_model, seed)[1]], dict[str, Drawn]()
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for job in (firsts, seconds):
             list(pool.map(run, job))
@@ -117,23 +128,34 @@ def _prepare(out: Path, num_people: int, pictures_each: int, judge_steps: int, w
     gallery = render_people(
         out / "gallery.npz", identities, seed=GALLERY_SEED, pictures_each=400, num_workers=workers
     )
-    judge = train_judge(out / "judge.pt", strangers, gallery, base_model / "vae", steps=judge_steps)
+    judge = train_judge(out, strangers, gallery, base_model, steps=judge_steps)
     prepare_data(out / "latents.parquet", people.pictures, LatentModels.of_base_model(base_model))
     latents, captions = open_data(out / "latents.parquet")
     told = {prompt.format(who=who) for prompt in PROMPTS for who in ("woman", "man")}
     assert not told & set(captions.values())  # noqa: S101 - the prompts are unseen, or the result means nothing
     train_rows, heldout_rows = split_rows(latents.photo_ids, latents.identities, 0.1)
-    return World(people, judge, out / "latents.parquet", train_rows, heldout_rows)
+    words = {slug: person_words(identity) for slug, identity in identities.items()}
+    return World(people, words, judge, out / "latents.parquet", train_rows, heldout_rows)
 
 
 def _ceiling(world: World) -> dict[str, Any]:
-    """What the judge says of real photos that its prototypes do not hold."""
+    """What the judge, and the pose network, say of real photos that no training saw."""
     heldout = world.photos(world.heldout_rows)
     drawn = Drawn(list(world.people.bodies), heldout)
+    upright = Drawn(
+        drawn.people,
+        {
+            person: [photo for photo in photos if photo.shape[:2] == (HEIGHT_PX, WIDTH_PX)]
+            for person, photos in heldout.items()
+        },
+    )
     return {
         "variant": "real photos, held out",
         "top1": retrieval_top1(world.judge, drawn),
         "body_error": body_error(world.judge, drawn, world.people),
+        "proportion_error": proportion_error(
+            upright, open_data(world.data)[0], world.train_rows, pose_weights()
+        ),
     }
 
 
@@ -146,7 +168,9 @@ def _write(out: Path, results: list[dict[str, Any]], drawn_of: dict[str, Drawn],
     write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
     photos = world.photos(world.train_rows)
     shown = list(world.people.bodies)[:8]
-    best = max(results[1:], key=lambda result: result["top1"])["variant"]
+    best = max(
+        (result for result in results if result["variant"] in drawn_of), key=lambda result: result["top1"]
+    )["variant"]
     images: list[np.ndarray] = []
     labels: list[str] = []
     for person in shown:

@@ -4,7 +4,8 @@ The *reader* reads the parameters of a body off a picture. It learns from thousa
 judges, whose true parameters the renderer knows (`BodyIdentity.vector`). The *recogniser* starts from the reader and
 learns the names of the people to be judged, from pictures of its own of them, in other scenes than those that the
 models were trained on. Both learn from photos and from what the base model's autoencoder makes of them, because drawn
-pictures come out of its decoder.
+pictures come out of its decoder; the recogniser also from photos that the base model has redrawn, nobody's branch being
+attached, so that its hand is no disguise.
 
 Shape suffixes: N pictures, S side of the judge's square, D outputs.
 """
@@ -13,18 +14,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, StableDiffusionImg2ImgPipeline
 from numpy.typing import NDArray
-from people import People
+from people import People, Picture
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
-from tqdm import trange
+from tqdm import tqdm, trange
+
+from bolid_pipeline.models.base import load_base_model
 
 SIZE_PX = 80
+_REDRAWN_STRENGTH, _REDRAWN_STEPS = 0.6, 10  # six steps, from where six tenths of the way are noise
 
 
 class PictureNetwork(nn.Module):
@@ -67,41 +73,48 @@ class Judge:
 
     def who(self, pictures: Sequence[NDArray[np.uint8]]) -> list[str]:
         """The person that each picture shows most likely."""
-        return [self.people[row] for row in _outputs(self.recogniser, pictures).argmax(1)]
+        return [self.people[int(row)] for row in _outputs(self.recogniser, pictures).argmax(1)]
 
 
 def train_judge(
-    path: Path, strangers: People, gallery: People, vae_folder: Path, *, steps: int, seed: int = 0
+    folder: Path, strangers: People, gallery: People, base_model: Path, *, steps: int, seed: int = 0
 ) -> Judge:
-    """Train a judge, or open the one that lies at `path`.
+    """Train a judge; a network that lies in the folder already is opened.
 
     Args:
-        path: a `.pt` file of tensors.
+        folder: for `reader.pt` and `recogniser.pt`, files of tensors.
         strangers: whose bodies the reader learns to read.
         gallery: pictures of the people to be judged, for the recogniser alone.
-        vae_folder: the base model's autoencoder.
+        base_model: whose autoencoder both, and whose pictures the recogniser learns to see through.
         steps: of 64 pictures, for the reader; the recogniser gets half as many.
         seed: of weights and batches.
     """
     torch.manual_seed(seed)
     reader = PictureNetwork(len(next(iter(strangers.bodies.values()))))
     recogniser = PictureNetwork(len(gallery.bodies))
-    judge = Judge(reader, recogniser, list(gallery.bodies))
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        reader.load_state_dict(state["reader"])
-        recogniser.load_state_dict(state["recogniser"])
-    else:
-        bodies = [strangers.bodies[picture.person] for picture in strangers.pictures]
-        _fit(reader, F.mse_loss, strangers, torch.from_numpy(np.stack(bodies)), vae_folder, steps=steps)
+    if not _opened(reader, folder / "reader.pt"):
+        bodies = torch.from_numpy(np.stack([strangers.bodies[each.person] for each in strangers.pictures]))
+        photos = [picture.pixels_HW3 for picture in strangers.pictures]
+        again = _reconstructed(photos[::3], base_model)
+        _fit(reader, F.mse_loss, [*photos, *again], torch.cat([bodies, bodies[::3]]), steps=steps)
+        torch.save(reader.state_dict(), folder / "reader.pt")
+    people = list(gallery.bodies)
+    if not _opened(recogniser, folder / "recogniser.pt"):
         recogniser.features.load_state_dict(reader.features.state_dict())
-        names = torch.tensor([judge.people.index(picture.person) for picture in gallery.pictures])
+        names = torch.tensor([people.index(picture.person) for picture in gallery.pictures])
+        photos = [picture.pixels_HW3 for picture in gallery.pictures]
+        again = [*_reconstructed(photos[::3], base_model), *_redrawn(gallery.pictures[::5], base_model)]
         naming_loss = partial(F.cross_entropy, label_smoothing=0.1)
-        _fit(recogniser, naming_loss, gallery, names, vae_folder, steps=steps // 2)
-        torch.save({"reader": reader.state_dict(), "recogniser": recogniser.state_dict()}, path)
-    reader.eval()
-    recogniser.eval()
-    return judge
+        truth = torch.cat([names, names[::3], names[::5]])
+        _fit(recogniser, naming_loss, [*photos, *again], truth, steps=steps // 2)
+        torch.save(recogniser.state_dict(), folder / "recogniser.pt")
+    return Judge(reader.eval(), recogniser.eval(), people)
+
+
+def _opened(network: PictureNetwork, path: Path) -> bool:
+    if path.exists():
+        network.load_state_dict(torch.load(path, weights_only=True))
+    return path.exists()
 
 
 @torch.no_grad()
@@ -114,16 +127,13 @@ def _outputs(network: PictureNetwork, pictures: Sequence[NDArray[np.uint8]]) -> 
 def _fit(
     network: PictureNetwork,
     loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    people: People,
+    pictures: Sequence[NDArray[np.uint8]],
     truth: torch.Tensor,
-    vae_folder: Path,
     *,
     steps: int,
 ) -> None:
-    """Train on photos and on a third of them reconstructed; `truth` is what each photo should give."""
-    photos = [picture.pixels_HW3 for picture in people.pictures]
-    inputs = torch.cat([_squares(photos), _squares(_reconstructed(photos[::3], vae_folder))])
-    truth = torch.cat([truth, truth[::3]])
+    """Train; `truth` is what each picture should give."""
+    inputs = _squares(pictures)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     generator = torch.Generator().manual_seed(0)
@@ -149,20 +159,55 @@ def _jittered(pixels_N3SS: torch.Tensor, generator: torch.Generator) -> torch.Te
 
 
 @torch.no_grad()
-def _reconstructed(photos: Sequence[NDArray[np.uint8]], vae_folder: Path) -> list[NDArray[np.uint8]]:
-    vae = AutoencoderKL.from_pretrained(vae_folder, local_files_only=True, low_cpu_mem_usage=False).eval()
+def _reconstructed(photos: Sequence[NDArray[np.uint8]], base_model: Path) -> list[NDArray[np.uint8]]:
+    """Photos as the base model's autoencoder gives them back."""
+    folder = base_model / "vae"
+    vae = AutoencoderKL.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False).eval()
+
+    def reconstruct(rows: list[int]) -> torch.Tensor:
+        pixels = torch.from_numpy(np.stack([photos[row] for row in rows])).permute(0, 3, 1, 2)
+        latents = vae.encode(pixels.float() / 127.5 - 1).latent_dist.mean
+        return (vae.decode(latents).sample.permute(0, 2, 3, 1) + 1) / 2
+
+    return _by_size(photos, reconstruct)
+
+
+@torch.no_grad()
+def _redrawn(pictures: Sequence[Picture], base_model: Path) -> list[NDArray[np.uint8]]:
+    """Photos half hidden under noise, and drawn again by the base model from there: in its own hand."""
+    base: dict[str, Any] = dict(load_base_model(base_model).components)
+    pipe = StableDiffusionImg2ImgPipeline(**base, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+
+    def redraw(rows: list[int]) -> torch.Tensor:
+        drawn = pipe(
+            [pictures[row].caption for row in rows],
+            image=[Image.fromarray(pictures[row].pixels_HW3) for row in rows],
+            strength=_REDRAWN_STRENGTH,
+            num_inference_steps=_REDRAWN_STEPS,
+            guidance_scale=4.0,
+            generator=generator,
+            output_type="np",
+        ).images
+        return torch.from_numpy(drawn)
+
+    return _by_size([picture.pixels_HW3 for picture in pictures], redraw)
+
+
+def _by_size(
+    photos: Sequence[NDArray[np.uint8]], change: Callable[[list[int]], torch.Tensor]
+) -> list[NDArray[np.uint8]]:
+    """Photos after a change, in order; it gets rows of one size and gives (N, H, W, 3), about [0, 1]."""
     of_size: dict[tuple[int, ...], list[int]] = {}
     for row, photo in enumerate(photos):
         of_size.setdefault(photo.shape, []).append(row)
-    decoded: dict[int, NDArray[np.uint8]] = {}
-    for rows in of_size.values():
-        for start in range(0, len(rows), 32):
-            part = rows[start : start + 32]
-            pixels = torch.from_numpy(np.stack([photos[row] for row in part])).permute(0, 3, 1, 2)
-            latents = vae.encode(pixels.float() / 127.5 - 1).latent_dist.mean
-            pictures = (vae.decode(latents).sample.clamp(-1, 1) + 1) * 127.5
-            decoded |= zip(part, pictures.round().byte().permute(0, 2, 3, 1).numpy(), strict=True)
-    return [decoded[row] for row in range(len(photos))]
+    parts = [rows[start : start + 32] for rows in of_size.values() for start in range(0, len(rows), 32)]
+    changed: dict[int, NDArray[np.uint8]] = {}
+    for rows in tqdm(parts, desc=change.__name__, unit="batch", mininterval=5):
+        pixels = (change(rows).clamp(0, 1) * 255).round().byte()
+        changed |= zip(rows, pixels.numpy(), strict=True)
+    return [changed[row] for row in range(len(photos))]
 
 
 def _squares(pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:

@@ -3,7 +3,7 @@
 Shape suffixes: N pictures, D body parameters, P people.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ import torch
 from dataset import open_data
 from judge import Judge
 from numpy.typing import NDArray
-from people import People, Picture
+from people import People
 from PIL import Image
 from training_job import TrainingJob, networks, pose_weights
-from variants import IP_ADAPTER
+from variants import IP_ADAPTER, WORDS
 
 from bolid_pipeline.bodyworld.identity import RANGES
 from bolid_pipeline.evaluation.clip_scores import clip_t
 from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import BoLIDPipeline
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.datamodule import BodyProportions
@@ -59,13 +60,21 @@ class Drawn:
 
 @dataclass(frozen=True)
 class World:
-    """Who is drawn, who judges, and the photos that both know the people by."""
+    """Who is drawn, who judges, and the photos that both know the people by.
+
+    `words` are what a caption can say of each: "tall slim woman with long black hair".
+    """
 
     people: People
+    words: Mapping[str, str]
     judge: Judge
     data: Path
     train_rows: list[int]
     heldout_rows: list[int]
+
+    def sexes(self) -> dict[str, str]:
+        """Woman or man: all that the prompts say of a person."""
+        return {person: "woman" if "woman" in words else "man" for person, words in self.words.items()}
 
     def photos(self, rows: list[int]) -> dict[str, list[Any]]:
         """The pictures of each person among these rows."""
@@ -76,30 +85,28 @@ class World:
 
 
 def draw(
-    pipe: BoLIDPipeline, people: People, reference_photos: Mapping[str, Picture] | None, *, seed: int = 0
+    pipe: BoLIDPipeline,
+    who_of: Mapping[str, str],
+    condition_of: Callable[[str], dict[str, Any]] = lambda _: {},
+    *,
+    seed: int = 0,
 ) -> Drawn:
     """Everybody in every prompt, the same noise for the same prompt.
 
     Args:
-        pipe: with a checkpoint loaded.
-        people: whose names are in its body bank.
-        reference_photos: a photo of each, for the reference branch; None draws from the body bank, from text alone.
+        pipe: the base model, with a checkpoint loaded where there are conditions.
+        who_of: what the prompts call each person.
+        condition_of: what else the pipeline is given of a person: a name of its body bank, or a photo.
         seed: of the noise.
     """
     pipe.set_progress_bar_config(disable=True)
     shape = (len(PROMPTS), pipe.unet.config.in_channels, HEIGHT_PX // 4, WIDTH_PX // 4)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     pictures: dict[str, Sequence[NDArray[np.uint8]]] = {}
-    for person, body in people.bodies.items():
-        who = "woman" if body[len(RANGES)] > 0.5 else "man"
-        identity = (
-            {"identity": person}
-            if reference_photos is None
-            else {"ref_image": Image.fromarray(reference_photos[person].pixels_HW3)}
-        )
+    for person, who in who_of.items():
         drawn = pipe(
             [prompt.format(who=who) for prompt in PROMPTS],
-            **identity,
+            **condition_of(person),
             height=HEIGHT_PX,
             width=WIDTH_PX,
             num_inference_steps=_NUM_STEPS,
@@ -108,7 +115,7 @@ def draw(
             output_type="np",
         ).images
         pictures[person] = list(np.rint(255 * drawn).astype(np.uint8))
-    return Drawn(list(people.bodies), pictures)
+    return Drawn(list(who_of), pictures)
 
 
 def retrieval_top1(judge: Judge, drawn: Drawn) -> float:
@@ -141,27 +148,37 @@ def proportion_error(drawn: Drawn, latents: LatentTable, rows: Sequence[int], po
     return float(np.sqrt(np.mean(terms)))
 
 
-def open_pipeline(checkpoint: Path, base_model: Path) -> BoLIDPipeline:
-    """The base model with a checkpoint's branches and bank."""
-    return BoLIDPipeline.from_checkpoint(checkpoint, base_model)
-
-
 def measure(world: World, job: TrainingJob, base_model: Path, seed: int) -> tuple[Drawn, dict[str, Any]]:
     """Draw everybody with a job's checkpoint, and its line of the table."""
     torch.set_num_threads(1)
-    pipe = open_pipeline(job.run_dir, base_model)
+    pipe = BoLIDPipeline.from_checkpoint(job.run_dir, base_model)
     first_photos = {
-        world.people.pictures[row].person: world.people.pictures[row] for row in world.train_rows[::-1]
+        world.people.pictures[row].person: Image.fromarray(world.people.pictures[row].pixels_HW3)
+        for row in world.train_rows[::-1]
     }
-    drawn = draw(pipe, world.people, first_photos if job.name == IP_ADAPTER else None, seed=seed)
+
+    def condition_of(person: str) -> dict[str, Any]:
+        return {"ref_image": first_photos[person]} if job.name == IP_ADAPTER else {"identity": person}
+
+    drawn = draw(pipe, world.sexes(), condition_of, seed=seed)
+    return drawn, {"variant": job.name} | _numbers(world, drawn)
+
+
+def measure_words(world: World, base_model: Path, seed: int) -> tuple[Drawn, dict[str, Any]]:
+    """Draw everybody by the frozen base model, told of hair, height and build in words: what it is able to show."""
+    base = load_base_model(base_model)
+    drawn = draw(BoLIDPipeline(**base.components, requires_safety_checker=False), world.words, seed=seed)
+    return drawn, {"variant": WORDS} | _numbers(world, drawn)
+
+
+def _numbers(world: World, drawn: Drawn) -> dict[str, float]:
     latents, _ = open_data(world.data)
     samples = [
         Sample(prompt.format(who="person"), person, picture)
         for person in drawn.people
         for prompt, picture in zip(PROMPTS, drawn.pictures[person], strict=True)
     ]
-    return drawn, {
-        "variant": job.name,
+    return {
         "top1": retrieval_top1(world.judge, drawn),
         "body_error": body_error(world.judge, drawn, world.people),
         "proportion_error": proportion_error(drawn, latents, world.train_rows, pose_weights()),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bolid_pipeline.bodyworld.captions import caption_slots, compose_caption
+from bolid_pipeline.bodyworld.captions import caption, caption_slots, compose_caption
 from bolid_pipeline.bodyworld.identity import BodyIdentity
 from bolid_pipeline.bodyworld.renderer import render_thumbnail
 from bolid_pipeline.bodyworld.scene import Scene, sample_scene
@@ -73,6 +73,12 @@ def render_people(
         ]
         _write(path, People(pictures, {name: identity.vector() for name, identity in identities.items()}))
     return _read(path)
+
+
+def person_words(identity: BodyIdentity) -> str:
+    """What a caption can say of somebody: "tall slim woman with long black hair"."""
+    who = caption(identity, Scene()).split(", ")[0].split(" of ")[1]
+    return who.split(" ", 1)[1]  # without its article
 
 
 def scene_caption(identity: BodyIdentity, scene: Scene) -> str:

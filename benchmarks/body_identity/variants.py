@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
 
-IP_ADAPTER, L_DIFF = "IP-Adapter, given a photo", "L_diff"
+WORDS, IP_ADAPTER, L_DIFF = "base model, told in words", "IP-Adapter, given a photo", "L_diff"
 
 
 def first_config(name: str, *, steps: int, seed: int) -> TrainingConfig:

@@ -31,7 +31,7 @@ from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.models.text import EncodedText
 from bolid_pipeline.training.condition_dropout import KeptConditions, draw_kept_conditions
 from bolid_pipeline.training.conditions import Conditions, predict
-from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
+from bolid_pipeline.training.config import LightningConfig, TrainingConfig
 from bolid_pipeline.training.datamodule import Batch
 from bolid_pipeline.training.lightning_branch import draw_gradient_steps, few_step_sample
 from bolid_pipeline.training.loss_networks import LossNetworks
@@ -150,7 +150,7 @@ class BoLIDSystem(lightning.LightningModule):
         optimizer.zero_grad()
         losses = self._descend(self.diffusion_terms(batch, randomness), self._diffusion_weights(step))
         branch = self.config.lightning
-        if branch is not None and (weights := _lightning_weights(branch, step)):
+        if branch is not None and (weights := branch.weights_at(step)):
             losses |= self._descend(self.lightning_terms(batch, randomness, weights), weights)
         self.clip_gradients(
             optimizer, gradient_clip_val=self.config.max_grad_norm, gradient_clip_algorithm="norm"
@@ -196,7 +196,7 @@ class BoLIDSystem(lightning.LightningModule):
     ) -> Terms:
         """Raw terms of the Lightning half, scalars: those named in `weights`, or all that the configuration weighs."""
         branch = self._branch()
-        wanted = weights or _terms_with_weight(branch)
+        wanted = weights or branch.highest_weights()
         count = len(batch["refs_BND"])
         if branch.batch_size is not None:
             count = min(count, max(1, branch.batch_size // randomness.num_processes))
@@ -413,27 +413,6 @@ def _new_ref_encoder(config: TrainingConfig, image_embed_dim: int) -> ReferenceE
         return None
     num_heads = math.gcd(image_embed_dim, 8)
     return ReferenceEncoder(image_embed_dim, num_layers=config.ref_encoder_layers, num_heads=num_heads)
-
-
-def _lightning_terms_of(branch: LightningConfig) -> dict[str, Term]:
-    return {
-        "lightning_l_id": branch.l_id,
-        "lightning_l_clip": branch.l_clip,
-        "lightning_l_semantic": branch.l_semantic,
-        "lightning_l_layout": branch.l_layout,
-    }
-
-
-def _terms_with_weight(branch: LightningConfig) -> dict[str, float]:
-    return {name: term.weight for name, term in _lightning_terms_of(branch).items() if term.weight}
-
-
-def _lightning_weights(branch: LightningConfig, step: int) -> dict[str, float]:
-    """The weights of the branch's terms at a step; empty where it does not run."""
-    if step % branch.every_n_steps:
-        return {}
-    weights = {name: term.weight_at(step) for name, term in _lightning_terms_of(branch).items()}
-    return {name: weight for name, weight in weights.items() if weight}
 
 
 def _absolute_l_id(

@@ -1,5 +1,6 @@
-"""A rendered world in miniature, for the stand-in site and the crawl."""
+"""A rendered world in miniature, for the stand-in site and the crawl; an S3 server."""
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -8,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from moto.server import ThreadedMotoServer
 from PIL import Image
 from refresh_processes import STAGES, refresh_processes
+from upath import UPath
 
 from bolid_pipeline.bodyworld.site import BodyworldSite
 
@@ -117,3 +120,27 @@ def uninterrupted(processes, people_site, tmp_path_factory):
     assert done["exit_code"] == 0, done["said"]
     assert set(done["stages"]) == set(STAGES)
     return data_dir, done["stages"]
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 server on loopback."""
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> UPath:
+    """A bucket of the test's own."""
+    bucket = UPath(
+        f"s3://test-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}",
+        key="test",
+        secret="test",  # noqa: S106 - the server on loopback asks for some
+        endpoint_url=s3_endpoint,
+        use_listings_cache=False,
+    )
+    bucket.mkdir()
+    return bucket

@@ -1,6 +1,5 @@
 """Training's batches from latents on object storage: a real S3 server on loopback, a few row groups in memory."""
 
-import hashlib
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from moto.server import ThreadedMotoServer
 from random_latents import captions_of, random_latents
 from tiny_models import save_tiny_stable_diffusion
-from upath import UPath
 
 from bolid_pipeline.errors import DamagedTable
 from bolid_pipeline.latents.cache import open_latents
@@ -43,28 +40,6 @@ def base(tmp_path_factory):
     return load_base_model(save_tiny_stable_diffusion(tmp_path_factory.mktemp("tiny") / "stable_diffusion"))
 
 
-@pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(endpoint, request):
-    place = UPath(
-        f"s3://latents-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}",
-        key="test",
-        secret="test",  # noqa: S106 - the server on loopback asks for some
-        endpoint_url=endpoint,
-        use_listings_cache=False,
-    )
-    place.mkdir()
-    return place
-
-
 @pytest.fixture
 def written(monkeypatch):
     """Writes the same latents anywhere, in two parts of two row groups."""
@@ -92,8 +67,8 @@ def open_with_groups(tables, num_groups):
     return open_latents(tables, MODELS, buffer_bytes=num_groups * group_bytes(whole))
 
 
-def test_every_array_equals_the_mapped_one(bucket, written, tmp_path):
-    mapped, stored = open_latents(written(tmp_path), MODELS), open_with_groups(written(bucket), 2)
+def test_every_array_equals_the_mapped_one(s3_bucket, written, tmp_path):
+    mapped, stored = open_latents(written(tmp_path), MODELS), open_with_groups(written(s3_bucket), 2)
     assert (mapped.group_N, stored.num_groups_kept) == (None, 2)
     assert len(set(stored.group_N or [])) == 4
     assert stored.photo_ids == mapped.photo_ids
@@ -104,18 +79,18 @@ def test_every_array_equals_the_mapped_one(bucket, written, tmp_path):
     assert np.array_equal(stored.image_embeds, mapped.image_embeds)
 
 
-def test_batches_are_those_of_the_mapped_table_if_all_of_it_fits(bucket, written, tmp_path, base):
+def test_batches_are_those_of_the_mapped_table_if_all_of_it_fits(s3_bucket, written, tmp_path, base):
     mapped, stored = (
         BoLIDDataModule(CONFIG, latents, captions_of(latents), base)
-        for latents in (open_latents(written(tmp_path), MODELS), open_with_groups(written(bucket), 4))
+        for latents in (open_latents(written(tmp_path), MODELS), open_with_groups(written(s3_bucket), 4))
     )
     for of_mapped, of_stored in zip(mapped.train_dataloader(), stored.train_dataloader(), strict=True):
         for name, value in of_mapped.items():
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(of_stored[name])), name
 
 
-def test_an_epoch_reads_each_row_group_about_once(bucket, written, base, monkeypatch):
-    latents = open_with_groups(written(bucket), 2)
+def test_an_epoch_reads_each_row_group_about_once(s3_bucket, written, base, monkeypatch):
+    latents = open_with_groups(written(s3_bucket), 2)
     reads: list[tuple[str, int]] = []
     read_row_group = parts.read_row_group
 
@@ -133,8 +108,8 @@ def test_an_epoch_reads_each_row_group_about_once(bucket, written, base, monkeyp
     assert len(reads) <= 5 * 4 + 2
 
 
-def test_batches_go_on_where_they_were(bucket, written, base):
-    latents = open_with_groups(written(bucket), 1)
+def test_batches_go_on_where_they_were(s3_bucket, written, base):
+    latents = open_with_groups(written(s3_bucket), 1)
 
     def batches():
         return BoLIDDataModule(CONFIG, latents, captions_of(latents), base).train_dataloader()
@@ -151,8 +126,8 @@ def test_batches_go_on_where_they_were(bucket, written, base):
         assert torch.equal(expected["views_BNCGG"], found["views_BNCGG"])
 
 
-def test_a_flipped_bit_is_found_when_its_row_group_is_read(bucket, written):
-    tables = written(bucket)
+def test_a_flipped_bit_is_found_when_its_row_group_is_read(s3_bucket, written):
+    tables = written(s3_bucket)
     latents = open_with_groups(tables, 1)
     part = tables.parts(TABLE)[0]
     data = bytearray(part.read_bytes())

@@ -5,9 +5,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 from refresh_processes import contents
-from upath import UPath
 
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
@@ -20,26 +18,9 @@ from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 
 
-@pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def address(endpoint, request):
-    bucket = UPath(
-        f"s3://{request.node.name.replace('_', '-')[:60]}",
-        key="test",
-        secret="test",  # noqa: S106 - the server on loopback asks for some
-        endpoint_url=endpoint,
-        use_listings_cache=False,
-    )
-    bucket.mkdir()
-    return bucket / "data"
+def address(s3_bucket):
+    return s3_bucket / "data"
 
 
 def captions(photo_ids, word="sitting"):
@@ -152,9 +133,9 @@ def test_who_was_taken_for_dead_learns_of_it(address):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
-    address, endpoint, processes, people_site, uninterrupted, tmp_path
+    address, s3_endpoint, processes, people_site, uninterrupted, tmp_path
 ):
-    access = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    access = {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     for _ in range(2):
         done = processes.run(str(address), people_site.url, log=tmp_path / "run", **access)
         assert done["exit_code"] == 0, done["said"]

@@ -239,7 +239,8 @@ def main(
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:
         latents_BCHW, keypoints_BK3, texts = draw_batch(latents, thumbnails, batch_size, rng)
-        weights_BHW = focus_weights(keypoints_BK3, *latents_BCHW.shape[-2:], BACKGROUND_WEIGHT)
+        height, width = latents_BCHW.shape[-2:]
+        weights_BHW = focus_weights(keypoints_BK3, height, width, BACKGROUND_WEIGHT)
         return {"v": v_loss(unet, scheduler, latents_BCHW, encode_text(texts), weights_BHW)}
 
     def on_checkpoint(step: int) -> None:
