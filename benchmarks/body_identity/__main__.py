@@ -9,6 +9,7 @@ it goes on. The result: table.md, results.json, samples.png in the output folder
 
 import json
 import logging
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -19,7 +20,7 @@ import click
 import numpy as np
 import torch
 from dataset import open_data, prepare_data
-from judge import train_judge
+from judge import Judge, reconstructed, train_judge
 from measure import (
     HEIGHT_PX,
     PROMPTS,
@@ -32,11 +33,11 @@ from measure import (
     proportion_error,
     retrieval_top1,
 )
-from people import person_words, render_people
+from people import People, person_words, render_people
 from training_job import TrainingJob, pose_weights, run
 from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
 
-from bolid_pipeline.bodyworld.identity import sample_identity
+from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
 from bolid_pipeline.bodyworld.pretrained import weights_folder
 from bolid_pipeline.bodyworld.world import WorldConfig, draw_identities
 from bolid_pipeline.drawing import contact_sheet, to_png
@@ -57,9 +58,9 @@ _logger = logging.getLogger("body_identity")
 @click.option("--pictures-each", default=48, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
 @click.option(
-    "--first-steps", default=2000, show_default=True, help="With L_diff alone, once for all variants."
+    "--first-steps", default=1500, show_default=True, help="With L_diff alone, once for all variants."
 )
-@click.option("--second-steps", default=250, show_default=True, help="With the terms of each variant.")
+@click.option("--second-steps", default=200, show_default=True, help="With the terms of each variant.")
 @click.option(
     "--judge-steps", default=2500, show_default=True, help="Of its reader; its recogniser gets half as many."
 )
@@ -77,13 +78,21 @@ def main(
     """Run the experiment; what lies in the output folder already is not done again."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)  # two threads of a process wait for each other wherever something else runs too
-    world = _prepare(out, num_people, pictures_each, judge_steps, workers)
-    runs, base_model = out / f"runs_seed{seed}", weights_folder("base_model")
+    identities = {
+        slug: identity
+        for slug, _, identity in draw_identities(WorldConfig(seed=PEOPLE_SEED, num_identities=num_people))
+    }
+    people = render_people(
+        out / "people.npz", identities, seed=PEOPLE_SEED, pictures_each=pictures_each, num_workers=workers
+    )
+    _render_for_judge(out, identities, workers)
+    runs, base_model, data = out / f"runs_seed{seed}", weights_folder("base_model"), out / "latents.parquet"
+    prepare_data(data, people.pictures, LatentModels.of_base_model(base_model))
     firsts = [
         TrainingJob(
             name=name,
             config=first_config(name, steps=first_steps, seed=seed),
-            data=world.data,
+            data=data,
             run_dir=runs / f"first, {name}",
         )
         for name in (IP_ADAPTER, L_DIFF)
@@ -92,16 +101,23 @@ def main(
         TrainingJob(
             name=name,
             config=config,
-            data=world.data,
+            data=data,
             run_dir=runs / name,
             start_from=runs / f"first, {name if name == IP_ADAPTER else L_DIFF}",
         )
         for name, config in second_configs(steps=second_steps, seed=seed).items()
     ]
-    results, drawn_of = [_ceiling(world), measure_words(world, base_model, seed)[1]], dict[str, Drawn]()
+    drawn_of: dict[str, Drawn] = {}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for job in (firsts, seconds):
-            list(pool.map(run, job))
+        list(pool.map(run, firsts))
+        judging = pool.submit(_judge, out, identities, judge_steps)
+        list(pool.map(run, seconds))
+        world = _world(people, identities, judging.result(), data)
+        results = [
+            _ceiling(world),
+            _ceiling_of_decoder(world, base_model),
+            measure_words(world, base_model, seed)[1],
+        ]
         of_job = partial(measure, world, base_model=base_model, seed=seed)
         for job, (drawn, result) in zip(seconds, pool.map(of_job, seconds), strict=True):
             drawn_of[job.name] = drawn
@@ -110,52 +126,65 @@ def main(
     _write(out, results, drawn_of, world)
 
 
-def _prepare(out: Path, num_people: int, pictures_each: int, judge_steps: int, workers: int) -> World:
-    world = WorldConfig(seed=PEOPLE_SEED, num_identities=num_people)
-    identities = {slug: identity for slug, _, identity in draw_identities(world)}
-    people = render_people(
-        out / "people.npz", identities, seed=PEOPLE_SEED, pictures_each=pictures_each, num_workers=workers
-    )
+def _render_for_judge(
+    out: Path, identities: Mapping[str, BodyIdentity], num_workers: int
+) -> tuple[People, People]:
+    """Strangers, and a gallery of the people to be judged; rendered once."""
     rng = np.random.default_rng(JUDGE_SEED)
-    strangers = render_people(
-        out / "strangers.npz",
-        {f"{number:05d}": sample_identity(rng) for number in range(_NUM_STRANGERS)},
-        seed=JUDGE_SEED,
-        pictures_each=4,
-        num_workers=workers,
+    strangers = {f"{number:05d}": sample_identity(rng) for number in range(_NUM_STRANGERS)}
+    return (
+        render_people(
+            out / "strangers.npz", strangers, seed=JUDGE_SEED, pictures_each=4, num_workers=num_workers
+        ),
+        render_people(
+            out / "gallery.npz", identities, seed=GALLERY_SEED, pictures_each=400, num_workers=num_workers
+        ),
     )
-    base_model = weights_folder("base_model")
-    gallery = render_people(
-        out / "gallery.npz", identities, seed=GALLERY_SEED, pictures_each=400, num_workers=workers
-    )
-    judge = train_judge(out, strangers, gallery, base_model, steps=judge_steps)
-    prepare_data(out / "latents.parquet", people.pictures, LatentModels.of_base_model(base_model))
-    latents, captions = open_data(out / "latents.parquet")
+
+
+def _judge(out: Path, identities: Mapping[str, BodyIdentity], steps: int) -> Judge:
+    torch.set_num_threads(1)
+    strangers, gallery = _render_for_judge(out, identities, 1)
+    return train_judge(out, strangers, gallery, weights_folder("base_model"), steps=steps)
+
+
+def _world(people: People, identities: Mapping[str, BodyIdentity], judge: Judge, data: Path) -> World:
+    latents, captions = open_data(data)
     told = {prompt.format(who=who) for prompt in PROMPTS for who in ("woman", "man")}
     assert not told & set(captions.values())  # noqa: S101 - the prompts are unseen, or the result means nothing
     train_rows, heldout_rows = split_rows(latents.photo_ids, latents.identities, 0.1)
     words = {slug: person_words(identity) for slug, identity in identities.items()}
-    return World(people, words, judge, out / "latents.parquet", train_rows, heldout_rows)
+    return World(people, words, judge, data, train_rows, heldout_rows)
 
 
 def _ceiling(world: World) -> dict[str, Any]:
     """What the judge, and the pose network, say of real photos that no training saw."""
     heldout = world.photos(world.heldout_rows)
-    drawn = Drawn(list(world.people.bodies), heldout)
-    upright = Drawn(
-        drawn.people,
-        {
-            person: [photo for photo in photos if photo.shape[:2] == (HEIGHT_PX, WIDTH_PX)]
-            for person, photos in heldout.items()
-        },
-    )
+    drawn = Drawn(list(heldout), heldout)
+    upright = {
+        person: [photo for photo in photos if photo.shape[:2] == (HEIGHT_PX, WIDTH_PX)]
+        for person, photos in heldout.items()
+    }
+    shown = [person for person, photos in upright.items() if photos]
     return {
         "variant": "real photos, held out",
         "top1": retrieval_top1(world.judge, drawn),
         "body_error": body_error(world.judge, drawn, world.people),
         "proportion_error": proportion_error(
-            upright, open_data(world.data)[0], world.train_rows, pose_weights()
+            Drawn(shown, upright), open_data(world.data)[0], world.train_rows, pose_weights()
         ),
+    }
+
+
+def _ceiling_of_decoder(world: World, base_model: Path) -> dict[str, Any]:
+    """The same photos through the autoencoder: no drawn picture can be better than it lets through."""
+    photos = world.photos(world.heldout_rows)
+    decoded = {person: reconstructed(of_person, base_model) for person, of_person in photos.items()}
+    drawn = Drawn(list(decoded), decoded)
+    return {
+        "variant": "the same through the autoencoder",
+        "top1": retrieval_top1(world.judge, drawn),
+        "body_error": body_error(world.judge, drawn, world.people),
     }
 
 

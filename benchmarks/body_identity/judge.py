@@ -4,8 +4,8 @@ The *reader* reads the parameters of a body off a picture. It learns from thousa
 judges, whose true parameters the renderer knows (`BodyIdentity.vector`). The *recogniser* starts from the reader and
 learns the names of the people to be judged, from pictures of its own of them, in other scenes than those that the
 models were trained on. Both learn from photos and from what the base model's autoencoder makes of them, because drawn
-pictures come out of its decoder; the recogniser also from photos that the base model has redrawn, nobody's branch being
-attached, so that its hand is no disguise.
+pictures come out of its decoder; the recogniser also from photos as the base model guesses them from under some noise,
+nobody's branch being attached, so that its hand is no disguise.
 
 Shape suffixes: N pictures, S side of the judge's square, D outputs.
 """
@@ -14,23 +14,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionImg2ImgPipeline
+from diffusers import AutoencoderKL, DDPMScheduler
 from numpy.typing import NDArray
 from people import People, Picture
-from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm, trange
 
 from bolid_pipeline.models.base import load_base_model
+from bolid_pipeline.models.text import encode_text
+from bolid_pipeline.training.losses.diffusion import one_step_sample
 
 SIZE_PX = 80
-_REDRAWN_STRENGTH, _REDRAWN_STEPS = 0.6, 10  # six steps, from where six tenths of the way are noise
+_MAX_NOISE_TIMESTEP = 250  # of 1000; a quarter of the signal's variance is noise there
 
 
 class PictureNetwork(nn.Module):
@@ -95,7 +95,7 @@ def train_judge(
     if not _opened(reader, folder / "reader.pt"):
         bodies = torch.from_numpy(np.stack([strangers.bodies[each.person] for each in strangers.pictures]))
         photos = [picture.pixels_HW3 for picture in strangers.pictures]
-        again = _reconstructed(photos[::3], base_model)
+        again = reconstructed(photos[::3], base_model)
         _fit(reader, F.mse_loss, [*photos, *again], torch.cat([bodies, bodies[::3]]), steps=steps)
         torch.save(reader.state_dict(), folder / "reader.pt")
     people = list(gallery.bodies)
@@ -103,9 +103,9 @@ def train_judge(
         recogniser.features.load_state_dict(reader.features.state_dict())
         names = torch.tensor([people.index(picture.person) for picture in gallery.pictures])
         photos = [picture.pixels_HW3 for picture in gallery.pictures]
-        again = [*_reconstructed(photos[::3], base_model), *_redrawn(gallery.pictures[::5], base_model)]
+        again = [*reconstructed(photos[::2], base_model), *_denoised(gallery.pictures[1::2], base_model)]
         naming_loss = partial(F.cross_entropy, label_smoothing=0.1)
-        truth = torch.cat([names, names[::3], names[::5]])
+        truth = torch.cat([names, names[::2], names[1::2]])
         _fit(recogniser, naming_loss, [*photos, *again], truth, steps=steps // 2)
         torch.save(recogniser.state_dict(), folder / "recogniser.pt")
     return Judge(reader.eval(), recogniser.eval(), people)
@@ -159,7 +159,7 @@ def _jittered(pixels_N3SS: torch.Tensor, generator: torch.Generator) -> torch.Te
 
 
 @torch.no_grad()
-def _reconstructed(photos: Sequence[NDArray[np.uint8]], base_model: Path) -> list[NDArray[np.uint8]]:
+def reconstructed(photos: Sequence[NDArray[np.uint8]], base_model: Path) -> list[NDArray[np.uint8]]:
     """Photos as the base model's autoencoder gives them back."""
     folder = base_model / "vae"
     vae = AutoencoderKL.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False).eval()
@@ -173,26 +173,25 @@ def _reconstructed(photos: Sequence[NDArray[np.uint8]], base_model: Path) -> lis
 
 
 @torch.no_grad()
-def _redrawn(pictures: Sequence[Picture], base_model: Path) -> list[NDArray[np.uint8]]:
-    """Photos half hidden under noise, and drawn again by the base model from there: in its own hand."""
-    base: dict[str, Any] = dict(load_base_model(base_model).components)
-    pipe = StableDiffusionImg2ImgPipeline(**base, requires_safety_checker=False)
-    pipe.set_progress_bar_config(disable=True)
+def _denoised(pictures: Sequence[Picture], base_model: Path) -> list[NDArray[np.uint8]]:
+    """Photos under some noise, as the frozen base model guesses them in one step: in its own hand."""
+    base = load_base_model(base_model)
+    scheduler = DDPMScheduler.from_config(base.scheduler.config)
+    scaling_factor = base.vae.config.scaling_factor
     generator = torch.Generator().manual_seed(0)
 
-    def redraw(rows: list[int]) -> torch.Tensor:
-        drawn = pipe(
-            [pictures[row].caption for row in rows],
-            image=[Image.fromarray(pictures[row].pixels_HW3) for row in rows],
-            strength=_REDRAWN_STRENGTH,
-            num_inference_steps=_REDRAWN_STEPS,
-            guidance_scale=4.0,
-            generator=generator,
-            output_type="np",
-        ).images
-        return torch.from_numpy(drawn)
+    def denoise(rows: list[int]) -> torch.Tensor:
+        pixels = torch.from_numpy(np.stack([pictures[row].pixels_HW3 for row in rows])).permute(0, 3, 1, 2)
+        latents = base.vae.encode(pixels.float() / 127.5 - 1).latent_dist.mean * scaling_factor
+        timesteps = torch.randint(_MAX_NOISE_TIMESTEP, (len(rows),), generator=generator)
+        noise = torch.randn(latents.shape, generator=generator)
+        noisy = scheduler.add_noise(latents, noise, timesteps)
+        text = encode_text(base, [pictures[row].caption for row in rows]).hidden_BLD
+        prediction = base.unet(noisy, timesteps, text).sample
+        clean = one_step_sample(scheduler, prediction, noisy, timesteps)
+        return (base.vae.decode(clean / scaling_factor).sample.permute(0, 2, 3, 1) + 1) / 2
 
-    return _by_size([picture.pixels_HW3 for picture in pictures], redraw)
+    return _by_size([picture.pixels_HW3 for picture in pictures], denoise)
 
 
 def _by_size(

@@ -23,9 +23,9 @@ def second_configs(*, steps: int, seed: int) -> dict[str, TrainingConfig]:
     plain = replace(_base(steps, seed), learning_rate=3e-4)
     one_step = Term(weight=0.02, ramp_steps=20)
     branch = LightningConfig(
-        every_n_steps=4,
+        every_n_steps=2,
         batch_size=8,
-        gradient_steps=1,
+        gradient_steps=4,  # where limbs are is decided in the first of the four steps
         checkpointing=False,
         l_id=Term(weight=1.0, ramp_steps=20),
     )

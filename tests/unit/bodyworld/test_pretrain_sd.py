@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from torch import nn
 
 from bolid_pipeline.bodyworld.captions import SLOTS, compose_caption
 from bolid_pipeline.bodyworld.pretrain import thumbnails as thumbnails_module
 from bolid_pipeline.bodyworld.pretrain.autoencoder import reconstruction_losses, to_tensor, weighted
-from bolid_pipeline.bodyworld.pretrain.base_model import new_scheduler
+from bolid_pipeline.bodyworld.pretrain.base_model import new_scheduler, new_unet
 from bolid_pipeline.bodyworld.pretrain.clip_quality import retrieval_top1, slot_captions, slot_labels
 from bolid_pipeline.bodyworld.pretrain.prompts import mirrored, spoken_caption
 from bolid_pipeline.bodyworld.pretrain.thumbnails import BUCKETS, open_thumbnails, render_shard
@@ -142,3 +143,16 @@ def test_learning_rate_warms_up_and_falls(tmp_path):
     training = TimedTraining(run_dir=tmp_path, minutes=1.0, learning_rate=1.0)
     rates = [training.learning_rate_at(progress) for progress in (0.0, 0.03, 0.5, 1.0)]
     assert rates == pytest.approx([0.01, 1.0, 0.52, 0.02], abs=0.03)
+
+
+@torch.no_grad()
+def test_a_unet_goes_on_from_one_that_attends_at_fewer_levels(tmp_path):
+    config = dict(new_unet(text_width=32).config)
+    config["down_block_types"] = ("DownBlock2D", *config["down_block_types"][1:])
+    config["up_block_types"] = (*config["up_block_types"][:-1], "UpBlock2D")
+    fewer = UNet2DConditionModel.from_config(config).eval()
+    fewer.save_pretrained(tmp_path)
+    more = new_unet(text_width=32, start_from=tmp_path).eval()
+    assert sum(p.numel() for p in more.parameters()) > sum(p.numel() for p in fewer.parameters())
+    inputs = (torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, 32))
+    torch.testing.assert_close(more(*inputs).sample, fewer(*inputs).sample)
