@@ -20,7 +20,7 @@ import click
 import numpy as np
 import torch
 from dataset import open_data, prepare_data
-from judge import Judge, reconstructed, train_judge
+from judge import Judge, reconstructed, render_for_judge, train_judge
 from measure import (
     HEIGHT_PX,
     PROMPTS,
@@ -37,7 +37,7 @@ from people import People, person_words, render_people
 from training_job import TrainingJob, pose_weights, run
 from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
 
-from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
+from bolid_pipeline.bodyworld.identity import BodyIdentity
 from bolid_pipeline.bodyworld.pretrained import weights_folder
 from bolid_pipeline.bodyworld.world import WorldConfig, draw_identities
 from bolid_pipeline.drawing import contact_sheet, to_png
@@ -46,8 +46,7 @@ from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.training.sampling import split_rows
 
-PEOPLE_SEED, JUDGE_SEED, GALLERY_SEED = 40_000, 41_000, 42_000
-_NUM_STRANGERS = 6000  # of whom the judge learns to read bodies
+PEOPLE_SEED = 40_000
 
 _logger = logging.getLogger("body_identity")
 
@@ -85,7 +84,7 @@ def main(
     people = render_people(
         out / "people.npz", identities, seed=PEOPLE_SEED, pictures_each=pictures_each, num_workers=workers
     )
-    _render_for_judge(out, identities, workers)
+    render_for_judge(out, identities, workers)
     runs, base_model, data = out / f"runs_seed{seed}", weights_folder("base_model"), out / "latents.parquet"
     prepare_data(data, people.pictures, LatentModels.of_base_model(base_model))
     firsts = [
@@ -110,7 +109,7 @@ def main(
     drawn_of: dict[str, Drawn] = {}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         list(pool.map(run, firsts))
-        judging = pool.submit(_judge, out, identities, judge_steps)
+        judging = pool.submit(train_judge, out, identities, base_model, steps=judge_steps)
         list(pool.map(run, seconds))
         world = _world(people, identities, judging.result(), data)
         results = [
@@ -124,28 +123,6 @@ def main(
             results.append(result)
             _logger.info("%s", results[-1])
     _write(out, results, drawn_of, world)
-
-
-def _render_for_judge(
-    out: Path, identities: Mapping[str, BodyIdentity], num_workers: int
-) -> tuple[People, People]:
-    """Strangers, and a gallery of the people to be judged; rendered once."""
-    rng = np.random.default_rng(JUDGE_SEED)
-    strangers = {f"{number:05d}": sample_identity(rng) for number in range(_NUM_STRANGERS)}
-    return (
-        render_people(
-            out / "strangers.npz", strangers, seed=JUDGE_SEED, pictures_each=4, num_workers=num_workers
-        ),
-        render_people(
-            out / "gallery.npz", identities, seed=GALLERY_SEED, pictures_each=400, num_workers=num_workers
-        ),
-    )
-
-
-def _judge(out: Path, identities: Mapping[str, BodyIdentity], steps: int) -> Judge:
-    torch.set_num_threads(1)
-    strangers, gallery = _render_for_judge(out, identities, 1)
-    return train_judge(out, strangers, gallery, weights_folder("base_model"), steps=steps)
 
 
 def _world(people: People, identities: Mapping[str, BodyIdentity], judge: Judge, data: Path) -> World:

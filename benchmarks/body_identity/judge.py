@@ -10,7 +10,7 @@ nobody's branch being attached, so that its hand is no disguise.
 Shape suffixes: N pictures, S side of the judge's square, D outputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,16 +20,19 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from numpy.typing import NDArray
-from people import People, Picture
+from people import People, Picture, render_people
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm, trange
 
+from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.text import encode_text
 from bolid_pipeline.training.losses.diffusion import one_step_sample
 
 SIZE_PX = 80
+_STRANGERS_SEED, _GALLERY_SEED = 41_000, 42_000
+_NUM_STRANGERS, _PICTURES_PER_STRANGER, _GALLERY_PICTURES_EACH = 6000, 4, 400
 _MAX_NOISE_TIMESTEP = 250  # of 1000; a quarter of the signal's variance is noise there
 
 
@@ -76,20 +79,45 @@ class Judge:
         return [self.people[int(row)] for row in _outputs(self.recogniser, pictures).argmax(1)]
 
 
+def render_for_judge(
+    folder: Path, identities: Mapping[str, BodyIdentity], num_workers: int
+) -> tuple[People, People]:
+    """Strangers, and a gallery of the people to be judged; rendered once."""
+    rng = np.random.default_rng(_STRANGERS_SEED)
+    strangers = {f"{number:05d}": sample_identity(rng) for number in range(_NUM_STRANGERS)}
+    return (
+        render_people(
+            folder / "strangers.npz",
+            strangers,
+            seed=_STRANGERS_SEED,
+            pictures_each=_PICTURES_PER_STRANGER,
+            num_workers=num_workers,
+        ),
+        render_people(
+            folder / "gallery.npz",
+            identities,
+            seed=_GALLERY_SEED,
+            pictures_each=_GALLERY_PICTURES_EACH,
+            num_workers=num_workers,
+        ),
+    )
+
+
 def train_judge(
-    folder: Path, strangers: People, gallery: People, base_model: Path, *, steps: int, seed: int = 0
+    folder: Path, identities: Mapping[str, BodyIdentity], base_model: Path, *, steps: int, seed: int = 0
 ) -> Judge:
     """Train a judge; a network that lies in the folder already is opened.
 
     Args:
-        folder: for `reader.pt` and `recogniser.pt`, files of tensors.
-        strangers: whose bodies the reader learns to read.
-        gallery: pictures of the people to be judged, for the recogniser alone.
+        folder: with the pictures of `render_for_judge`; for `reader.pt` and `recogniser.pt`, files of tensors.
+        identities: the people to be judged.
         base_model: whose autoencoder both, and whose pictures the recogniser learns to see through.
         steps: of 64 pictures, for the reader; the recogniser gets half as many.
         seed: of weights and batches.
     """
+    torch.set_num_threads(1)
     torch.manual_seed(seed)
+    strangers, gallery = render_for_judge(folder, identities, 1)
     reader = PictureNetwork(len(next(iter(strangers.bodies.values()))))
     recogniser = PictureNetwork(len(gallery.bodies))
     if not _opened(reader, folder / "reader.pt"):
