@@ -55,7 +55,8 @@ _logger = logging.getLogger("body_identity")
 @click.option("--out", type=Path, default=Path("data/body_identity"), show_default=True)
 @click.option("--num-people", default=16, show_default=True)
 @click.option("--pictures-each", default=48, show_default=True)
-@click.option("--seed", default=0, show_default=True, help="Of weights, batches and noise.")
+@click.option("--seed", default=0, show_default=True, help="Of weights and batches.")
+@click.option("--noise-seed", default=0, show_default=True, help="Of what the measured pictures start from.")
 @click.option(
     "--first-steps", default=1500, show_default=True, help="With L_diff alone, once for all variants."
 )
@@ -69,6 +70,7 @@ def main(
     num_people: int,
     pictures_each: int,
     seed: int,
+    noise_seed: int,
     first_steps: int,
     second_steps: int,
     judge_steps: int,
@@ -115,9 +117,9 @@ def main(
         results = [
             _ceiling(world),
             _ceiling_of_decoder(world, base_model),
-            measure_words(world, base_model, seed)[1],
+            measure_words(world, base_model, noise_seed)[1],
         ]
-        of_job = partial(measure, world, base_model=base_model, seed=seed)
+        of_job = partial(measure, world, base_model=base_model, seed=noise_seed)
         for job, (drawn, result) in zip(seconds, pool.map(of_job, seconds), strict=True):
             drawn_of[job.name] = drawn
             results.append(result)
