@@ -33,7 +33,7 @@ from bolid_pipeline.training.losses.diffusion import one_step_sample
 SIZE_PX = 80
 _STRANGERS_SEED, _GALLERY_SEED = 41_000, 42_000
 _NUM_STRANGERS, _PICTURES_PER_STRANGER, _GALLERY_PICTURES_EACH = 6000, 4, 400
-_MAX_NOISE_TIMESTEP = 250  # of 1000; a quarter of the signal's variance is noise there
+_MAX_NOISE_TIMESTEP = 250  # of 1000; a third of the variance is noise there
 
 
 class PictureNetwork(nn.Module):

@@ -302,7 +302,7 @@ def sd15() -> TrainingConfig:
     """Stable Diffusion 1.5 at 512 px on one large GPU: the thesis' dropout, the whole objective.
 
     The Lightning branch starts when the bodies can be seen; its sampler makes do with any base model. The gradient goes
-    through all of its steps, because where limbs are is decided in the first (docs/benchmarks.md, "Body identity").
+    through all of its steps: through the last alone L_id did not help (docs/benchmarks.md, "Body identity").
     """
     return TrainingConfig(
         steps=50_000,

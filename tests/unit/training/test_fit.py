@@ -30,7 +30,9 @@ CONFIG = TrainingConfig(
 )
 
 
-def _fit(base_model: Path, run_dir: Path, config: TrainingConfig = CONFIG) -> Path:
+def _fit(
+    base_model: Path, run_dir: Path, config: TrainingConfig = CONFIG, *, start_from: Path | None = None
+) -> Path:
     latents = random_latents()
     return fit(
         config,
@@ -38,6 +40,7 @@ def _fit(base_model: Path, run_dir: Path, config: TrainingConfig = CONFIG) -> Pa
         latents=latents,
         captions=captions_of(latents),
         run_dir=run_dir,
+        start_from=start_from,
         progress=False,
     )
 
@@ -128,32 +131,16 @@ def test_several_reference_photos_train_an_encoder_of_them(tiny_stable_diffusion
 def test_the_reference_encoder_goes_on_from_a_checkpoint(tiny_stable_diffusion, tmp_path):
     config = replace(CONFIG, ref_encoder_layers=1, max_views=3, drop_ref=0.0)
     first = _fit(tiny_stable_diffusion, tmp_path / "first", config)
-    latents = random_latents()
-    second = fit(
-        replace(config, steps=1, learning_rate=1e-12),
-        base_model=tiny_stable_diffusion,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=tmp_path / "second",
-        start_from=first,
-        progress=False,
-    )
+    still = replace(config, steps=1, learning_rate=1e-12)
+    second = _fit(tiny_stable_diffusion, tmp_path / "second", still, start_from=first)
     old, new = (load_file(run / "ref_encoder/diffusion_pytorch_model.safetensors") for run in (first, second))
     for name in old:
         torch.testing.assert_close(new[name], old[name], atol=1e-6, rtol=1e-5)
 
 
 def test_a_training_can_start_from_a_checkpoint(trained, tiny_stable_diffusion, tmp_path):
-    latents = random_latents()
-    run_dir = fit(
-        replace(CONFIG, steps=1, learning_rate=1e-12),
-        base_model=tiny_stable_diffusion,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=tmp_path / "run",
-        start_from=trained,
-        progress=False,
-    )
+    still = replace(CONFIG, steps=1, learning_rate=1e-12)
+    run_dir = _fit(tiny_stable_diffusion, tmp_path / "run", still, start_from=trained)
     for name in ("ref_adapter.safetensors", "body_adapter.safetensors"):
         old, new = load_file(trained / name), load_file(run_dir / name)
         for key in old:
