@@ -103,7 +103,7 @@ def bare_steps(system: BoLIDSystem, data: BoLIDDataModule, count: int) -> list[f
         started = time.perf_counter()
         batch = data.batch(step)
         optimizer.zero_grad()
-        terms = system.diffusion_terms(batch, StepRandomness(system.config.seed, step))
+        terms = system.objective.diffusion_terms(batch, StepRandomness(system.config.seed, step))
         (terms["l_diff"] + system.config.kl.weight * terms["kl"]).backward()
         torch.nn.utils.clip_grad_norm_(system.trainable_parameters(), system.config.max_grad_norm)
         optimizer.step()
@@ -151,9 +151,10 @@ def measure_memory(mode: str) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew; loading the models had a higher one
     for step in range(2):
         randomness = StepRandomness(0, step)
-        system.diffusion_terms(data.batch(step), randomness)["l_diff"].backward()
+        system.objective.diffusion_terms(data.batch(step), randomness)["l_diff"].backward()
         if MODES[mode] is not None:
-            torch.stack(list(system.lightning_terms(data.batch(step), randomness).values())).sum().backward()
+            terms = system.objective.lightning_terms(data.batch(step), randomness)
+            torch.stack(list(terms.values())).sum().backward()
     print(resident_mib("VmHWM") - before)
 
 

@@ -9,7 +9,7 @@ it goes on. The result: table.md, results.json, samples.png in the output folder
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -30,11 +30,11 @@ from measure import (
     body_error,
     measure,
     measure_words,
-    proportion_error,
+    proportions_seen,
     retrieval_top1,
 )
 from people import People, person_words, render_people
-from training_job import TrainingJob, pose_weights, run
+from training_job import TrainingJob, run
 from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
 
 from bolid_pipeline.bodyworld.identity import BodyIdentity
@@ -47,6 +47,7 @@ from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.training.sampling import split_rows
 
 PEOPLE_SEED = 40_000
+_AGAINST = "its square against L_diff"
 
 _logger = logging.getLogger("body_identity")
 
@@ -56,7 +57,9 @@ _logger = logging.getLogger("body_identity")
 @click.option("--num-people", default=16, show_default=True)
 @click.option("--pictures-each", default=48, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of weights and batches.")
-@click.option("--noise-seed", default=0, show_default=True, help="Of what the measured pictures start from.")
+@click.option(
+    "--num-noises", default=4, show_default=True, help="That everybody is drawn from in every prompt."
+)
 @click.option(
     "--first-steps", default=1500, show_default=True, help="With L_diff alone, once for all variants."
 )
@@ -70,7 +73,7 @@ def main(
     num_people: int,
     pictures_each: int,
     seed: int,
-    noise_seed: int,
+    num_noises: int,
     first_steps: int,
     second_steps: int,
     judge_steps: int,
@@ -116,10 +119,11 @@ def main(
         world = _world(people, identities, judging.result(), data)
         results = [
             _ceiling(world),
+            _of_somebody_else(world),
             _ceiling_of_decoder(world, base_model),
-            measure_words(world, base_model, noise_seed)[1],
+            measure_words(world, base_model, num_noises)[1],
         ]
-        of_job = partial(measure, world, base_model=base_model, seed=noise_seed)
+        of_job = partial(measure, world, base_model=base_model, num_noises=num_noises)
         for job, (drawn, result) in zip(seconds, pool.map(of_job, seconds), strict=True):
             drawn_of[job.name] = drawn
             results.append(result)
@@ -140,19 +144,34 @@ def _ceiling(world: World) -> dict[str, Any]:
     """What the judge, and the pose network, say of real photos that no training saw."""
     heldout = world.photos(world.heldout_rows)
     drawn = Drawn(list(heldout), heldout)
-    upright = {
-        person: [photo for photo in photos if photo.shape[:2] == (HEIGHT_PX, WIDTH_PX)]
-        for person, photos in heldout.items()
-    }
-    shown = [person for person, photos in upright.items() if photos]
+    groups = [([person] * len(photos), photos) for person, photos in _upright(heldout).items()]
     return {
         "variant": "real photos, held out",
         "top1": retrieval_top1(world.judge, drawn),
         "body_error": body_error(world.judge, drawn, world.people),
-        "proportion_error": proportion_error(
-            Drawn(shown, upright), open_data(world.data)[0], world.train_rows, pose_weights()
-        ),
+        **proportions_seen(groups, world),
     }
+
+
+def _of_somebody_else(world: World) -> dict[str, Any]:
+    """The same photos against everybody else's proportions: how much the error has to do with who it is."""
+    upright = _upright(world.photos(world.heldout_rows))
+    groups = [
+        ([other] * len(photos), photos)
+        for person, photos in upright.items()
+        for other in world.people.bodies
+        if other != person
+    ]
+    return {"variant": "real photos, others' proportions", **proportions_seen(groups, world)}
+
+
+def _upright(photos_of: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Those as tall and wide as the drawn pictures, of the people that have some."""
+    upright = {
+        person: [photo for photo in photos if photo.shape[:2] == (HEIGHT_PX, WIDTH_PX)]
+        for person, photos in photos_of.items()
+    }
+    return {person: photos for person, photos in upright.items() if photos}
 
 
 def _ceiling_of_decoder(world: World, base_model: Path) -> dict[str, Any]:
@@ -168,7 +187,8 @@ def _ceiling_of_decoder(world: World, base_model: Path) -> dict[str, Any]:
 
 
 def _write(out: Path, results: list[dict[str, Any]], drawn_of: dict[str, Drawn], world: World) -> None:
-    columns = ("variant", "top1", "body_error", "proportion_error", "clip_t")
+    columns = ("variant", "top1", "body_error", "proportion_error", _AGAINST, "person_seen", "clip_t")
+    results = _against_l_diff(results)
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_cell(result.get(name)) for name in columns) + " |" for result in results]
     chance = f"\nChance of top1: {1 / len(world.people.bodies):.3f}\n"
@@ -188,6 +208,22 @@ def _write(out: Path, results: list[dict[str, Any]], drawn_of: dict[str, Drawn],
     sheet = contact_sheet(images, columns=9, cell_px=112, labels=labels)
     write_atomically(out / "samples.png", to_png(sheet, provenance_text(prompt=" | ".join(PROMPTS))))
     click.echo((out / "table.md").read_text())
+
+
+def _against_l_diff(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results with the change of the proportion term against L_diff's, and its standard error.
+
+    Prompts and noises are the same for all variants, so the changes are of pairs.
+    """
+    of_l_diff = np.array(next(each["proportion_terms"] for each in results if each["variant"] == L_DIFF))
+    compared: list[dict[str, Any]] = []
+    for result in results:
+        terms = np.array(result.get("proportion_terms", []))
+        is_paired = terms.shape == of_l_diff.shape and result["variant"] != L_DIFF
+        changes = terms - of_l_diff if is_paired else np.zeros(0)
+        error = changes.std(ddof=1) / np.sqrt(len(changes)) if is_paired else 0.0
+        compared.append(result | ({_AGAINST: f"{changes.mean():+.3f} ± {error:.3f}"} if is_paired else {}))
+    return compared
 
 
 def _cell(value: object) -> str:

@@ -1,10 +1,11 @@
 """People drawn from prompts that training never saw, and what the judge says of them.
 
-Shape suffixes: N pictures, D body parameters, P people.
+Shape suffixes: N pictures, G groups of pictures, D body parameters.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,8 @@ from variants import IP_ADAPTER, WORDS
 from bolid_pipeline.bodyworld.identity import RANGES
 from bolid_pipeline.evaluation.clip_scores import clip_t
 from bolid_pipeline.evaluation.samples import Sample
-from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import BoLIDPipeline
-from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.datamodule import BodyProportions
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
@@ -52,10 +51,15 @@ _GEOMETRY = [
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pictures of each person, one a prompt, (H, W, 3) uint8."""
+    """Pictures of each person, (H, W, 3) uint8: one a prompt and noise, all prompts of one noise after the other."""
 
     people: Sequence[str]
     pictures: Mapping[str, Sequence[NDArray[np.uint8]]]
+
+    def by_prompt(self) -> Iterator[tuple[Sequence[str], Sequence[NDArray[np.uint8]]]]:
+        """Everybody, and their pictures of one prompt and noise."""
+        for pictures in zip(*(self.pictures[person] for person in self.people), strict=True):
+            yield self.people, pictures
 
 
 @dataclass(frozen=True)
@@ -89,32 +93,33 @@ def draw(
     who_of: Mapping[str, str],
     condition_of: Callable[[str], dict[str, Any]] = lambda _: {},
     *,
-    seed: int = 0,
+    num_noises: int,
 ) -> Drawn:
-    """Everybody in every prompt, the same noise for the same prompt.
+    """Everybody in every prompt from every noise, the same noises for everybody.
 
     Args:
         pipe: the base model, with a checkpoint loaded where there are conditions.
         who_of: what the prompts call each person.
         condition_of: what else the pipeline is given of a person: a name of its body bank, or a photo.
-        seed: of the noise.
+        num_noises: that each prompt is drawn from.
     """
     pipe.set_progress_bar_config(disable=True)
     shape = (len(PROMPTS), pipe.unet.config.in_channels, HEIGHT_PX // 4, WIDTH_PX // 4)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    pictures: dict[str, Sequence[NDArray[np.uint8]]] = {}
-    for person, who in who_of.items():
-        drawn = pipe(
-            [prompt.format(who=who) for prompt in PROMPTS],
-            **condition_of(person),
-            height=HEIGHT_PX,
-            width=WIDTH_PX,
-            num_inference_steps=_NUM_STEPS,
-            guidance_scale=_GUIDANCE,
-            latents=noise.clone(),
-            output_type="np",
-        ).images
-        pictures[person] = list(np.rint(255 * drawn).astype(np.uint8))
+    pictures: dict[str, list[NDArray[np.uint8]]] = {person: [] for person in who_of}
+    for seed in range(num_noises):
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        for person, who in who_of.items():
+            drawn = pipe(
+                [prompt.format(who=who) for prompt in PROMPTS],
+                **condition_of(person),
+                height=HEIGHT_PX,
+                width=WIDTH_PX,
+                num_inference_steps=_NUM_STEPS,
+                guidance_scale=_GUIDANCE,
+                latents=noise.clone(),
+                output_type="np",
+            ).images
+            pictures[person] += list(np.rint(255 * drawn).astype(np.uint8))
     return Drawn(list(who_of), pictures)
 
 
@@ -134,21 +139,39 @@ def body_error(judge: Judge, drawn: Drawn, people: People) -> float:
 
 
 @torch.no_grad()
-def proportion_error(drawn: Drawn, latents: LatentTable, rows: Sequence[int], pose: WeightsFile) -> float:
-    """Root of L_id's proportion term on the drawn pictures: the relative error of a limb's length, sizes aside."""
-    network = PoseNetwork(pose, 192)
-    proportions = BodyProportions(latents, rows)
+def proportions_seen(
+    groups: Iterable[tuple[Sequence[str], Sequence[NDArray[np.uint8]]]], world: World
+) -> dict[str, Any]:
+    """What the pose network of L_id sees in upright pictures.
+
+    Args:
+        groups: people, and a picture of each.
+        world: whose training photos tell everybody's proportions.
+
+    Returns:
+        `proportion_terms`, L_id's proportion term of each group; `proportion_error`, the root of their mean: about the
+        relative error of a limb's length, sizes aside; `person_seen`, how sure the network is that there is a person.
+    """
+    network = PoseNetwork(pose_weights(), 192)
+    proportions = BodyProportions(open_data(world.data)[0], world.train_rows)
     terms: list[float] = []
-    for person in drawn.people:
-        pixels = torch.from_numpy(np.stack(drawn.pictures[person])).permute(0, 3, 1, 2) / 255
-        found = network(pixels)
+    confidences: list[float] = []
+    for people, pictures in groups:
+        found = network(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255)
         lengths, sure = limb_lengths(found.keypoints_BK2, found.confidence_BK, WIDTH_PX / HEIGHT_PX)
-        wanted, weights = proportions.gather([person] * len(pixels))
+        wanted, weights = proportions.gather(people)
         terms.append(proportion_loss(lengths, wanted, sure * weights * found.person_B[:, None]).item())
-    return float(np.sqrt(np.mean(terms)))
+        confidences.append(found.person_B.mean().item())
+    return {
+        "proportion_error": float(np.sqrt(np.mean(terms))),
+        "person_seen": float(np.mean(confidences)),
+        "proportion_terms": terms,
+    }
 
 
-def measure(world: World, job: TrainingJob, base_model: Path, seed: int) -> tuple[Drawn, dict[str, Any]]:
+def measure(
+    world: World, job: TrainingJob, base_model: Path, num_noises: int
+) -> tuple[Drawn, dict[str, Any]]:
     """Draw everybody with a job's checkpoint, and its line of the table."""
     torch.set_num_threads(1)
     pipe = BoLIDPipeline.from_checkpoint(job.run_dir, base_model)
@@ -160,27 +183,27 @@ def measure(world: World, job: TrainingJob, base_model: Path, seed: int) -> tupl
     def condition_of(person: str) -> dict[str, Any]:
         return {"ref_image": first_photos[person]} if job.name == IP_ADAPTER else {"identity": person}
 
-    drawn = draw(pipe, world.sexes(), condition_of, seed=seed)
+    drawn = draw(pipe, world.sexes(), condition_of, num_noises=num_noises)
     return drawn, {"variant": job.name} | _numbers(world, drawn)
 
 
-def measure_words(world: World, base_model: Path, seed: int) -> tuple[Drawn, dict[str, Any]]:
+def measure_words(world: World, base_model: Path, num_noises: int) -> tuple[Drawn, dict[str, Any]]:
     """Draw everybody by the frozen base model, told of hair, height and build in words: what it is able to show."""
     base = load_base_model(base_model)
-    drawn = draw(BoLIDPipeline(**base.components, requires_safety_checker=False), world.words, seed=seed)
+    pipe = BoLIDPipeline(**base.components, requires_safety_checker=False)
+    drawn = draw(pipe, world.words, num_noises=num_noises)
     return drawn, {"variant": WORDS} | _numbers(world, drawn)
 
 
-def _numbers(world: World, drawn: Drawn) -> dict[str, float]:
-    latents, _ = open_data(world.data)
+def _numbers(world: World, drawn: Drawn) -> dict[str, Any]:
     samples = [
         Sample(prompt.format(who="person"), person, picture)
         for person in drawn.people
-        for prompt, picture in zip(PROMPTS, drawn.pictures[person], strict=True)
+        for prompt, picture in zip(cycle(PROMPTS), drawn.pictures[person], strict=False)
     ]
     return {
         "top1": retrieval_top1(world.judge, drawn),
         "body_error": body_error(world.judge, drawn, world.people),
-        "proportion_error": proportion_error(drawn, latents, world.train_rows, pose_weights()),
         "clip_t": clip_t(samples, networks().clip or Path()),
+        **proportions_seen(drawn.by_prompt(), world),
     }

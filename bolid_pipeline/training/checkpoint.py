@@ -17,7 +17,7 @@ from bolid_pipeline.pretrained.weights import folder_sha256
 from bolid_pipeline.storage.incremental import fingerprint
 from bolid_pipeline.training.config import TrainingConfig
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 """Raised with every change of the training code that changes what it makes of the same inputs."""
 
 _HOW_NOT_WHAT = ("devices", "num_nodes", "strategy", "checkpoint_every_n_steps")

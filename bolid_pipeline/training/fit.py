@@ -19,12 +19,7 @@ from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior, text_vector
-from bolid_pipeline.models.pipeline import (
-    BODY_ENCODER_FOLDER,
-    BODY_PRIOR_FOLDER,
-    REF_ENCODER_FOLDER,
-    save_branches,
-)
+from bolid_pipeline.models.pipeline import BODY_PRIOR_FOLDER
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule
@@ -97,11 +92,8 @@ def fit(
     with checkpoint.new_checkpoint(run_dir) as folder:
         system.use_mean_weights()
         system.eval()
-        system.body_encoder.save_pretrained(folder / BODY_ENCODER_FOLDER)
-        if system.ref_encoder is not None:
-            system.ref_encoder.save_pretrained(folder / REF_ENCODER_FOLDER)
         bank = _body_bank(system, data)
-        save_branches(folder, system.unet, bank)
+        system.branches.save(folder, bank)
         if config.prior_steps:
             _fit_prior(config, bank, data).save_pretrained(folder / BODY_PRIOR_FOLDER)
         losses = join_logs(work, folder / checkpoint.LOSSES_FILE)
@@ -227,7 +219,7 @@ def _body_bank(system: BoLIDSystem, data: BoLIDDataModule) -> BodyBank:
         rows_of_person.setdefault(data.latents.identities[row], []).append(row)
     return BodyBank.of(
         {
-            person: encode_body(system.body_encoder, data.views, rows)
+            person: encode_body(system.branches.body_encoder, data.views, rows)
             for person, rows in sorted(rows_of_person.items())
         }
     )

@@ -70,7 +70,7 @@ class Previews(lightning.Callback):
         prompts = [self._data.captions[row] for row in rows]
         self._pipe.body_bank = BodyBank.of(
             {
-                person: encode_body(system.body_encoder, self._data.views, [row])
+                person: encode_body(system.branches.body_encoder, self._data.views, [row])
                 for person, row in zip(people, rows, strict=True)
             }
         )

@@ -9,19 +9,25 @@ Shape suffixes: R photos, B pictures, K keypoints, M limbs.
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from bolid_pipeline.pose.skeleton import EDGES
 
 LIMBS = tuple(edge for edge in EDGES if min(edge) >= 5)
 """Bones of shoulders, hips, trunk, arms and legs: pairs of keypoints. The face's have no length worth comparing."""
 
+_RESOLUTION = 0.03  # of a picture's height; about how far off a found keypoint is
+_OUTLIER = 0.25  # of a limb's length: more than people differ by
 _SHORTEST = 1e-3  # of a picture's height; keeps the logarithm finite where two keypoints coincide
 
 
 def limb_lengths(
     keypoints_BK2: torch.Tensor, confidence_BK: torch.Tensor, aspect: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logarithm of each limb's length in a picture, and how sure it is: the smaller confidence of its two ends.
+    """Logarithm of each limb's length in a picture, and how sure it is.
+
+    As sure as the less sure of its two ends, and less the shorter it is: of a limb that points at the camera, or is no
+    longer than keypoints are off, the length says nothing, and the gradient of its logarithm has no bound.
 
     Args:
         keypoints_BK2: x, y in [0, 1] of the picture.
@@ -34,7 +40,9 @@ def limb_lengths(
     first, second = (list(ends) for ends in zip(*LIMBS, strict=True))
     square_BK2 = keypoints_BK2.float() * keypoints_BK2.new_tensor([aspect, 1.0]).float()
     squared_BM = (square_BK2[:, first] - square_BK2[:, second]).square().sum(-1)
-    weights_BM = torch.minimum(confidence_BK[:, first], confidence_BK[:, second]).float()
+    sure_BM = torch.minimum(confidence_BK[:, first], confidence_BK[:, second]).float()
+    long_BM = squared_BM.detach() / (squared_BM.detach() + _RESOLUTION**2)
+    weights_BM = sure_BM * long_BM
     return 0.5 * (squared_BM + _SHORTEST**2).log(), weights_BM
 
 
@@ -42,6 +50,9 @@ def proportion_loss(
     found_BM: torch.Tensor, wanted_BM: torch.Tensor, weights_BM: torch.Tensor
 ) -> torch.Tensor:
     """Mean squared difference of log proportions, over the limbs that count; 0.01 is about 10 % of a limb's length.
+
+    Beyond `_OUTLIER` the difference counts linearly (Huber, 1964), twice its loss: a keypoint found in the wrong place
+    would pull more than all others together.
 
     Args:
         found_BM: log lengths in the generated pictures, with gradient, whatever the figures' sizes.
@@ -54,7 +65,10 @@ def proportion_loss(
     share_BM = weights_BM / weights_BM.sum(1, keepdim=True).clamp_min(1e-8)
     difference_BM = found_BM - wanted_BM
     without_size_BM = difference_BM - (difference_BM * share_BM).sum(1, keepdim=True)
-    return (without_size_BM.square() * weights_BM).sum() / weights_BM.sum().clamp_min(1e-8)
+    robust_BM = 2 * F.huber_loss(
+        without_size_BM, torch.zeros_like(without_size_BM), reduction="none", delta=_OUTLIER
+    )
+    return (robust_BM * weights_BM).sum() / weights_BM.sum().clamp_min(1e-8)
 
 
 def typical_proportions(

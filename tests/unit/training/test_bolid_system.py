@@ -38,7 +38,7 @@ def _make(folder: Path, config: TrainingConfig = TINY) -> tuple[BoLIDSystem, BoL
 
 
 def _loss(system: BoLIDSystem, data: BoLIDDataModule, step: int = 0) -> torch.Tensor:
-    terms = system.diffusion_terms(data.batch(step), StepRandomness(0, step))
+    terms = system.objective.diffusion_terms(data.batch(step), StepRandomness(0, step))
     return terms["l_diff"] + system.config.kl.weight * terms["kl"]
 
 
@@ -68,7 +68,7 @@ def test_every_subset_of_conditions_trains(tiny_stable_diffusion, drop_text, dro
     assert torch.isfinite(loss)
     ref_projection, body_projection = (
         next(projection.parameters()).grad.any()
-        for projection in system.unet.encoder_hid_proj.image_projection_layers
+        for projection in system.branches.unet.encoder_hid_proj.image_projection_layers
     )
     assert ref_projection == (drop_ref == 0)
     assert body_projection == (drop_body == 0)
@@ -167,7 +167,7 @@ def test_the_running_mean_follows_and_replaces_the_weights(tiny_stable_diffusion
     system.use_mean_weights()
     for old, new in zip(start, system.trainable_parameters(), strict=True):
         assert 1 < (new - old).mean() < 3
-    assert adapters.is_attached(system.unet)
+    assert adapters.is_attached(system.branches.unet)
 
 
 def test_sdxl_trains(tmp_path):

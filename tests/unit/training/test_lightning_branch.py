@@ -61,7 +61,7 @@ def _make(folder: Path, networks: LossNetworkFiles, branch: LightningConfig, **s
 
 def _gradients(system: Any, data: Any) -> list[torch.Tensor]:
     """Of the trained parameters, by the Lightning half alone."""
-    terms = system.lightning_terms(data.batch(0), StepRandomness(0, 0))
+    terms = system.objective.lightning_terms(data.batch(0), StepRandomness(0, 0))
     torch.stack(list(terms.values())).sum().backward()
     return [torch.zeros(()) if p.grad is None else p.grad.clone() for p in system.trainable_parameters()]
 
@@ -76,11 +76,11 @@ def test_each_term_alone_reaches_both_branches_and_nothing_frozen(tiny_stable_di
     gradients = _gradients(system, data)
 
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
-    for projection in system.unet.encoder_hid_proj.image_projection_layers:
+    for projection in system.branches.unet.encoder_hid_proj.image_projection_layers:
         assert all(
             parameter.grad.any() for name, parameter in projection.named_parameters() if "weight" in name
         )
-    assert any(parameter.grad.any() for parameter in system.body_encoder.parameters())
+    assert any(parameter.grad.any() for parameter in system.branches.body_encoder.parameters())
     torch.optim.AdamW(system.trainable_parameters(), lr=0.1).step()
     assert all(parameter.grad is None for parameter in frozen)
     assert all(torch.equal(old, new) for old, new in zip(before, frozen, strict=True))
@@ -96,9 +96,9 @@ def test_absolute_l_id_and_the_one_step_estimate_reach_the_branches(tiny_stable_
     )
     assert any(gradient.any() for gradient in _gradients(system, data))
     system.zero_grad()
-    terms = system.diffusion_terms(data.batch(0), StepRandomness(0, 0))
+    terms = system.objective.diffusion_terms(data.batch(0), StepRandomness(0, 0))
     terms["l_id"].backward()
-    for projection in system.unet.encoder_hid_proj.image_projection_layers:
+    for projection in system.branches.unet.encoder_hid_proj.image_projection_layers:
         assert next(projection.parameters()).grad.any()
 
 
@@ -106,7 +106,7 @@ def test_samples_that_are_too_noisy_take_no_part_in_l_id(tiny_stable_diffusion, 
     system, data = _make(
         tiny_stable_diffusion, networks, LightningConfig(l_id=ON), l_id=ON, id_max_timestep=-1
     )
-    terms = system.diffusion_terms(data.batch(0), StepRandomness(0, 0))
+    terms = system.objective.diffusion_terms(data.batch(0), StepRandomness(0, 0))
     assert terms["l_id"] == 0
 
 

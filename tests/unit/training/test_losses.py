@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from bolid_pipeline.errors import ConfigurationError
@@ -138,9 +140,36 @@ def test_proportions_do_not_depend_on_size_place_or_direction():
 
 def test_a_limb_is_as_sure_as_its_surer_end_is_not():
     confidence = torch.ones(1, 17)
+    _, whole = limb_lengths(_body(), confidence, aspect=1.0)
     confidence[0, 7] = 0.2
     _, weights = limb_lengths(_body(), confidence, aspect=1.0)
-    assert {LIMBS[i] for i in range(len(LIMBS)) if weights[0, i] < 1} == {(5, 7), (7, 9)}
+    expected = torch.tensor([0.2 if 7 in limb else 1.0 for limb in LIMBS])
+    torch.testing.assert_close(weights[0], whole[0] * expected)
+
+
+@given(st.floats(0, 1), st.floats(0, 2 * np.pi))
+def test_a_limb_says_less_the_shorter_it_is_and_its_pull_has_a_bound(length, angle):
+    first, second = LIMBS[0]
+    body = torch.zeros(1, 17, 2)
+    body[0, second] = length * torch.tensor([np.cos(angle), np.sin(angle)])
+    body.requires_grad_(True)
+    lengths, weights = limb_lengths(body, torch.ones(1, 17), aspect=1.0)
+    assert weights[0, 0] > 0.9 or length < 0.1
+    assert weights[0, 0] < 0.1 or length > 0.009
+    (lengths * weights)[0, 0].backward()
+    assert body.grad[0, first].norm() <= 1 / 0.06 + 1e-3
+
+
+def test_of_proportions_that_are_far_off_each_further_bit_counts_alike():
+    wanted, weights = torch.zeros(1, len(LIMBS)), torch.ones(1, len(LIMBS))
+    pulls: list[float] = []
+    for difference in (0.1, 1.0, 10.0):
+        found = torch.zeros(1, len(LIMBS))
+        found[0, :2] = torch.tensor([difference, -difference])  # as much longer as shorter: the size stays
+        found.requires_grad_(True)
+        proportion_loss(found, wanted, weights).backward()
+        pulls.append(found.grad[0, 0].item() * len(LIMBS))
+    assert pulls == pytest.approx([0.2, 0.5, 0.5])
 
 
 def test_a_persons_proportions_are_found_in_foreshortened_photos():

@@ -57,13 +57,13 @@ def first_of_two():
 def test_of_the_frozen_weights_a_process_keeps_its_half_and_what_is_trained_whole(tiny_stable_diffusion):
     system, _ = _make(tiny_stable_diffusion)
     trained = [parameter.numel() for parameter in system.trainable_parameters()]
-    of_unet = list(system.unet.parameters())
+    of_unet = list(system.branches.unet.parameters())
     frozen = sum(parameter.numel() for parameter in of_unet if not parameter.requires_grad)
 
-    share_frozen_weights(system, system.unet, "cpu", 2)
+    share_frozen_weights(system, system.branches.unet, "cpu", 2)
 
     assert [parameter.numel() for parameter in system.trainable_parameters()] == trained
     assert not any(isinstance(parameter, DTensor) for parameter in system.trainable_parameters())
-    shared = [parameter for parameter in system.unet.parameters() if isinstance(parameter, DTensor)]
+    shared = [parameter for parameter in system.branches.unet.parameters() if isinstance(parameter, DTensor)]
     kept = sum(parameter.to_local().numel() for parameter in shared)
     assert kept == pytest.approx(frozen / 2, rel=0.02)  # odd numbers of rows, biases of the projections
