@@ -35,7 +35,7 @@ from measure import (
 )
 from people import People, person_words, render_people
 from training_job import TrainingJob, run
-from variants import IP_ADAPTER, L_DIFF, first_config, second_configs
+from variants import IP_ADAPTER, L_DIFF, L_ID, first_config, second_configs
 
 from bolid_pipeline.bodyworld.identity import BodyIdentity
 from bolid_pipeline.bodyworld.pretrained import weights_folder
@@ -194,20 +194,22 @@ def _write(out: Path, results: list[dict[str, Any]], drawn_of: dict[str, Drawn],
     chance = f"\nChance of top1: {1 / len(world.people.bodies):.3f}\n"
     write_atomically(out / "table.md", ("\n".join(lines) + "\n" + chance).encode())
     write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
+    sheet = to_png(_sheet(drawn_of, world), provenance_text(prompt=" | ".join(PROMPTS)))
+    write_atomically(out / "samples.png", sheet)
+    click.echo((out / "table.md").read_text())
+
+
+def _sheet(drawn_of: Mapping[str, Drawn], world: World) -> np.ndarray:
+    """Of eight people: three photos, and the same three prompts without and with L_id."""
     photos = world.photos(world.train_rows)
-    shown = list(world.people.bodies)[:8]
-    best = max(
-        (result for result in results if result["variant"] in drawn_of), key=lambda result: result["top1"]
-    )["variant"]
     images: list[np.ndarray] = []
     labels: list[str] = []
-    for person in shown:
-        for name, pictures in (("photo", photos[person][:3]), (best, drawn_of[best].pictures[person][:6])):
-            images += list(pictures)
-            labels += [person if name == "photo" else name] * len(pictures)
-    sheet = contact_sheet(images, columns=9, cell_px=112, labels=labels)
-    write_atomically(out / "samples.png", to_png(sheet, provenance_text(prompt=" | ".join(PROMPTS))))
-    click.echo((out / "table.md").read_text())
+    for person in list(world.people.bodies)[:8]:
+        shown = {person: photos[person], **{name: drawn_of[name].pictures[person] for name in (L_DIFF, L_ID)}}
+        for name, pictures in shown.items():
+            images += list(pictures[:3])
+            labels += [name] * 3
+    return contact_sheet(images, columns=9, cell_px=112, labels=labels)
 
 
 def _against_l_diff(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
 
 WORDS, IP_ADAPTER, L_DIFF = "base model, told in words", "IP-Adapter, given a photo", "L_diff"
+L_ID = "+ L_id Lightning"
 
 
 def first_config(name: str, *, steps: int, seed: int) -> TrainingConfig:
@@ -35,7 +36,7 @@ def second_configs(*, steps: int, seed: int) -> dict[str, TrainingConfig]:
         IP_ADAPTER: replace(plain, drop_ref=0.05, drop_body=0.999),
         L_DIFF: plain,
         "+ L_id one-step": replace(plain, l_id=one_step),
-        "+ L_id Lightning": replace(plain, lightning=branch),
+        L_ID: replace(plain, lightning=branch),
         "+ L_id Lightning + L_CLIP": replace(plain, lightning=with_clip),
         "+ L_id Lightning + L_CLIP + alignment": replace(plain, lightning=aligned),
     }
