@@ -302,7 +302,7 @@ def sd15() -> TrainingConfig:
     """Stable Diffusion 1.5 at 512 px on one large GPU: the thesis' dropout, the whole objective.
 
     The Lightning branch starts when the bodies can be seen; its sampler makes do with any base model. The gradient goes
-    through all of its steps: through the last alone L_id did not help (docs/benchmarks.md, "Body identity").
+    through its last step: all of them cost more and did no better (docs/benchmarks.md, "Body identity").
     """
     return TrainingConfig(
         steps=50_000,
@@ -313,7 +313,6 @@ def sd15() -> TrainingConfig:
         lightning=LightningConfig(
             every_n_steps=4,
             batch_size=4,
-            gradient_steps=4,
             l_id=Term(weight=0.5, start_step=5000, ramp_steps=5000),
             l_clip=Term(weight=0.1, start_step=5000, ramp_steps=5000),
             l_semantic=Term(weight=0.6, start_step=5000),
