@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
+import torch
 from torch.utils.data import IterableDataset
 
 from bolid_pipeline.storage.ahead import made_ahead
@@ -34,9 +35,19 @@ class BatchesAhead(IterableDataset[T]):
 
     def __iter__(self) -> Generator[T, None, None]:
         """Yield the batches from the position on."""
-        for batch in made_ahead(self._make, range(self._next_step, self._num_steps), _NUM_AHEAD):
+        torch.get_num_threads()  # settles this thread's number before the other's becomes the default
+        for batch in made_ahead(self._make_alone, range(self._next_step, self._num_steps), _NUM_AHEAD):
             self._next_step += 1
             yield batch
+
+    def _make_alone(self, step: int) -> T:
+        """A batch, by this thread alone.
+
+        If it took OpenMP helpers, there would be more of them than cores, and libgomp then lets the model's own sleep
+        between any two operations: on two cores a step took 1.4 times as long. The limit holds for this thread.
+        """
+        torch.set_num_threads(1)
+        return self._make(step)
 
     def state_dict(self) -> dict[str, Any]:
         """The position: the step of the batch that comes next."""

@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 from bolid_pipeline.training.batches_ahead import BatchesAhead
@@ -70,3 +71,14 @@ def test_an_error_is_raised_where_the_batch_is_taken():
 
 def test_a_data_loader_takes_it_as_it_is():
     assert list(DataLoader(BatchesAhead(square, 5), batch_size=None)) == [0, 1, 4, 9, 16]
+
+
+def test_the_model_keeps_its_threads_and_the_thread_that_makes_batches_has_no_helpers():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        made_by = list(BatchesAhead(lambda _: torch.get_num_threads(), 3))
+        assert made_by == [1, 1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
