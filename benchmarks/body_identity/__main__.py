@@ -221,10 +221,11 @@ def _against_l_diff(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     compared: list[dict[str, Any]] = []
     for result in results:
         terms = np.array(result.get("proportion_terms", []))
-        is_paired = terms.shape == of_l_diff.shape and result["variant"] != L_DIFF
-        changes = terms - of_l_diff if is_paired else np.zeros(0)
-        error = changes.std(ddof=1) / np.sqrt(len(changes)) if is_paired else 0.0
-        compared.append(result | ({_AGAINST: f"{changes.mean():+.3f} ± {error:.3f}"} if is_paired else {}))
+        if terms.shape == of_l_diff.shape and result["variant"] != L_DIFF:
+            changes = terms - of_l_diff
+            error = changes.std(ddof=1) / np.sqrt(len(changes))
+            result = result | {_AGAINST: f"{changes.mean():+.3f} ± {error:.3f}"}  # noqa: PLW2901 - the same, and one more
+        compared.append(result)
     return compared
 
 

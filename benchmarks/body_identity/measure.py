@@ -1,6 +1,6 @@
 """People drawn from prompts that training never saw, and what the judge says of them.
 
-Shape suffixes: N pictures, G groups of pictures, D body parameters.
+Shape suffixes: N pictures, D body parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
