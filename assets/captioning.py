@@ -6,7 +6,7 @@ from assets.curation import curated_photos
 from assets.metadata import OWNERS, refresh_metadata, spread
 from bolid_pipeline.captioning.config import VlmConfig
 from bolid_pipeline.captioning.fingerprints import caption_fingerprint
-from bolid_pipeline.storage.incremental import Stage, refresh_table
+from bolid_pipeline.stages.refresh import Stage, refresh_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub

@@ -11,7 +11,7 @@ from assets.orphans import orphan_check
 from assets.scraping import raw_photos
 from bolid_pipeline.curation.curate import count_reasons, curate, kept_photos
 from bolid_pipeline.curation.fingerprints import people_fingerprint, watermark_fingerprint
-from bolid_pipeline.storage.incremental import Stage, refresh_table, sync_table
+from bolid_pipeline.stages.refresh import Stage, refresh_table, sync_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub

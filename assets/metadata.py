@@ -12,7 +12,7 @@ import pyarrow as pa
 from bolid_pipeline.drawing import contact_sheet, draw_skeleton
 from bolid_pipeline.images import Rgb, decode_many, encode_jpeg
 from bolid_pipeline.pose.skeleton import EDGES
-from bolid_pipeline.storage.incremental import RefreshReport
+from bolid_pipeline.stages.refresh import RefreshReport
 from bolid_pipeline.storage.photos import PhotoStore
 
 OWNERS = ["team:bolid"]

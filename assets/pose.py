@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from assets.curation import curated_photos
 from assets.metadata import OWNERS, refresh_metadata, skeleton_sheet, spread
 from bolid_pipeline.pose.fingerprints import pose_fingerprint
-from bolid_pipeline.storage.incremental import Stage, refresh_table
+from bolid_pipeline.stages.refresh import Stage, refresh_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub

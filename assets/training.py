@@ -1,18 +1,17 @@
 """The model: two branches beside the frozen base model, trained on the latents."""
 
-from typing import Any
-
 import dagster as dg
 
 from assets.captioning import captions
 from assets.latents import latents_asset
 from assets.metadata import OWNERS
 from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.orchestration.fitting import fit_checkpoint, training_inputs
+from bolid_pipeline.orchestration.trainers import train_in_processes
 from bolid_pipeline.training import checkpoint
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
-from resources.trainers import train_in_processes
 
 
 @dg.asset(
@@ -53,30 +52,6 @@ def bolid_checkpoint(
             **checkpoint.read_metrics(folder),
         }
     )
-
-
-def training_inputs(store: DataStore, model_hub: ModelHub) -> dict[str, Any]:
-    """What a checkpoint is made from, beside the settings; keyword arguments of `fit` and of its fingerprint."""
-    return {
-        "base_model": model_hub.folder("base_model"),
-        "latents": open_latents(store.tables, model_hub.latent_models()),
-        "captions": store.captions(),
-        "clusters": store.photo_clusters(),
-    }
-
-
-def fit_checkpoint(store: DataStore, model_hub: ModelHub, deployment: Deployment) -> None:
-    """Train, in this process."""
-    from bolid_pipeline.training.fit import fit
-    from bolid_pipeline.training.loss_networks import LossNetworkFiles
-
-    config = deployment.training
-    networks = LossNetworkFiles(
-        pose=model_hub.file("pose_estimator") if config.needs_pose else None,
-        clip=model_hub.folder("clip") if config.needs_clip else None,
-    )
-    run_dir = store.checkpoints / deployment.name
-    fit(config, **training_inputs(store, model_hub), networks=networks, run_dir=run_dir)
 
 
 @dg.asset_check(asset=bolid_checkpoint, blocking=True)

@@ -30,8 +30,8 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from bolid_pipeline.bodyworld.site import BodyworldSite
-from bolid_pipeline.bodyworld.site_pages import load_world
+from bodyworld.site.pages import load_world
+from bodyworld.site.server import BodyworldSite
 from bolid_pipeline.images import encode_jpeg
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import BODYWORLD_URL, CrawlConfig

@@ -22,7 +22,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bodyworld.weights import weights_folder
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder, num_view_channels

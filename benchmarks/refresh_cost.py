@@ -19,7 +19,7 @@ from typing import Any
 
 import dagster as dg
 
-from bolid_pipeline.bodyworld.world import WorldConfig, build_world, draw_identities
+from bodyworld.world.build import WorldConfig, build_world, draw_identities
 from bolid_pipeline.definitions import STAGES
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment, demo

@@ -39,7 +39,7 @@ from bolid_pipeline.latents.config import LatentConfig, LatentModels
 from bolid_pipeline.latents.recipe import LatentRecipe
 from bolid_pipeline.latents.stage import LatentStage
 from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
-from bolid_pipeline.storage.map_batches import ReadingStage, run_stage
+from bolid_pipeline.stages.batches import ReadingStage, run_stage
 from bolid_pipeline.storage.photos import PhotoStore
 
 HEIGHT, WIDTH = 2048, 1365

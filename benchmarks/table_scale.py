@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bodyworld.weights import weights_folder
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import LatentTable, open_latents
 from bolid_pipeline.latents.layout import TABLE, LatentLayout, to_binary
 from bolid_pipeline.models.base import BaseModel, load_base_model
-from bolid_pipeline.storage.incremental import refresh_table
+from bolid_pipeline.stages.refresh import refresh_table
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training.config import demo
 from bolid_pipeline.training.datamodule import BoLIDDataModule

@@ -22,7 +22,7 @@ from typing import Any
 import lightning
 import torch
 
-from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bodyworld.weights import weights_folder
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig, demo

@@ -135,7 +135,7 @@ def bodyworld() -> None:
 @_clear_errors
 def render(folder: Path, identities: int, photos: int, seed: int) -> None:
     """Render a world into FOLDER; does nothing where the same world already lies."""
-    from bolid_pipeline.bodyworld.world import WorldConfig, build_world
+    from bodyworld.world.build import WorldConfig, build_world
 
     build_world(WorldConfig(seed=seed, num_identities=identities, num_photos_per_identity=photos), folder)
     click.echo(folder)
@@ -147,7 +147,7 @@ def render(folder: Path, identities: int, photos: int, seed: int) -> None:
 @_clear_errors
 def site(folder: Path | None, port: int) -> None:
     """Serve the world in FOLDER (the demo's by default) as the gallery site, for a browser, until Ctrl-C."""
-    from bolid_pipeline.bodyworld.site import BodyworldSite
+    from bodyworld.site.server import BodyworldSite
 
     stand_in = BodyworldSite(folder or current_deployment().local_root / "bodyworld", port)
     click.echo(f"{stand_in.url}/photos/")

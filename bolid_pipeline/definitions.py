@@ -5,7 +5,7 @@ import logging
 import dagster as dg
 
 from assets import captioning, curation, evaluation, latents, pose, scraping, training
-from resources.compute_engine import one_process_executor
+from bolid_pipeline.orchestration.executor import one_process_executor
 from resources.deployments import Deployment, current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of

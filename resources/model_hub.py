@@ -8,7 +8,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bodyworld.weights import weights_folder
 from bolid_pipeline.errors import ConfigurationError, WeightsMissing
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.pretrained.weights import WeightsFile
@@ -145,4 +145,4 @@ _EMBEDDED = {
     "image_encoder": "base_model/image_encoder",
     "feature_extractor": "base_model/feature_extractor",
 }
-_RESTORE = "restore it with `git checkout -- bolid_pipeline/bodyworld/weights`, or train it (README.md there)"
+_RESTORE = "restore it with `git checkout -- bodyworld/weights`, or train it (README.md there)"

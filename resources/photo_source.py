@@ -62,8 +62,8 @@ class EmbeddedSource(PhotoSourceResource):
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Render what is not rendered yet, serve it on a free port, crawl it."""
-        from bolid_pipeline.bodyworld.site import BodyworldSite
-        from bolid_pipeline.bodyworld.world import WorldConfig, build_world
+        from bodyworld.site.server import BodyworldSite
+        from bodyworld.world.build import WorldConfig, build_world
 
         world = WorldConfig(
             seed=self.seed,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bolid_pipeline.storage.map_batches import Stage, StageActor, cut
+from bolid_pipeline.stages.batches import Stage, StageActor, cut
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 

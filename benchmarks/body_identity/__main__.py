@@ -37,9 +37,9 @@ from people import People, person_words, render_people
 from training_job import TrainingJob, run
 from variants import IP_ADAPTER, L_DIFF, L_ID, first_config, second_configs
 
-from bolid_pipeline.bodyworld.identity import BodyIdentity
-from bolid_pipeline.bodyworld.pretrained import weights_folder
-from bolid_pipeline.bodyworld.world import WorldConfig, draw_identities
+from bodyworld.render.identity import BodyIdentity
+from bodyworld.weights import weights_folder
+from bodyworld.world.build import WorldConfig, draw_identities
 from bolid_pipeline.drawing import contact_sheet, to_png
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import provenance_text

@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm, trange
 
-from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
+from bodyworld.render.identity import BodyIdentity, sample_identity
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.text import encode_text
 from bolid_pipeline.training.losses.diffusion import one_step_sample

@@ -19,7 +19,7 @@ from PIL import Image
 from training_job import TrainingJob, networks, pose_weights
 from variants import IP_ADAPTER, WORDS
 
-from bolid_pipeline.bodyworld.identity import RANGES
+from bodyworld.render.identity import RANGES
 from bolid_pipeline.evaluation.clip_scores import clip_t
 from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.models.base import load_base_model

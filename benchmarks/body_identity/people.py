@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bolid_pipeline.bodyworld.captions import caption, caption_slots, compose_caption
-from bolid_pipeline.bodyworld.identity import BodyIdentity
-from bolid_pipeline.bodyworld.renderer import render_thumbnail
-from bolid_pipeline.bodyworld.scene import Scene, sample_scene
+from bodyworld.render.identity import BodyIdentity
+from bodyworld.render.renderer import render_thumbnail
+from bodyworld.render.scene import Scene, sample_scene
+from bodyworld.world.captions import caption, caption_slots, compose_caption
 
 SIZES_HW = ((80, 48), (64, 64), (48, 80))
 _SIZE_SHARES = (0.6, 0.3, 0.1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from dataset import open_data
 
-from bolid_pipeline.bodyworld.pretrained import weights_folder
+from bodyworld.weights import weights_folder
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.fit import fit

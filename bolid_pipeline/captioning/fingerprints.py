@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.pretrained.weights import folder_sha256
-from bolid_pipeline.storage.incremental import fingerprint
+from bolid_pipeline.stages.refresh import fingerprint
 
 
 def caption_fingerprint(folder: Path, config: ClipCaptionConfig | VlmConfig) -> str:

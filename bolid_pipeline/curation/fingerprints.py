@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bolid_pipeline.curation.config import PeopleConfig
 from bolid_pipeline.pretrained.weights import file_sha256
-from bolid_pipeline.storage.incremental import fingerprint
+from bolid_pipeline.stages.refresh import fingerprint
 
 
 def watermark_fingerprint(weights: Path) -> str:

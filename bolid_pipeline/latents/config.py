@@ -8,7 +8,7 @@ from typing import Any
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.gaussian import ALPHA, SIGMA_FRACTION
 from bolid_pipeline.pretrained.weights import folder_sha256
-from bolid_pipeline.storage.incremental import fingerprint
+from bolid_pipeline.stages.refresh import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from bolid_pipeline.latents.config import LatentConfig, LatentModels
-from bolid_pipeline.storage.incremental import fingerprint
+from bolid_pipeline.stages.refresh import fingerprint
 
 _WEIGHTING = ("sigma_fraction", "alpha")
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from bolid_pipeline.latents.cache import open_latents, prepare_table
 from bolid_pipeline.latents.layout import TABLE
 from bolid_pipeline.latents.recipe import LatentRecipe
-from bolid_pipeline.storage.incremental import Batches, RefreshReport, Stage, refresh_table
+from bolid_pipeline.stages.refresh import Batches, RefreshReport, Stage, refresh_table
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 

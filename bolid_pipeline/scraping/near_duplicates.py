@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from bolid_pipeline.scraping.outcomes import SHARED
 from bolid_pipeline.scraping.perceptual_hash import as_words
-from bolid_pipeline.storage.incremental import sync_table
+from bolid_pipeline.stages.refresh import sync_table
 from bolid_pipeline.storage.tables import TableStore
 
 # Of 256 bits. Measured on 160 photos of one studio: unrelated photos differ in 78 or more; recompressed, resized and

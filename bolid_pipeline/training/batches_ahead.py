@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.data import IterableDataset
 
-from bolid_pipeline.storage.ahead import made_ahead
+from bolid_pipeline.stages.prefetch import prefetch
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class BatchesAhead(IterableDataset[T]):
     def __iter__(self) -> Generator[T, None, None]:
         """Yield the batches from the position on."""
         torch.get_num_threads()  # settles this thread's number before the other's becomes the default
-        for batch in made_ahead(self._make_alone, range(self._next_step, self._num_steps), _NUM_AHEAD):
+        for batch in prefetch(self._make_alone, range(self._next_step, self._num_steps), _NUM_AHEAD):
             self._next_step += 1
             yield batch
 

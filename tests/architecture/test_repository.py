@@ -8,7 +8,7 @@ MIB = 2**20
 
 
 def test_embedded_weights_are_safetensors_of_at_most_60_mib():
-    weights = REPOSITORY / "bolid_pipeline/bodyworld/weights"
+    weights = REPOSITORY / "bodyworld/weights"
     files = [path for path in weights.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} & {".pt", ".pth", ".bin", ".ckpt", ".pkl"} == set()
     assert sum(path.stat().st_size for path in files) <= 60 * MIB

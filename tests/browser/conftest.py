@@ -15,8 +15,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, sync_playwright
 
-from bolid_pipeline.bodyworld.site import BodyworldSite
-from bolid_pipeline.bodyworld.world import WorldConfig, build_world
+from bodyworld.site.server import BodyworldSite
+from bodyworld.world.build import WorldConfig, build_world
 
 REPOSITORY = Path(__file__).parents[2]
 DAGSTER = Path(sys.executable).with_name("dagster")

@@ -14,7 +14,7 @@ from PIL import Image
 from refresh_processes import STAGES, refresh_processes
 from upath import UPath
 
-from bolid_pipeline.bodyworld.site import BodyworldSite
+from bodyworld.site.server import BodyworldSite
 
 PEOPLE = sorted((Path(__file__).parent / "people").glob("*.jpg"))
 NUM_ANNA_PHOTOS = 14  # more than one grid page

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bolid_pipeline.storage.map_batches import Stage
+from bolid_pipeline.stages.batches import Stage
 from resources.ray_engine import RayComputeEngine, load_ray
 
 FATAL_BATCH = 3

@@ -10,7 +10,7 @@ import requests
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
-from bolid_pipeline.bodyworld.site import BodyworldSite
+from bodyworld.site.server import BodyworldSite
 from bolid_pipeline.errors import ConfigurationError
 
 AUTHORS_COUNT_PATH = (

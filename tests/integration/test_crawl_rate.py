@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fault_server import CANONICAL_URL, FaultySite, Request, Response, html
 
-from bolid_pipeline.bodyworld.site import BodyworldSite
+from bodyworld.site.server import BodyworldSite
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos

@@ -22,7 +22,7 @@ DAEMON = Path(sys.executable).with_name("dagster-daemon")
 DEFINITIONS = f"""
 import os, pathlib, time
 import dagster as dg
-from resources.compute_engine import one_process_executor
+from bolid_pipeline.orchestration.executor import one_process_executor
 from resources.table_store import DataStore
 
 @dg.asset(pool="gpu")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bolid_pipeline.bodyworld.site import BodyworldSite, Reply
+from bodyworld.site.server import BodyworldSite, Reply
 from bolid_pipeline.errors import LayoutChanged, RobotsDenied, SourceUnreachable
 from bolid_pipeline.scraping.config import BODYWORLD_URL, CrawlConfig
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos

@@ -104,7 +104,7 @@ def trainers_of(project: Path) -> list[int]:
             command, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
         except OSError:
             continue
-        if b"assets.training_process" in command and mark in environment.split(b"\0"):
+        if b"bolid_pipeline.orchestration.training_process" in command and mark in environment.split(b"\0"):
             found.append(int(folder.name))
     return found
 
@@ -140,7 +140,13 @@ def test_two_machines_of_one_device_train_together(project):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PET_MASTER_PORT", port)
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", "1"]
-        second = [*torchrun, "--master-addr", "127.0.0.1", "-m", "assets.training_process"]
+        second = [
+            *torchrun,
+            "--master-addr",
+            "127.0.0.1",
+            "-m",
+            "bolid_pipeline.orchestration.training_process",
+        ]
         with (
             process(project, *second, num_nodes=2) as other,
             materialize(project, num_nodes=2) as run,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from bolid_pipeline.bodyworld.defects import add_watermark, encode_jpeg
-from bolid_pipeline.bodyworld.identity import sample_identity
-from bolid_pipeline.bodyworld.photographs import add_companions
-from bolid_pipeline.bodyworld.pretrained import weights_folder
-from bolid_pipeline.bodyworld.renderer import Rendering, render
-from bolid_pipeline.bodyworld.scene import sample_scene
+from bodyworld.render.identity import sample_identity
+from bodyworld.render.renderer import Rendering, render
+from bodyworld.render.scene import sample_scene
+from bodyworld.weights import weights_folder
+from bodyworld.world.defects import add_watermark, encode_jpeg
+from bodyworld.world.photographs import add_companions
 from bolid_pipeline.curation.watermark_network import load_watermark_classifier, watermark_input
 from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.pretrained.yolo import detect, load_yolo

@@ -13,11 +13,11 @@ from safetensors import safe_open
 from torch.nn import functional as F
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from bolid_pipeline.bodyworld.captions import caption, caption_slots
-from bolid_pipeline.bodyworld.identity import sample_identity
-from bolid_pipeline.bodyworld.pretrained import weights_folder
-from bolid_pipeline.bodyworld.renderer import render
-from bolid_pipeline.bodyworld.scene import sample_scene
+from bodyworld.render.identity import sample_identity
+from bodyworld.render.renderer import render
+from bodyworld.render.scene import sample_scene
+from bodyworld.weights import weights_folder
+from bodyworld.world.captions import caption, caption_slots
 from bolid_pipeline.captioning.slots import read_form
 from bolid_pipeline.errors import WeightsMissing
 
@@ -161,7 +161,7 @@ def test_slots_file_composes_the_true_captions():
 def test_readmes_name_the_command_and_the_seed():
     for role in ("clip", "base_model"):
         text = (weights_folder(role) / "README.md").read_text()
-        assert "python -m bolid_pipeline.bodyworld.pretrain." in text
+        assert "python -m bodyworld.pretrain." in text
         assert "seed" in text
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bolid_pipeline.bodyworld.captions import SLOTS, caption, caption_slots, compose_caption
-from bolid_pipeline.bodyworld.identity import sample_identity
-from bolid_pipeline.bodyworld.scene import sample_scene
+from bodyworld.render.identity import sample_identity
+from bodyworld.render.scene import sample_scene
+from bodyworld.world.captions import SLOTS, caption, caption_slots, compose_caption
 
 
 def test_every_phrase_comes_from_the_closed_vocabulary():

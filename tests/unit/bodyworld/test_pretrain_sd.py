@@ -6,15 +6,15 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from bolid_pipeline.bodyworld.captions import SLOTS, compose_caption
-from bolid_pipeline.bodyworld.pretrain import thumbnails as thumbnails_module
-from bolid_pipeline.bodyworld.pretrain.autoencoder import reconstruction_losses, to_tensor, weighted
-from bolid_pipeline.bodyworld.pretrain.base_model import new_scheduler, new_unet
-from bolid_pipeline.bodyworld.pretrain.clip_quality import retrieval_top1, slot_captions, slot_labels
-from bolid_pipeline.bodyworld.pretrain.prompts import mirrored, spoken_caption
-from bolid_pipeline.bodyworld.pretrain.thumbnails import BUCKETS, open_thumbnails, render_shard
-from bolid_pipeline.bodyworld.pretrain.timed_training import TimedTraining
-from bolid_pipeline.bodyworld.pretrain.tokenizer import save_tokenizer, train_tokenizer
+from bodyworld.pretrain import thumbnails as thumbnails_module
+from bodyworld.pretrain.autoencoder import reconstruction_losses, to_tensor, weighted
+from bodyworld.pretrain.base_model import new_scheduler, new_unet
+from bodyworld.pretrain.clip_quality import retrieval_top1, slot_captions, slot_labels
+from bodyworld.pretrain.prompts import mirrored, spoken_caption
+from bodyworld.pretrain.thumbnails import BUCKETS, open_thumbnails, render_shard
+from bodyworld.pretrain.timed_training import TimedTraining
+from bodyworld.pretrain.tokenizer import save_tokenizer, train_tokenizer
+from bodyworld.world.captions import SLOTS, compose_caption
 from bolid_pipeline.errors import NotEnoughData
 
 SLOTS_OF_A_PHOTO = {slot: phrases[0] for slot, phrases in SLOTS.items()} | {"facing": "facing left"}

@@ -8,9 +8,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from bolid_pipeline.bodyworld.identity import sample_identity
-from bolid_pipeline.bodyworld.photographs import PhotoOrder, PlaceOrder, take_photo
-from bolid_pipeline.bodyworld.render_farm import take_photos
+from bodyworld.render.identity import sample_identity
+from bodyworld.world.photographs import PhotoOrder, PlaceOrder, take_photo
+from bodyworld.world.render_farm import take_photos
 
 PLACES = [PlaceOrder(world_seed=0, index=index) for index in range(17)]
 
@@ -35,7 +35,7 @@ def test_an_error_of_a_worker_is_raised_as_it_was():
 def test_workers_load_no_torch():
     script = """
 import sys
-import bolid_pipeline.bodyworld.world
+import bodyworld.world.build
 print(sorted({"torch", "diffusers", "transformers", "ultralytics", "matplotlib"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bolid_pipeline.bodyworld.identity import BodyIdentity, sample_identity
-from bolid_pipeline.bodyworld.photographs import add_companions
-from bolid_pipeline.bodyworld.renderer import Rendering, render, render_thumbnail
-from bolid_pipeline.bodyworld.scene import BACKGROUNDS, POSES, Scene, sample_scene
-from bolid_pipeline.bodyworld.visibility import KEYPOINT_NAMES
+from bodyworld.render.identity import BodyIdentity, sample_identity
+from bodyworld.render.renderer import Rendering, render, render_thumbnail
+from bodyworld.render.scene import BACKGROUNDS, POSES, Scene, sample_scene
+from bodyworld.render.visibility import KEYPOINT_NAMES
+from bodyworld.world.photographs import add_companions
 
 LEFT = [i for i, name in enumerate(KEYPOINT_NAMES) if name.startswith("left")]
 RIGHT = [i for i, name in enumerate(KEYPOINT_NAMES) if name.startswith("right")]

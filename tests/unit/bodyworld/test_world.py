@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bolid_pipeline.bodyworld import defects, world
-from bolid_pipeline.bodyworld.identity import sample_identity
-from bolid_pipeline.bodyworld.naming import file_name
-from bolid_pipeline.bodyworld.renderer import render
-from bolid_pipeline.bodyworld.scene import sample_scene
-from bolid_pipeline.bodyworld.world import WorldConfig, build_world, draw_identities, plan_photos
+from bodyworld.render.identity import sample_identity
+from bodyworld.render.renderer import render
+from bodyworld.render.scene import sample_scene
+from bodyworld.world import build as world
+from bodyworld.world import defects
+from bodyworld.world.build import WorldConfig, build_world, draw_identities, plan_photos
+from bodyworld.world.naming import file_name
 
 CONFIG = WorldConfig(
     seed=1,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bolid_pipeline.bodyworld.world import WorldConfig, build_world
+from bodyworld.world.build import WorldConfig, build_world
 from bolid_pipeline.models.invisible_mark import add_mark, count_mark_bits, has_mark
 
 

@@ -12,10 +12,10 @@ from diffusers import DDPMScheduler
 from random_latents import captions_of, random_latents
 from tiny_models import save_tiny_clip
 
-from bolid_pipeline.bodyworld.identity import sample_identity
-from bolid_pipeline.bodyworld.pretrained import weights_folder
-from bolid_pipeline.bodyworld.renderer import render_thumbnail
-from bolid_pipeline.bodyworld.scene import Scene
+from bodyworld.render.identity import sample_identity
+from bodyworld.render.renderer import render_thumbnail
+from bodyworld.render.scene import Scene
+from bodyworld.weights import weights_folder
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig

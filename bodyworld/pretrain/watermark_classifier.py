@@ -1,0 +1,243 @@
+"""Train the small watermark classifier, a narrow ConvNeXt, on rendered photos with and without a watermark.
+
+    python -m bodyworld.pretrain.watermark_classifier --photos data/pretrain/photos
+
+Every photo is shown with and without a mark, so that the mark is all that differs. While it is trained, the classifier
+also says for each 16 x 16 px cell how much mark is in it: one label per photo would teach it far more slowly. The layer
+for that is not kept.
+
+Shape suffixes: N photos, B batch, C channels, H x W pixels, h x w cells.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from bodyworld.pretrain.photos import WATERMARK_OPACITY, photo_paths, read_labels
+from bodyworld.pretrain.timed_training import TimedTraining, half_precision
+from bodyworld.weights import weights_folder
+from bodyworld.world.defects import WATERMARK_KINDS, add_watermark
+from bolid_pipeline.curation.watermark_network import (
+    INPUT_SIDE_PX,
+    WatermarkClassifier,
+    load_watermark_classifier,
+    watermark_input,
+)
+from bolid_pipeline.images import Rgb, decode_rgb, encode_jpeg
+
+CELL_PX = 16
+CONFIG: dict[str, tuple[int, ...]] = {
+    "widths": (24, 48, 96, 192),
+    "depths": (1, 1, 3, 1),
+    "head_widths": (128, 64),
+}
+MARKING_LONG_SIDE_PX = 1000
+"""Marks are laid over the enlarged photo: thin strokes must shrink with it, as they do in a photo of full size."""
+_VISIBLE_CHANGE = 8
+"""How much a pixel (0..255) must change to count as marked."""
+_LEAST_MARKED_CELLS = 0.15
+"""A crop with less mark, counted in whole cells, counts as clean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """The same photos clean and marked, squashed to the classifier's input: (N, 256, 256, 3) uint8 each."""
+
+    clean_NHW3: NDArray[np.uint8]
+    marked_NHW3: NDArray[np.uint8]
+
+
+def load_pairs(photos_dir: Path, seed: int) -> Pairs:
+    """Every photo of the set that has no watermark yet, without and with one; made once, then kept beside the set."""
+    paths = [
+        p
+        for p, is_marked in zip(photo_paths(photos_dir), read_labels(photos_dir).has_watermark_N, strict=True)
+        if not is_marked
+    ]
+    cache = photos_dir / f"watermark_pairs_{len(paths)}_{seed}.npy"
+    if not cache.exists():
+        part = cache.with_suffix(".part")
+        shape = (2, len(paths), INPUT_SIDE_PX, INPUT_SIDE_PX, 3)
+        pairs = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        for index, path in enumerate(tqdm(paths, desc="watermarks")):
+            pairs[:, index] = make_pair(decode_rgb(path.read_bytes()), np.random.default_rng((seed, index)))
+        pairs.flush()
+        part.rename(cache)
+    clean, marked = np.load(cache, mmap_mode="r")
+    return Pairs(clean_NHW3=clean, marked_NHW3=marked)
+
+
+def make_pair(image: Rgb, rng: np.random.Generator) -> tuple[Rgb, Rgb]:
+    """A photo as the classifier's input, without and with a mark of any kind and opacity."""
+    factor = MARKING_LONG_SIDE_PX / max(image.shape[:2])
+    large = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    opacity = float(
+        rng.uniform(*WATERMARK_OPACITY) if rng.random() < 0.7 else rng.uniform(WATERMARK_OPACITY[0], 0.45)
+    )
+    marked = add_watermark(large, str(rng.choice(WATERMARK_KINDS)), opacity, rng)
+    quality = int(rng.integers(75, 96))
+    clean, marked = (_squash(decode_rgb(encode_jpeg(each, quality))) for each in (large, marked))
+    return clean, marked
+
+
+def _squash(image: Rgb) -> Rgb:
+    return cv2.resize(image, (INPUT_SIDE_PX, INPUT_SIDE_PX), interpolation=cv2.INTER_AREA)
+
+
+class CellMarks(nn.Module):
+    """From the features of stride 16 to one logit per cell: is there a mark?"""
+
+    def __init__(self, classifier: WatermarkClassifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.cells = nn.Conv2d(CONFIG["widths"][2], 1, 1)
+
+    def forward(self, images_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, 2) of the classifier and (B, h, w) of the cells."""
+        features: list[Tensor] = []
+
+        def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            features.append(output)
+
+        handle = self.classifier.stages[2].register_forward_hook(keep)
+        logits_B2 = self.classifier(images_B3HW)
+        handle.remove()
+        return logits_B2, self.cells(features[0])[:, 0]
+
+
+def classifier_losses(
+    model: CellMarks, pairs: Pairs, num_pairs: int, size_px: int
+) -> Callable[[np.random.Generator], dict[str, Tensor]]:
+    """A function that draws `num_pairs` crops of `size_px`, clean and marked, and returns the losses by name."""
+    order: Iterator[int] = iter(())
+
+    def losses(rng: np.random.Generator) -> dict[str, Tensor]:
+        nonlocal order
+        crops: list[tuple[Tensor, Tensor]] = []
+        while len(crops) < num_pairs:
+            index = next(order, None)
+            if index is None:
+                order = iter(rng.permutation(len(pairs.clean_NHW3)).tolist())
+            else:
+                crops.append(augment_pair(pairs.clean_NHW3[index], pairs.marked_NHW3[index], size_px, rng))
+        inputs_2B3HW, share_Bhw = (
+            torch.stack([crop for crop, _ in crops], 1),
+            torch.stack([share for _, share in crops]),
+        )
+        with half_precision():
+            logits_B2, cells_Bhw = model(
+                inputs_2B3HW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            )
+        has_mark_B = share_Bhw.sum((1, 2)) > _LEAST_MARKED_CELLS
+        labels_B = torch.cat([torch.zeros_like(has_mark_B), has_mark_B]).long()
+        is_marked_Bhw = torch.cat([torch.zeros_like(share_Bhw), (share_Bhw > 0.04).float()])
+        return {
+            "classes": F.cross_entropy(logits_B2.float(), labels_B, label_smoothing=0.02),
+            "cells": F.binary_cross_entropy_with_logits(
+                cells_Bhw.float(), is_marked_Bhw, pos_weight=torch.tensor(3.0)
+            ),
+        }
+
+    return losses
+
+
+def augment_pair(
+    clean_HW3: NDArray[np.uint8], marked_HW3: NDArray[np.uint8], size_px: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """The same random light, (seldom) mirror image and crop of both pictures; crops are sought where the mark is.
+
+    Returns the inputs (2, 3, size_px, size_px), clean and marked, and the share of marked pixels per cell (h, w).
+    """
+    both = np.stack([clean_HW3, marked_HW3])
+    if rng.random() < 0.25:
+        both = both[:, :, ::-1]
+    share_hw = marked_share(*both)
+    gains = rng.uniform(0.85, 1.15) * rng.uniform(0.95, 1.05, 3)
+    table = np.clip(np.arange(256)[:, None] * gains + rng.uniform(-8, 8), 0, 255).astype(np.uint8)
+    inputs = torch.stack(
+        [watermark_input(cv2.LUT(np.ascontiguousarray(image), table[None])) for image in both]
+    )
+    side = size_px // CELL_PX
+    corners = rng.integers(0, len(share_hw) - side + 1, (3, 2)).tolist()
+    top, left = max(corners, key=lambda corner: share_hw[corner[0] :, corner[1] :][:side, :side].sum())
+    rows, columns = (
+        slice(top * CELL_PX, top * CELL_PX + size_px),
+        slice(left * CELL_PX, left * CELL_PX + size_px),
+    )
+    return inputs[..., rows, columns], torch.from_numpy(share_hw[top : top + side, left : left + side])
+
+
+def marked_share(clean_HW3: NDArray[np.uint8], marked_HW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Share of visibly changed pixels in every cell, (H / 16, W / 16) float32."""
+    change = np.abs(clean_HW3.astype(np.int16) - marked_HW3).max(-1) > _VISIBLE_CHANGE
+    height, width = change.shape
+    return change.reshape(height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX).mean(
+        (1, 3), dtype=np.float32
+    )
+
+
+def save_classifier(classifier: WatermarkClassifier, folder: Path) -> None:
+    """Write config.json and model.safetensors (float16)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
+    state = {name: value.detach().half().contiguous() for name, value in classifier.state_dict().items()}
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+
+
+def new_classifier() -> WatermarkClassifier:
+    """Untrained, its blocks at a tenth of their strength (the paper's 1e-6 suits long trainings)."""
+    classifier = WatermarkClassifier(**CONFIG)
+    for name, value in classifier.named_parameters():
+        if name.endswith("gamma"):
+            nn.init.constant_(value, 0.1)
+    return classifier
+
+
+@click.command(help=__doc__)
+@click.option("--photos", "photos_dir", type=Path, default=Path("data/pretrain/photos"), show_default=True)
+@click.option("--minutes", default=16.0, show_default=True, help="Of training, on the wall clock.")
+@click.option("--seed", default=20_300, show_default=True)
+@click.option("--run-dir", type=Path, default=Path("data/pretrain/watermark_classifier"), show_default=True)
+@click.option("--out", type=Path, default=None, help="Weights folder; that of the package by default.")
+@click.option(
+    "--init", type=Path, default=None, help="Weights file to start from, on whole inputs; none by default."
+)
+def main(
+    photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None, init: Path | None
+) -> None:
+    """Train, and write the weights now and then."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    out = out or weights_folder("watermark_classifier")
+    pairs = load_pairs(photos_dir, seed)
+    torch.manual_seed(seed)
+    classifier = load_watermark_classifier(init).requires_grad_(True).train() if init else new_classifier()
+    model = CellMarks(classifier).to(memory_format=torch.channels_last)
+    stages = ((INPUT_SIDE_PX, 1.0, 16),) if init else ((128, 0.2, 32), (INPUT_SIDE_PX, 0.8, 16))
+    for size_px, share, num_pairs in stages:
+        training = TimedTraining(
+            run_dir=run_dir / f"{size_px}px",
+            minutes=share * minutes,
+            learning_rate=1.5e-3,
+            weight_decay=0.02,
+            ema_decay=0.995,
+        )
+        losses = classifier_losses(model, pairs, num_pairs, size_px)
+        training.run(model, losses, lambda _: save_classifier(model.classifier, out), seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A stand-in for the gallery site: serves a rendered world over HTTP on loopback."""

@@ -1,0 +1,23 @@
+"""Where the small pretrained networks that travel with the package lie; a light module, without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from bolid_pipeline.errors import WeightsMissing
+
+WeightsRole = Literal["face_detector", "pose_estimator", "watermark_classifier", "clip", "base_model"]
+WEIGHTS_ROLES: tuple[WeightsRole, ...] = get_args(WeightsRole)
+_WEIGHTS_DIR = Path(__file__).parent
+
+
+def weights_folder(role: WeightsRole) -> Path:
+    """Folder of the bundled weights of a role, whether or not it has been filled yet.
+
+    Raises:
+        WeightsMissing: `role` is none of `WEIGHTS_ROLES`.
+    """
+    if role not in WEIGHTS_ROLES:
+        raise WeightsMissing(f"no bundled weights for {role!r}: it must be one of {', '.join(WEIGHTS_ROLES)}")
+    return _WEIGHTS_DIR / role

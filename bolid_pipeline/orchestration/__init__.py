@@ -1,0 +1,1 @@
+"""How runs are executed: the executor, the run launcher, and trainer processes. Imports Dagster."""

@@ -1,0 +1,41 @@
+"""A process of a training on several devices: torchrun starts one for each, see `trainers.py`.
+
+Only the first one talks to Dagster, by Pipes.
+"""
+
+import logging
+
+import torch
+from dagster_pipes import open_dagster_pipes
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from bolid_pipeline.orchestration.fitting import fit_checkpoint
+from resources.deployments import current_deployment
+from resources.model_hub import model_hub_of
+from resources.table_store import data_store_of
+
+
+@record
+def main() -> None:
+    """Train the checkpoint of the deployment that the environment names."""
+    deployment = current_deployment()
+    store = data_store_of(deployment)
+    if TorchElasticEnvironment().global_rank() > 0:
+        fit_checkpoint(store, model_hub_of(deployment), deployment)
+        return
+    with open_dagster_pipes() as pipes:
+        domain = logging.getLogger("bolid_pipeline")
+        domain.setLevel(logging.INFO)
+        domain.addHandler(pipes.log.handlers[0])
+        fit_checkpoint(store, model_hub_of(deployment), deployment)
+        pipes.report_asset_materialization(
+            metadata={
+                "num_processes": torch.distributed.get_world_size(),
+                "backend": torch.distributed.get_backend(),
+            }
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Work done by one thread ahead of whoever takes its results: reading while a model computes."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+def prefetch(make: Callable[[K], T], items: Iterable[K], num_ahead: int) -> Generator[T, None, None]:
+    """What `make` makes of each item, in order.
+
+    While one result is in use, at most `num_ahead` further ones are made and wait: memory stays flat. What `make`
+    raises is raised in place of its result. The thread ends with the generator.
+    """
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            waiting.append(thread.submit(make, item))
+            if len(waiting) > num_ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)
