@@ -22,7 +22,7 @@ from bolid_pipeline.errors import ConfigurationError
 
 T = TypeVar("T")
 
-__all__ = ["Field", "describe_mistakes", "from_json", "settings", "to_json"]
+__all__ = ["Field", "describe_mistakes", "from_json", "override", "settings", "to_json"]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
@@ -55,9 +55,27 @@ def from_json(cls: type[T], values: Mapping[str, Any], *, source: str) -> T:
         raise ConfigurationError(f"{source}: {error}") from error
 
 
+def override(values: T, changes: Mapping[str, Any], *, source: str) -> T:
+    """The same settings but for `changes`, nested like the settings themselves. Errors as `from_json`."""
+    return from_json(type(values), _merged(to_json(values), changes), source=source)
+
+
 def describe_mistakes(error: ValidationError) -> str:
     """All wrong fields in one line: `few_step.sampler is 'dmp': input should be 'euler' or 'ddim'; ...`."""
     return "; ".join(
         f"{'.'.join(map(str, each['loc']))} is {each['input']!r}: {each['msg'][0].lower()}{each['msg'][1:]}"
         for each in error.errors(include_url=False)
     )
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with `changes` written over them, group by group."""
+    return {
+        **values,
+        **{
+            name: _merged(values[name], change)
+            if isinstance(change, Mapping) and isinstance(values.get(name), Mapping)
+            else change
+            for name, change in changes.items()
+        },
+    }
