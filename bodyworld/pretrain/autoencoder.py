@@ -5,8 +5,6 @@
 Shape suffixes: B batch, C channel, H height, W width, K keypoints.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path

@@ -9,8 +9,6 @@ its last step gives away the background.
 Shape suffixes: B batch, C channel, H height, W width, T tokens, D text width.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path

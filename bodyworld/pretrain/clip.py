@@ -14,8 +14,6 @@ little else.
 Shape suffixes: B batch, C channel, H height, W width, T tokens, E embedding, P phrases, D identity parameters.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ The held-out world has more watermarks and groups than an ordinary one, so that 
 Shape suffixes: N photos, K keypoints.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -5,8 +5,6 @@
 Shape suffixes: N pictures, H height, W width, K keypoints, D identity parameters.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor

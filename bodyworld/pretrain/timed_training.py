@@ -4,8 +4,6 @@ The machine that trains these networks is small and shared: what can be promised
 the learning rate runs over wall-clock time.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import time

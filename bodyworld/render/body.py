@@ -4,8 +4,6 @@ Person space: x to the person's left, y up, z forward. Camera space: x right of 
 person at yaw 0 has the same axes in both. Metres throughout.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Fabrics and outfits: what a scene's garments are made of and how much of the body they cover."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """People as shapes ready to be drawn, standing side by side in camera space."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Hair: a cap around the skull with a hairline, and what hangs or stands from it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bodyworld.render.body import Skeleton, turned_outline

@@ -1,7 +1,5 @@
 """All shapes above the shoulders: neck, ears, head, nose, hair, and what may cover the face."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bodyworld.render.body import Skeleton, neck_half_m

@@ -1,7 +1,5 @@
 """Who a person is: body and face parameters that stay the same from photo to photo."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 import numpy as np

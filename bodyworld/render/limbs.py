@@ -1,7 +1,5 @@
 """Arms and legs: each limb is one round shape whose paint knows where the garment ends and skin begins."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -3,8 +3,6 @@
 A photo is the pure function of its people, scenes and size; `rng` adds nothing but film grain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +45,7 @@ def render(
     view = frame(figures, scene, height, width)
     floor_y = _floor_y(view)
     picture = paint_background(
-        scene.background, height, width, floor_y=floor_y, metre=view.scale, seed=scene.background_seed
+        scene.background, height, width, floor_y=floor_y, metre_px=view.scale, seed=scene.background_seed
     )
     surface = Surface(height, width)
     for number, figure in enumerate(figures):
@@ -88,7 +86,7 @@ def render_place(
 ) -> NDArray[np.uint8]:
     """A photo without anybody, (H, W, 3) uint8."""
     scene = Scene(background=kind, background_seed=seed, grain=0.01)
-    picture = paint_background(kind, height, width, floor_y=height * 0.72, metre=height / 2.6, seed=seed)
+    picture = paint_background(kind, height, width, floor_y=height * 0.72, metre_px=height / 2.6, seed=seed)
     return develop(picture, scene, rng)
 
 

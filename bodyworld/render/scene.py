@@ -1,7 +1,5 @@
 """What changes from photo to photo: pose, facing, clothes, background, light, camera."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -4,8 +4,6 @@ World space is in metres: x to the right of the picture, y up, z towards the cam
 Suffixes: `_N` one number per touched pixel, `_N3` with three channels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache

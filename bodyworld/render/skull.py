@@ -1,7 +1,5 @@
 """The bare head as one turned shape, and where a point of the face lies on it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

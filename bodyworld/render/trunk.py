@@ -1,7 +1,5 @@
 """The dressed trunk: chest to seat as one shape, what is painted on it, and a skirt around the thighs."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bodyworld.render.body import SIDES, Skeleton, neck_half_m, turned_outline

@@ -1,7 +1,5 @@
 """What a photo shows of its people: keypoints with visibility, person boxes, face boxes, from the drawn surface."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bodyworld.render.figure import Figure

@@ -1,7 +1,5 @@
 """Where the small pretrained networks that travel with the package lie; a light module, without torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal, get_args
 

@@ -4,8 +4,6 @@
 reads it.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Captions in a closed vocabulary: one phrase per slot, so that a captioner can score each slot by itself."""
 
-from __future__ import annotations
-
 from bodyworld.render.identity import HAIR_COLOURS, HAIR_STYLES, BodyIdentity
 from bodyworld.render.scene import BOTTOMS, COLOURS, PATTERNS, POSES, TOPS, Scene
 

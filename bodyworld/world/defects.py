@@ -3,8 +3,6 @@
 Images are (H, W, 3) uint8 RGB; functions return a new image, or the bytes of a file.
 """
 
-from __future__ import annotations
-
 import io
 
 import cv2

@@ -1,7 +1,5 @@
 """What is true of a photo, as plain numbers: a line of `ground_truth.jsonl`, for tests and evaluation only."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

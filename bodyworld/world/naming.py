@@ -1,7 +1,5 @@
 """Names of people, slugs and files, as odd as on the real site."""
 
-from __future__ import annotations
-
 import numpy as np
 
 _FIRST_NAMES = {

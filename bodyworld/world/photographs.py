@@ -3,8 +3,6 @@
 A photo is a pure function of its order: photos may be taken in any sequence and in any process.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any

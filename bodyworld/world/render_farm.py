@@ -1,7 +1,5 @@
 """Photos taken by several processes at once, in the order they were asked for."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
