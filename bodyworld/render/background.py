@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from bodyworld.render.arrays import Floats
 from bodyworld.render.canvas import Canvas, rgb
-from bodyworld.render.shading import Floats
 
 MAX_SIDE_PX = 400
 """Longest side that a background is painted at; larger pictures get it enlarged."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bodyworld.render.shading import Floats
+from bodyworld.render.arrays import Floats
 
 _FAR_PX = 4000  # OpenCV's fixed-point coordinates overflow beyond some ten thousand pixels
 

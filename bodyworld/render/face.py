@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bodyworld.render.body import Skeleton
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.identity import EYE_COLOURS, HAIR_COLOURS, BodyIdentity
 from bodyworld.render.limbs import skin_paint
+from bodyworld.render.noise import sample_noise
 from bodyworld.render.scene import Scene
-from bodyworld.render.shading import Coat, Floats, Paint, Patch, clamp, sample_noise
+from bodyworld.render.shapes import Coat, Paint, Patch
+from bodyworld.render.skeleton import Skeleton
 from bodyworld.render.skull import BROW_T, EYE_T, MOUTH_T, NOSE_T, eye_azimuth
 
 _FINEST_PX_M = 0.0006  # edges softer than this look the same at any size of picture

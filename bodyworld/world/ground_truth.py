@@ -9,8 +9,7 @@ from bodyworld.render.identity import BodyIdentity
 from bodyworld.render.renderer import Rendering
 from bodyworld.render.scene import Scene
 from bodyworld.world.captions import caption
-
-_MIRRORED = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+from bolid_pipeline.pose.skeleton import FLIP_INDEX
 
 
 def describe(rendering: Rendering, identity: BodyIdentity, scene: Scene) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def move(truth: dict[str, Any], scale: tuple[float, ...], offset: tuple[float, f
     for name in ("keypoints", "all_keypoints"):
         points = np.array(truth[name], np.float64)
         points[..., :2] = points[..., :2] * np.array(scale) + np.array(offset)
-        moved[name] = (points[..., _MIRRORED, :] if scale[0] < 0 else points).round(2).tolist()
+        moved[name] = (points[..., list(FLIP_INDEX), :] if scale[0] < 0 else points).round(2).tolist()
     for name in ("person_boxes", "face_boxes"):
         boxes = np.array(truth[name], np.float64).reshape(-1, 4) * np.array([*scale, *scale])
         boxes = boxes + np.array([*offset, *offset])
