@@ -64,7 +64,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class BodyIdentity:
-    """One person. A `*_fraction` is a share of the height; a number without a unit runs from 0 (least) to 1 (most)."""
+    """One person. A `*_fraction` is a share of the height; a number without a unit runs from 0 to 1."""
 
     sex: str
     hair_style: str
@@ -105,7 +105,7 @@ class BodyIdentity:
     """0 without, 1 with."""
 
     def vector(self) -> NDArray[np.float32]:
-        """All parameters as (D,) float32 in [0, 1]: the scaled numbers in the order of the fields, then one-hot choices."""
+        """All parameters as (D,) float32 in [0, 1]: scaled numbers in the order of the fields, then one-hot choices."""
         numbers = [
             (getattr(self, field.name) - RANGES[field.name][0])
             / (RANGES[field.name][1] - RANGES[field.name][0])

@@ -35,7 +35,7 @@ def skin_paint(skin: Floats, gloss: float = 0.22) -> Paint:
 def limb_paint(
     skin: Floats, fabric: Fabric | None, cover: float, length_m: float, offset_m: float = 0.0
 ) -> Paint:
-    """A paint of cloth on the first `cover` share of a limb and skin on the rest, with a seam and a shadow at the hem."""
+    """A paint of cloth on the first `cover` share of a limb, with a seam and a shadow at the hem, and of skin below."""
     bare = skin_paint(skin)
     if fabric is None or cover <= 0.0:
         return bare

@@ -34,7 +34,7 @@ def find_keypoints(figure: Figure, view: View, surface: Surface) -> Floats:
 
 
 def _keypoint_sites(figure: Figure) -> list[tuple[Floats, float, bool]]:
-    """For each keypoint: its camera-space point, the reach of the skin in front of it (metres), whether it faces away."""
+    """For each keypoint: its camera-space point, reach of the skin in front of it in metres, whether it faces away."""
     skeleton, identity = figure.skeleton, figure.identity
     sites: list[tuple[Floats, float, bool]] = []
     for name in KEYPOINT_NAMES:

@@ -11,9 +11,18 @@ from bodyworld.render.scene import Scene
 from bodyworld.world.captions import caption
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
 
+_NO_DEFECT: dict[str, Any] = {
+    "has_watermark": False,
+    "watermark_kind": None,
+    "watermark_opacity": None,
+    "defect": None,
+    "duplicate_of": None,
+    "duplicate_kind": None,
+}
+
 
 def describe(rendering: Rendering, identity: BodyIdentity, scene: Scene) -> dict[str, Any]:
-    """Ground truth of a rendering as plain numbers, before any defect."""
+    """The ground truth of a rendering before any defect."""
     return {
         "keypoints": rendering.keypoints.round(2).tolist(),
         "all_keypoints": rendering.all_keypoints.round(2).tolist(),
@@ -23,27 +32,35 @@ def describe(rendering: Rendering, identity: BodyIdentity, scene: Scene) -> dict
         "num_faces": len(rendering.face_boxes),
         "caption": caption(identity, scene),
         "scene": asdict(scene),
-        "has_watermark": False,
-        "watermark_kind": None,
-        "watermark_opacity": None,
-        "defect": None,
-        "duplicate_of": None,
-        "duplicate_kind": None,
+        **_NO_DEFECT,
     }
 
 
 def describe_place(kind: str) -> dict[str, Any]:
-    """Ground truth of a photo without people, with the same names."""
+    """The ground truth of a photo without people, with the same names."""
     return {
-        "keypoints": [], "all_keypoints": [], "person_boxes": [], "face_boxes": [], "num_people": 0, "num_faces": 0,
-        "caption": f"a photo of a {kind}", "scene": None, "has_watermark": False, "watermark_kind": None,
-        "watermark_opacity": None, "defect": None, "duplicate_of": None, "duplicate_kind": None,
-        "has_hidden_face": False, "identity": None,
-    }  # fmt: skip
+        "keypoints": [],
+        "all_keypoints": [],
+        "person_boxes": [],
+        "face_boxes": [],
+        "num_people": 0,
+        "num_faces": 0,
+        "caption": f"a photo of a {kind}",
+        "scene": None,
+        **_NO_DEFECT,
+        "has_hidden_face": False,
+        "identity": None,
+    }
 
 
 def move(truth: dict[str, Any], scale: tuple[float, ...], offset: tuple[float, float]) -> dict[str, Any]:
-    """The keypoints and boxes after new = scale * old + offset; a mirrored picture swaps left and right."""
+    """The keypoints and boxes of a photo whose coordinates became scale * old + offset.
+
+    Args:
+        truth: of the photo before.
+        scale: (x, y); a negative x mirrors the picture, which swaps left and right keypoints.
+        offset: (x, y), px.
+    """
     moved: dict[str, Any] = {}
     for name in ("keypoints", "all_keypoints"):
         points = np.array(truth[name], np.float64)
@@ -59,6 +76,6 @@ def move(truth: dict[str, Any], scale: tuple[float, ...], offset: tuple[float, f
 
 
 def mirror_caption(text: str) -> str:
-    """The caption of the mirrored picture."""
+    """The caption of the mirrored picture, in which left is right."""
     one, two = "facing left", "facing right"
     return text.replace(one, two) if one in text else text.replace(two, one)
