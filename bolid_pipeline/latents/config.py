@@ -7,8 +7,9 @@ from typing import Any
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.gaussian import ALPHA, SIGMA_FRACTION
+from bolid_pipeline.pose.skeleton import MIN_VISIBLE_CONF
 from bolid_pipeline.pretrained.weights import folder_sha256
-from bolid_pipeline.stages.refresh import fingerprint
+from bolid_pipeline.stages.recipe import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class LatentConfig:
     """Width of the Gaussians, as a fraction of the bucket's side (the square root of its area)."""
     alpha: float = ALPHA
     """What is left of the picture far from every keypoint, in [0, 1]."""
-    min_keypoint_conf: float = 0.5
+    min_keypoint_conf: float = MIN_VISIBLE_CONF
     """Keypoints found with less confidence are invisible, in [0, 1]."""
 
 
