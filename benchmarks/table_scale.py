@@ -60,7 +60,7 @@ class RandomLatentStage(PhotoStage[None]):
     def read(self, photos: pa.Table) -> None:
         """Reads nothing."""
 
-    def compute(self, photos: pa.Table, read: None) -> pa.Table:
+    def compute(self, photos: pa.Table, read: None) -> pa.Table:  # noqa: ARG002 - nothing was read
         """As `LatentStage`."""
         count, layout = photos.num_rows, self._recipe.layout
         shape = next(iter(layout.latent_shapes.values()))
