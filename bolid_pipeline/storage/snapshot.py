@@ -51,9 +51,10 @@ class Snapshot:
         return [key for key in keys if key not in known]
 
     def only(self, is_kept_N: NDArray[np.bool_]) -> "Snapshot":
-        """The same look without some of its rows."""
+        """The same look without the other rows and without foreign parts."""
         return replace(
             self,
+            foreign_parts=(),
             rows=self.rows.filter(pa.array(is_kept_N)),
             part_N=self.part_N[is_kept_N],
             is_current_N=self.is_current_N[is_kept_N],
