@@ -5,33 +5,29 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
 
 import pytest
 from random_latents import captions_of, random_latents
 
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import LightningConfig, Strategy, Term, TrainingConfig
+from bolid_pipeline.training.config import FewStepConfig, HardwareConfig, IntervalsConfig, Term
 from bolid_pipeline.training.fit import fit
+from bolid_pipeline.training.presets import tiny
 
-CONFIG = TrainingConfig(
+CONFIG = replace(
+    tiny(),
     steps=3,
-    batch_size=4,
-    learning_rate=0.01,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    lightning=LightningConfig(every_n_steps=2, l_semantic=Term(weight=0.6), l_layout=Term(weight=0.1)),
-    gradient_checkpointing=True,
-    preview_every_n_steps=2,
+    few_step=FewStepConfig(every_n_steps=2, l_semantic=Term(weight=0.6), l_layout=Term(weight=0.1)),
+    hardware=HardwareConfig(gradient_checkpointing=True),
+    intervals=IntervalsConfig(preview=2),
 )
 
 
-def train(base_model: Path, run_dir: Path, devices: int, strategy: Strategy = "ddp") -> None:
+def train(base_model: Path, run_dir: Path, *, devices: int, shard_frozen_weights: bool = False) -> None:
     latents = random_latents()
+    hardware = replace(CONFIG.hardware, devices=devices, shard_frozen_weights=shard_frozen_weights)
     fit(
-        replace(CONFIG, devices=devices, strategy=strategy),
+        replace(CONFIG, hardware=hardware),
         base_model=base_model,
         latents=latents,
         captions=captions_of(latents),
@@ -55,10 +51,11 @@ def losses_of_one(tiny_stable_diffusion, tmp_path_factory):
 
 
 @pytest.mark.timeout(900)  # four processes import torch; on a busy machine that takes minutes
-@pytest.mark.parametrize("strategy", get_args(Strategy))
-def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, losses_of_one, strategy):
+@pytest.mark.parametrize("frozen_weights", ["whole", "shared"])
+def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, losses_of_one, frozen_weights):
+    arguments = [str(tiny_stable_diffusion), str(tmp_path / "two"), frozen_weights, *sys.path]
     done = subprocess.run(
-        [sys.executable, __file__, str(tiny_stable_diffusion), str(tmp_path / "two"), strategy, *sys.path],
+        [sys.executable, __file__, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -74,4 +71,4 @@ def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, l
 
 if __name__ == "__main__":
     sys.path[:0] = sys.argv[4:]
-    train(Path(sys.argv[1]), Path(sys.argv[2]), devices=2, strategy=cast(Strategy, sys.argv[3]))
+    train(Path(sys.argv[1]), Path(sys.argv[2]), devices=2, shard_frozen_weights=sys.argv[3] == "shared")
