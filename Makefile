@@ -27,7 +27,7 @@ test:  ## all tests that need neither GPU nor network
 	uv run pytest
 
 golden:  ## the losses that tests compare with, made anew: only when the maths changed on purpose
-	PYTHONPATH=tests/unit/training uv run python tests/golden/make_losses.py
+	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
 
 bench:  ## the benchmarks, one after the other
 	@for script in benchmarks/*.py; do echo "== $$script"; uv run python "$$script" || exit 1; done
