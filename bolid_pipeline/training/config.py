@@ -3,14 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator
-
 from bolid_pipeline.models.samplers import SamplerName
-from bolid_pipeline.settings import Field, settings
+from bolid_pipeline.settings import Field, YoloSizePx, settings
 
 Count = Annotated[int, Field(gt=0)]
 Step = Annotated[int, Field(ge=0)]
-Probability = Annotated[float, Field(ge=0, lt=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Loss(StrEnum):
@@ -55,7 +53,7 @@ class OptimizerConfig:
     """Weight decay of AdamW."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients are clipped to this norm."""
-    ema_decay: Probability = 0.9999
+    ema_decay: BelowOne = 0.9999
     """Highest decay of the running mean (EMA) of the trained weights; the running mean is what gets saved."""
 
 
@@ -66,13 +64,13 @@ class DropoutConfig:
     The four are drawn independently of each other, so that every subset of conditions occurs.
     """
 
-    text: Probability = 0.05
+    text: BelowOne = 0.05
     """The empty prompt takes the place of the caption."""
-    ref: Probability = 0.05
+    ref: BelowOne = 0.05
     """The reference photo is left out."""
-    body: Probability = 0.05
+    body: BelowOne = 0.05
     """The body is left out."""
-    all: Probability = 0.05
+    all: BelowOne = 0.05
     """All three are left out. The model then is the frozen base model (see `models.adapters`), so such a sample
     teaches nothing: 0 loses nothing."""
 
@@ -133,12 +131,12 @@ class FewStepConfig:
     l_layout: Term = Term()
     """PuLID's alignment of the queries of the cross-attention (0.1 in the paper)."""
 
-    @field_validator("gradient_steps")
-    @classmethod
-    def _are_steps_of_the_sampler(cls, gradient_steps: int, info: ValidationInfo) -> int:
-        if gradient_steps > info.data.get("num_steps", gradient_steps):
-            raise ValueError(f"it must be at most num_steps, which is {info.data['num_steps']}")
-        return gradient_steps
+    def __post_init__(self) -> None:
+        """Refuse more gradient steps than steps."""
+        if self.gradient_steps > self.num_steps:
+            raise ValueError(
+                f"gradient_steps is {self.gradient_steps}: it must be at most num_steps, {self.num_steps}"
+            )
 
     def weights_at(self, step: int) -> dict[Loss, float]:
         """The weight of each term that counts at a step; empty where the few-step half does not run."""
@@ -186,23 +184,21 @@ class PriorConfig:
 
     steps: Count
     """Optimiser steps."""
+    width: Count = 256
+    """Channels of the prior, a multiple of `num_heads`."""
     num_layers: Count = 4
     """Transformer blocks."""
     num_heads: Count = 4
     """Attention heads of each block."""
-    width: Count = 256
-    """Channels of the prior, a multiple of `num_heads`."""
     batch_size: Count = 64
     """Captions per step."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     """Learning rate of AdamW."""
 
-    @field_validator("width")
-    @classmethod
-    def _is_shared_by_the_heads(cls, width: int, info: ValidationInfo) -> int:
-        if width % info.data.get("num_heads", 1):
-            raise ValueError(f"it must be a multiple of num_heads, which is {info.data['num_heads']}")
-        return width
+    def __post_init__(self) -> None:
+        """Refuse a width that the heads cannot share."""
+        if self.width % self.num_heads:
+            raise ValueError(f"width is {self.width}: it must be a multiple of num_heads, {self.num_heads}")
 
 
 @settings
@@ -250,7 +246,7 @@ class TrainingConfig:
     """Target photos per step of all processes together, all of one aspect bucket."""
     seed: Step = 0
     """Seed of new weights, batches, noise and dropout."""
-    heldout_fraction: Probability = 0.1
+    heldout_fraction: BelowOne = 0.1
     """Share of every person's photos that is kept for the evaluation and never trained on."""
     num_caption_variants: Count = 1
     """Caption versions per photo: the full one, and n - 1 with phrases dropped at random, so that the body branch must
@@ -258,7 +254,7 @@ class TrainingConfig:
     ref_encoder_layers: Step = 0
     """0: the reference branch sees one photo of the person. More: it sees the photos that the body is encoded from,
     through this many self-attention blocks across them (the thesis' prototype, `models.reference_encoder`)."""
-    pose_image_size_px: Annotated[int, Field(gt=0, multiple_of=32)] = 640
+    pose_image_size_px: YoloSizePx = 640
     """Side of the square that the pose network of L_id sees."""
     optimizer: OptimizerConfig = OptimizerConfig()
     dropout: DropoutConfig = DropoutConfig()
@@ -271,15 +267,13 @@ class TrainingConfig:
     hardware: HardwareConfig = HardwareConfig()
     intervals: IntervalsConfig = IntervalsConfig()
 
-    @field_validator("hardware")
-    @classmethod
-    def _shares_the_batch(cls, hardware: HardwareConfig, info: ValidationInfo) -> HardwareConfig:
-        batch_size = info.data.get("batch_size", 0)
-        if batch_size % hardware.num_processes:
+    def __post_init__(self) -> None:
+        """Refuse a batch that the processes cannot share."""
+        num_processes = self.hardware.num_processes
+        if self.batch_size % num_processes:
             raise ValueError(
-                f"batch_size {batch_size} cannot be shared by {hardware.num_processes} processes alike"
+                f"batch_size {self.batch_size} cannot be shared by {num_processes} processes alike"
             )
-        return hardware
 
     @property
     def needs_pose(self) -> bool:

@@ -114,7 +114,7 @@ def test_a_trainer_is_told_to_train_what_the_run_would(name, tmp_path):
             {"BOLID_TRAINING": '{"steps": "3"}'},
             "BOLID_TRAINING: steps is '3': input should be a valid integer",
         ),
-        ({"BOLID_TRAINING": '{"stpes": 3}'}, "BOLID_TRAINING: stpes is 3: unexpected"),
+        ({"BOLID_TRAINING": '{"stpes": 3}'}, "BOLID_TRAINING: stpes = 3 is unknown; did you mean steps"),
         ({"BOLID_TRAINING": '{"hardware": {"precision": "fp8"}}'}, "hardware.precision is 'fp8'"),
         ({"BOLID_DEVICES": "3"}, "batch_size 16 cannot be shared by 3 processes"),
     ],
