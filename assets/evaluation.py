@@ -1,14 +1,14 @@
-"""What the checkpoint can do, for people to look at."""
+"""A report on what the checkpoint can do, for people to look at."""
 
 from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
-from assets.metadata import OWNERS, picture
-from assets.training import bolid_checkpoint
+from assets import training
+from assets.metadata import picture
 from bolid_pipeline.evaluation import report
-from bolid_pipeline.evaluation.fingerprints import report_fingerprint
+from bolid_pipeline.evaluation.fingerprints import CODE_VERSION, report_fingerprint
 from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.latents.cache import open_latents
 from resources.deployments import Deployment
@@ -17,19 +17,17 @@ from resources.table_store import DataStore
 
 
 @dg.asset(
-    group_name="evaluation",
     kinds={"diffusers", "html"},
-    owners=OWNERS,
-    code_version="2",
-    deps=[bolid_checkpoint],
+    code_version=CODE_VERSION,
+    deps=[training.bolid_checkpoint],
     pool="gpu",
 )
 def evaluation_report(
     store: DataStore, model_hub: ModelHub, deployment: dg.ResourceParam[Deployment]
 ) -> dg.MaterializeResult:
-    """The loss curve, people drawn with and without their body, and what held-out photos say.
+    """The loss curve, people drawn with and without their body, and measurements on held-out photos.
 
-    Kept as it is where its inputs are the same.
+    Made only if its inputs or settings have changed.
     """
     config, folder = deployment.evaluation, store.reports / deployment.name
     made_from: dict[str, Any] = {
@@ -39,7 +37,8 @@ def evaluation_report(
         "captions": store.captions(),
         "clip": model_hub.folder("clip"),
     }
-    is_known = report.is_up_to_date(folder, report_fingerprint(config, **made_from))
+    made_by = report_fingerprint(config, **made_from)
+    is_known = report.is_up_to_date(folder, made_by)
     if not is_known:
         from bolid_pipeline.evaluation.evaluate import evaluate
 
@@ -52,7 +51,8 @@ def evaluation_report(
             "num_up_to_date": int(is_known),
             **{name: picture(decode_rgb(png)) for name, png in written.figures.items()},
             **written.metrics,
-        }
+        },
+        data_version=dg.DataVersion(made_by),
     )
 
 
