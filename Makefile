@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 UV_RUN := uv run --env-file .env
 
-.PHONY: help setup dev demo check test bench
+.PHONY: help setup dev demo check test test-oldest-dagster bench
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,11 @@ check:  ## lint, format, types, import contracts
 
 test:  ## all tests that need neither GPU nor network
 	uv run pytest
+
+OLDEST_DAGSTER := $(shell sed -n 's/^ *"dagster>=\(.*\)",/\1/p' pyproject.toml)
+test-oldest-dagster:  ## the tests that rest on Dagster's ways, with the oldest version that pyproject.toml allows
+	uv run --with dagster==$(OLDEST_DAGSTER) --with dagster-webserver==$(OLDEST_DAGSTER) python -m pytest \
+		tests/definitions tests/integration/test_killed_runs.py
 
 bench:  ## the benchmarks, one after the other
 	@for script in benchmarks/*.py; do echo "== $$script"; uv run python "$$script" || exit 1; done

@@ -61,20 +61,16 @@ def overrides_of(settings_class: type) -> type[Overrides]:
 
 def _shown(hint: Any, name: str) -> Any:
     """Return the type by which Dagster shows a field of a settings class."""
-    origin, members = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        (member,) = (each for each in members if each is not NoneType)
-        return _shown(member, name)
-    if origin is Literal:
-        return Enum(name, {choice: choice for choice in members})  # Dagster shows enums, and no literals
+    origin, members = get_origin(hint), [each for each in get_args(hint) if each is not NoneType]
+    if origin in (Union, UnionType) and len(members) == 1:
+        return _shown(members[0], name)
     if origin is tuple:
         return list[_shown(members[0], name)]
-    if hint in _PLAIN:
-        return _PLAIN[hint]
+    if origin is Literal or hint in _PLAIN:
+        return _PLAIN.get(hint, hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return Enum(
-            name, {choice.value: choice.value for choice in hint}
-        )  # Dagster shows names, JSON has values
+        # Dagster would ask for the names of an enum; JSON has its values.
+        return Literal[tuple(choice.value for choice in hint)]
     if is_dataclass(hint):
         return overrides_of(hint)
     raise TypeError(f"{name} has the type {hint}, which the launchpad cannot show")

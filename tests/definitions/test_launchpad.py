@@ -118,7 +118,10 @@ def test_a_change_of_any_kind_of_field_is_applied(train, config, expected):
         ),
         ({"steps": "3"}, "config:steps"),
         ({"is_dense": "no"}, "config:is_dense"),
-        ({"few": {"l_id": {"mode": "lst"}}}, "few:l_id:mode not in enum type Term_mode got lst"),
+        (
+            {"few": {"l_id": {"mode": "lst"}}},
+            r"few:l_id:mode not in enum type Literal\['last', '32-true'\] got lst",
+        ),
     ],
 )
 def test_a_misspelt_field_or_a_wrong_type_is_refused_by_name_before_the_run_starts(train, config, complaint):
