@@ -66,11 +66,11 @@ def _shown(hint: Any, name: str) -> Any:
         return _shown(members[0], name)
     if origin is tuple:
         return list[_shown(members[0], name)]
-    if origin is Literal or hint in _PLAIN:
-        return _PLAIN.get(hint, hint)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        # Dagster would ask for the names of an enum; JSON has its values.
-        return Literal[tuple(choice.value for choice in hint)]
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if origin is Literal:
+        # Dagster shows no optional literals, and of an enum the names.
+        return Enum(name, {choice: choice for choice in members})
     if is_dataclass(hint):
         return overrides_of(hint)
     raise TypeError(f"{name} has the type {hint}, which the launchpad cannot show")

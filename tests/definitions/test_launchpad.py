@@ -1,6 +1,5 @@
 """Settings that can be changed for one run, as Dagster shows and checks them."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,11 +9,6 @@ import pytest
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.orchestration.launchpad import overrides_of
 from bolid_pipeline.settings import Field, settings
-
-
-class Colour(StrEnum):
-    RED = "red-ish"
-    BLUE = "blue"
 
 
 @settings
@@ -51,8 +45,6 @@ class Training:
     """None weights all timesteps alike."""
     is_dense: bool = False
     """Pool by group."""
-    colour: Colour = Colour.RED
-    """Of the frame."""
     folder: Path = Path("here")
     """Where it lies."""
     few: Steps | None = None
@@ -94,8 +86,6 @@ def test_a_run_without_changes_has_the_settings_of_the_deployment(train):
         ({"gamma": 1}, Training(steps=100, gamma=1.0)),
         ({"prompts": ["c"]}, Training(steps=100, prompts=("c",))),
         ({"is_dense": True, "folder": "there"}, Training(steps=100, is_dense=True, folder=Path("there"))),
-        ({"colour": "red-ish"}, PRESET),
-        ({"colour": "blue"}, Training(steps=100, colour=Colour.BLUE)),
         (
             {"few": {"l_id": {"weight": 0.5}, "l_clip": {"mode": "32-true"}}},
             Training(steps=100, few=Steps(l_id=Term(weight=0.5), l_clip=Term(mode="32-true"))),
@@ -120,7 +110,7 @@ def test_a_change_of_any_kind_of_field_is_applied(train, config, expected):
         ({"is_dense": "no"}, "config:is_dense"),
         (
             {"few": {"l_id": {"mode": "lst"}}},
-            r"few:l_id:mode not in enum type Literal\['last', '32-true'\] got lst",
+            "few:l_id:mode not in enum type Term_mode got lst",
         ),
     ],
 )
