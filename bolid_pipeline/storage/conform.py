@@ -36,7 +36,7 @@ def sized_as(schema: TableSchema, table: str, rows: pa.Table | list[dict[str, An
     Raises:
         SchemaMismatch: the rows do not say how wide an array is.
     """
-    found = rows.schema if isinstance(rows, pa.Table) else pa.schema([])
+    found = pa.schema([]) if isinstance(rows, list) else rows.schema
     types = {field.name: field.type for field in found}
     unsized = [
         field.name

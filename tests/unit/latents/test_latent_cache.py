@@ -292,23 +292,23 @@ def test_missing_models_are_named(tmp_path):
 
 
 def test_whatever_changes_latents_changes_their_fingerprint(models, other_models):
-    def fingerprints(models=models, poses_made_by="p", **changes):
+    def fingerprints(config=CONFIG, *, models=models, poses_made_by="p"):
         poses = pa.table({"model_fingerprint": [poses_made_by]})
-        recipe = LatentRecipe.from_poses(poses, models=models, config=replace(CONFIG, **changes))
+        recipe = LatentRecipe.from_poses(poses, models=models, config=config)
         return recipe.fingerprint, recipe.body.fingerprint
 
     plain, body = fingerprints()
     for name in ("sigma_fraction", "alpha"):
-        weighted_else = fingerprints(**{name: 0.3})
+        weighted_else = fingerprints(replace(CONFIG, **{name: 0.3}))
         assert weighted_else[0] == plain
         assert weighted_else[1] != body
     others = [
         fingerprints(poses_made_by="q"),
-        fingerprints(other_models),
-        fingerprints(resolution_px=96),
-        fingerprints(min_keypoint_conf=0.3),
-        fingerprints(max_aspect=1.5),
-        fingerprints(bucket_multiple_px=32),
+        fingerprints(models=other_models),
+        fingerprints(replace(CONFIG, resolution_px=96)),
+        fingerprints(replace(CONFIG, min_keypoint_conf=0.3)),
+        fingerprints(replace(CONFIG, max_aspect=1.5)),
+        fingerprints(replace(CONFIG, bucket_multiple_px=32)),
     ]
     assert len({plain, *(of_rows for of_rows, _ in others)}) == 7
     assert len({body, *(of_bodies for _, of_bodies in others)}) == 7
