@@ -8,12 +8,18 @@ import dagster as dg
 from assets import training
 from assets.metadata import picture
 from bolid_pipeline.evaluation import report
+from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.evaluation.fingerprints import CODE_VERSION, report_fingerprint
 from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.orchestration.launchpad import overrides_of
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
+
+
+class EvaluationOverrides(overrides_of(EvaluationConfig)):
+    """Settings of the report for this run. A field that is not set stays as the deployment says."""
 
 
 @dg.asset(
@@ -23,13 +29,17 @@ from resources.table_store import DataStore
     pool="gpu",
 )
 def evaluation_report(
-    store: DataStore, model_hub: ModelHub, deployment: dg.ResourceParam[Deployment]
+    config: EvaluationOverrides,
+    store: DataStore,
+    model_hub: ModelHub,
+    deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """The loss curve, people drawn with and without their body, and measurements on held-out photos.
 
     Made only if its inputs or settings have changed.
     """
-    config, folder = deployment.evaluation, store.reports / deployment.name
+    settings = config.applied_to(deployment.evaluation)
+    folder = store.reports / deployment.name
     made_from: dict[str, Any] = {
         "checkpoint": store.checkpoints / deployment.name,
         "base_model": model_hub.folder("base_model"),
@@ -37,16 +47,17 @@ def evaluation_report(
         "captions": store.captions(),
         "clip": model_hub.folder("clip"),
     }
-    made_by = report_fingerprint(config, **made_from)
+    made_by = report_fingerprint(settings, **made_from)
     is_known = report.is_up_to_date(folder, made_by)
     if not is_known:
         from bolid_pipeline.evaluation.evaluate import evaluate
 
-        evaluate(config, **made_from, read_photo=_photo_reader(store), report_dir=folder)
+        evaluate(settings, **made_from, read_photo=_photo_reader(store), report_dir=folder)
     written = report.read_report(folder)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(written.page),
+            "changed_settings": config.changes(),
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
             **{name: picture(decode_rgb(png)) for name, png in written.figures.items()},

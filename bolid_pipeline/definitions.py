@@ -49,10 +49,12 @@ def assets_of(stage: ModuleType) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]
     A module that imports another stage's asset object, and not its module, would define that asset a second time.
     """
     group = stage.__name__.removeprefix("assets.")
-    return dg.map_asset_specs(
-        lambda spec: spec.replace_attributes(group_name=group, owners=OWNERS),
-        dg.load_assets_from_modules([stage]),
-    )
+    found = [
+        asset
+        for asset in dg.load_assets_from_modules([stage])
+        if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
+    ]
+    return dg.map_asset_specs(lambda spec: spec.replace_attributes(group_name=group, owners=OWNERS), found)
 
 
 def definitions(deployment: Deployment) -> dg.Definitions:
