@@ -13,8 +13,7 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
-
-import pytest
+from unittest.mock import patch
 
 HEAVY_MODULES = (
     "bolid_pipeline.definitions",
@@ -61,10 +60,8 @@ def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     # `__main__`, or each process would import pytest anew.
     context.set_forkserver_preload(["__main__", *HEAVY_MODULES])
-    with pytest.MonkeyPatch.context() as environment:
-        # These are read when torch and ultralytics are imported.
-        environment.setenv("OMP_NUM_THREADS", "1")
-        environment.setenv("YOLO_OFFLINE", "true")
+    # These are read when torch and ultralytics are imported.
+    with patch.dict(os.environ, OMP_NUM_THREADS="1", YOLO_OFFLINE="true"):
         forkserver.ensure_running()
     return context
 
