@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+# Not the definitions: they read the environment when they are imported.
 HEAVY_MODULES = (
-    "bolid_pipeline.definitions",
+    "assets.training",
+    "assets.evaluation",
+    "resources.deployments",
+    "resources.ray_engine",
     "bolid_pipeline.scraping.crawler",
     "bolid_pipeline.scraping.sources.theplace",
     "bolid_pipeline.curation.watermark",
@@ -26,6 +30,7 @@ HEAVY_MODULES = (
     "bolid_pipeline.latents.stage",
     "bolid_pipeline.training.fit",
     "dagster._cli",
+    "dagster._daemon.cli",
 )
 
 
@@ -60,8 +65,9 @@ def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     # `__main__`, or each process would import pytest anew.
     context.set_forkserver_preload(["__main__", *HEAVY_MODULES])
-    # These are read when torch and ultralytics are imported.
-    with patch.dict(os.environ, OMP_NUM_THREADS="1", YOLO_OFFLINE="true"):
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("BOLID_", "DAGSTER_"))}
+    # These two are read when torch and ultralytics are imported.
+    with patch.dict(os.environ, {**inherited, "OMP_NUM_THREADS": "1", "YOLO_OFFLINE": "true"}, clear=True):
         forkserver.ensure_running()
     return context
 
