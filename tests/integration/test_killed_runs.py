@@ -12,6 +12,7 @@ from commands import dagster, dagster_daemon, start_command
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+
 @pytest.fixture
 def project(tmp_path):
     configuration = (REPOSITORY / "dagster.yaml").read_text()
@@ -31,7 +32,9 @@ def execute(project):
 def launch(project: Path, job: str) -> None:
     """Put a run into the queue."""
     home = {"DAGSTER_HOME": str(project)}
-    with start_command(project, dagster, "job", "launch", "-m", "meeting_runs", "-j", job, **home) as launched:
+    with start_command(
+        project, dagster, "job", "launch", "-m", "meeting_runs", "-j", job, **home
+    ) as launched:
         assert launched.wait() == 0, launched.output
 
 

@@ -10,12 +10,11 @@ from stored import contents
 
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
 from bolid_pipeline.storage import object_lock
 from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.store_lock import hold_store
+from bolid_pipeline.storage.store_lock import hold_store, living_holder
 from bolid_pipeline.storage.tables import TableStore
 
 
@@ -50,7 +49,7 @@ def test_a_part_cut_short_is_named_and_set_aside(address):
     with pytest.raises(DamagedTable, match=part.name):
         tables.read("captions")
     tables.recover()
-    assert tables.outdated("captions", ["a", "b"]) == ["a", "b"]
+    assert tables.snapshot("captions").missing(["a", "b"]) == ["a", "b"]
     tables.delete_set_aside()
     assert list((address / "tables" / "captions").glob("*")) == []
 
@@ -93,6 +92,17 @@ def test_the_second_writer_is_told_who_the_first_one_is(address):
     with hold_store(address, "run 43"):
         pass
     assert list(address.glob(".writer*")) == []
+
+
+@pytest.mark.usefixtures("quick_renewal")
+def test_the_living_holder_is_named_and_a_killed_one_is_not(address, monkeypatch):
+    assert living_holder(address) is None
+    with hold_store(address, "run 42"):
+        assert living_holder(address) == "run 42"
+    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
+    killed = {"holder": "run 42", "pid": 1, "host": "gone", "since": "long ago", "token": "0"}
+    object_lock._create(address / ".writer.json", killed)
+    assert living_holder(address) is None
 
 
 @pytest.mark.usefixtures("quick_renewal")
@@ -144,7 +154,6 @@ def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
 
     forget(address, "anna", local_dir=tmp_path)
     tables = TableStore(address)
-    register_as_stored(tables)
     for table in ("raw_photos", "latents"):
         assert set(tables.read(table, ["identity"])["identity"].to_pylist()) == {"boris"}
     assert len(PhotoStore(address).paths()) == 3

@@ -6,7 +6,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.tables import TableStore
 
@@ -14,7 +13,6 @@ from bolid_pipeline.storage.tables import TableStore
 def contents(data_dir: Location) -> dict[str, Any]:
     """Every table as another Parquet reader sees it, by key and without times; the photos; and unfinished files."""
     tables = TableStore(data_dir)
-    register_as_stored(tables)
     found: dict[str, Any] = {}
     for table in tables.names:
         if not tables.parts(table):
