@@ -4,7 +4,7 @@ UV_RUN := uv run --env-file .env
 # Processes that run the tests; each takes up to 3 GB.
 WORKERS := 2
 
-.PHONY: help setup dev demo check lint format types contracts test bench
+.PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden bench
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,14 @@ contracts:
 
 test:  ## all tests that need neither GPU nor network
 	uv run pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+OLDEST_DAGSTER := $(shell sed -n 's/^ *"dagster>=\(.*\)",/\1/p' pyproject.toml)
+test-oldest-dagster:  ## the tests that rest on Dagster's ways, with the oldest version that pyproject.toml allows
+	uv run --with dagster==$(OLDEST_DAGSTER) --with dagster-webserver==$(OLDEST_DAGSTER) python -m pytest \
+		tests/definitions tests/integration/test_killed_runs.py
+
+golden:  ## the losses that tests compare with, made anew: only when the maths changed on purpose
+	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
 
 bench:  ## the benchmarks, one after the other
 	@for script in benchmarks/*.py benchmarks/body_identity; do echo "== $$script"; uv run python "$$script" || exit 1; done
