@@ -1,12 +1,12 @@
 """Where each kept person's body is in the photo."""
 
 import dagster as dg
-import pyarrow.compute as pc
 
-from assets.curation import curated_photos
-from assets.metadata import OWNERS, refresh_metadata, skeleton_sheet, spread
-from bolid_pipeline.pose.fingerprints import pose_fingerprint
-from bolid_pipeline.stages.refresh import Stage, refresh_table
+from assets import curation
+from assets.checks import check_result
+from assets.metadata import refresh_metadata, skeleton_sheet, spread, stage_version
+from bolid_pipeline.pose import checks
+from bolid_pipeline.pose.recipe import PoseRecipe
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -14,11 +14,9 @@ from resources.table_store import DataStore
 
 
 @dg.asset(
-    group_name="pose",
     kinds={"yolo", "parquet"},
-    owners=OWNERS,
-    code_version="1",
-    deps=[curated_photos],
+    code_version=PoseRecipe.code_version,
+    deps=[curation.curated_photos],
     pool="gpu",
 )
 def poses(
@@ -28,38 +26,17 @@ def poses(
     deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """17 COCO keypoints and the box of each kept person, in pixels of the photo."""
-
-    def make_stage() -> Stage:
-        from bolid_pipeline.pose.estimator import PoseStage
-
-        return PoseStage(
-            photo_store,
-            weights.path,
-            config,
-            fingerprint=made_by,
-            sha256=weights.sha256,
-            device=find_device(),
-        )
-
-    photo_store, find_device, config = store.photos, compute_engine.find_device, deployment.pose
-    weights = model_hub.file("pose_estimator")
-    made_by = pose_fingerprint(weights.path, config)
     photos = store.kept_photos()
-    report = refresh_table(
-        store.tables, "poses", photos, make_stage, fingerprint=made_by, **compute_engine.batches
-    )
+    recipe = PoseRecipe(weights=model_hub.file("pose_estimator"), config=deployment.pose)
+    report = compute_engine.refresh(store, recipe, photos)
     sample = skeleton_sheet(store.photos, spread(photos, 16), store.tables.read("poses"))
-    return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": sample})
+    return dg.MaterializeResult(
+        metadata={**refresh_metadata(report), "sample": sample},
+        data_version=stage_version(photos, recipe.fingerprint),
+    )
 
 
 @dg.asset_check(asset=poses, blocking=True)
 def every_kept_photo_has_a_pose(store: DataStore) -> dg.AssetCheckResult:
-    """A box and keypoints for each kept photo."""
-    rows = store.tables.read("poses", ["photo_id", "person_box"])
-    with_pose = set(rows.filter(pc.field("person_box").is_valid())["photo_id"].to_pylist())
-    without = [
-        photo_id for photo_id in store.kept_photos()["photo_id"].to_pylist() if photo_id not in with_pose
-    ]
-    return dg.AssetCheckResult(
-        passed=not without, metadata={"num_poses": len(with_pose), "without_pose": without[:20]}
-    )
+    """There are a box and keypoints for each kept photo."""
+    return check_result(checks.every_kept_photo_has_a_pose(store.kept_photos(), store.tables.read("poses")))

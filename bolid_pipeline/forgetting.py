@@ -14,7 +14,6 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from bolid_pipeline.errors import UnknownIdentity
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
 from bolid_pipeline.scraping.changed_pages import drop_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchJournal
@@ -25,7 +24,6 @@ from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.model_card import model_card
 
 _logger = logging.getLogger(__name__)
@@ -72,7 +70,6 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     tables = TableStore(data_dir)
     tables.recover()
     tables.delete_set_aside()
-    register_as_stored(tables)
     PhotoStore(data_dir).recover()
     photos = tables.read("raw_photos", ["photo_id", "identity", "path"])
     theirs = photos.filter(pc.field("identity") == identity)
@@ -86,9 +83,7 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     for folder in banks:
         _forget_in_checkpoint(folder, identity, photo_ids)
         shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
-    num_rows = sum(
-        tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO if table in tables.names
-    )
+    num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO)
     num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
     num_rows += tables.prune("catalogue_pages", [])  # lists of many people: all are asked for again
     for row in theirs.to_pylist():
@@ -153,7 +148,7 @@ def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str
         training[name] = [photo_id for photo_id in training[name] if photo_id not in photo_ids]
     people = [name for name, count in zip(bank.identities, bank.num_views, strict=True) for _ in range(count)]
     card = model_card(
-        TrainingConfig.from_json(training["config"]),
+        checkpoint.read_config(folder),
         base_model=training["base_model"],
         identities=people,
         metrics=checkpoint.read_metrics(folder),

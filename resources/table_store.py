@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -10,8 +11,8 @@ import pyarrow as pa
 from bolid_pipeline.curation.curate import kept_photos
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
+from resources.dead_runs import hold_store_for_run
 from resources.deployments import Deployment
 
 
@@ -29,8 +30,7 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["DataStore"]:
         """The store, for this run alone. Raises StoreLocked."""
-        holder = f"run {context.run.run_id}" if context.run else "a process without a run"
-        with hold_store(self.data_dir, holder):
+        with hold_store_for_run(context, self.data_dir):
             self.tables.recover()
             self.photos.recover()
             yield self
@@ -45,7 +45,7 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
         """The folder of this machine for what training and evaluation write."""
         return local_root(self.root, Path(self.local_dir) if self.local_dir else None)
 
-    @property
+    @cached_property
     def tables(self) -> TableStore:
         """The Parquet tables under `<data_dir>/tables/`."""
         return TableStore(self.root)
@@ -68,6 +68,10 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     def kept_photos(self) -> pa.Table:
         """The rows of `raw_photos` that the curation kept."""
         return kept_photos(self.tables.read("raw_photos"), self.tables.read("curated_photos"))
+
+    def photo_ids(self, table: str) -> list[str]:
+        """The photos that a table has rows about."""
+        return self.tables.read(table, ["photo_id"])["photo_id"].to_pylist()
 
     def captions(self) -> dict[str, str]:
         """Photo id -> caption, of the photos that could be read."""

@@ -14,9 +14,9 @@ Two IP-Adapter branches (reference photo, body), a body encoder and a body bank 
 ## Use
 
 ```python
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import load_pipeline
 
-pipe = BoLIDPipeline.from_checkpoint("this folder", base_model="{base_model}")
+pipe = load_pipeline("this folder", base_model="{base_model}")
 pipe("a full-length photo of a person", identity="{example}").images[0]
 ```
 
@@ -57,6 +57,8 @@ def model_card(
         num_people=len(people),
         people=listed,
         example=people[0],
-        **config.to_json(),
+        steps=config.steps,
+        batch_size=config.batch_size,
+        heldout_fraction=config.heldout_fraction,
         **{name: metrics[name] for name in ("seconds", "l_diff_first", "l_diff_last")},
     )

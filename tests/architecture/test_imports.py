@@ -1,5 +1,6 @@
 """The layout's rules that a machine can hold: docs/adr/0001-layout.md."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -44,6 +45,17 @@ def test_the_environment_is_read_in_one_place():
     assert readers == ["resources/deployments.py"]
 
 
+def test_dagsters_private_modules_are_imported_in_one_file():
+    folders = ("bolid_pipeline", "bodyworld", "assets", "resources", "tests", "benchmarks")
+    importers = [
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in folders
+        for path in (REPOSITORY / folder).rglob("*.py")
+        if re.search(r"^\s*(from|import) dagster\._", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert importers == ["bolid_pipeline/orchestration/run_launcher.py"]
+
+
 def test_every_room_of_the_domain_is_under_the_contract_about_dagster():
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
@@ -55,3 +67,14 @@ def test_every_room_of_the_domain_is_under_the_contract_about_dagster():
         "bolid_pipeline.cli",
         "bolid_pipeline.orchestration",
     }
+
+
+def test_the_synthetic_world_knows_four_modules_of_the_product():
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (forbidden,) = [
+        c["forbidden_modules"] for c in contracts if "bodyworld.render" in c.get("source_modules", [])
+    ]
+    rooms = [path.stem for path in (REPOSITORY / "bolid_pipeline").iterdir() if path.name[0] != "_"]
+    open_rooms = {f"bolid_pipeline.{room}" for room in rooms} - set(forbidden)
+    assert open_rooms == {f"bolid_pipeline.{room}" for room in ("errors", "images", "settings", "pose")}

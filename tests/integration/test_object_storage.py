@@ -5,16 +5,16 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from refresh_processes import contents
+from refresh_process import run_refresh
+from stored import contents
 
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
 from bolid_pipeline.storage import object_lock
 from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.store_lock import hold_store
+from bolid_pipeline.storage.store_lock import hold_store, living_holder
 from bolid_pipeline.storage.tables import TableStore
 
 
@@ -49,7 +49,7 @@ def test_a_part_cut_short_is_named_and_set_aside(address):
     with pytest.raises(DamagedTable, match=part.name):
         tables.read("captions")
     tables.recover()
-    assert tables.outdated("captions", ["a", "b"]) == ["a", "b"]
+    assert tables.snapshot("captions").missing(["a", "b"]) == ["a", "b"]
     tables.delete_set_aside()
     assert list((address / "tables" / "captions").glob("*")) == []
 
@@ -95,6 +95,17 @@ def test_the_second_writer_is_told_who_the_first_one_is(address):
 
 
 @pytest.mark.usefixtures("quick_renewal")
+def test_the_living_holder_is_named_and_a_killed_one_is_not(address, monkeypatch):
+    assert living_holder(address) is None
+    with hold_store(address, "run 42"):
+        assert living_holder(address) == "run 42"
+    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
+    killed = {"holder": "run 42", "pid": 1, "host": "gone", "since": "long ago", "token": "0"}
+    object_lock._create(address / ".writer.json", killed)
+    assert living_holder(address) is None
+
+
+@pytest.mark.usefixtures("quick_renewal")
 def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog, monkeypatch):
     monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
     killed = {"holder": "run 42", "pid": 1, "host": "gone", "since": "long ago", "token": "0"}
@@ -133,17 +144,16 @@ def test_who_was_taken_for_dead_learns_of_it(address):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
-    address, s3_endpoint, processes, people_site, uninterrupted, tmp_path
+    address, s3_endpoint, people_site, uninterrupted, tmp_path
 ):
     access = {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     for _ in range(2):
-        done = processes.run(str(address), people_site.url, log=tmp_path / "run", **access)
-        assert done["exit_code"] == 0, done["said"]
+        done = run_refresh(str(address), people_site.url, log=tmp_path / "run", environment=access)
+        assert done.exit_code == 0, done.output
         assert contents(address) == contents(uninterrupted[0])
 
     forget(address, "anna", local_dir=tmp_path)
     tables = TableStore(address)
-    register_as_stored(tables)
     for table in ("raw_photos", "latents"):
         assert set(tables.read(table, ["identity"])["identity"].to_pylist()) == {"boris"}
     assert len(PhotoStore(address).paths()) == 3
