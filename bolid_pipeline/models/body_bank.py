@@ -50,7 +50,9 @@ class BodyBank:
             NotEnoughData: `bodies` is empty.
         """
         if not bodies:
-            raise NotEnoughData("the body bank would be empty: it needs the c_body of at least one person")
+            raise NotEnoughData(
+                "nobody to put into the body bank: it needs the c_body of at least one person"
+            )
         people = [PersonBody(body[0], body[1], *body[2:]) for body in bodies.values()]
         spreads = [torch.zeros_like(p.c_body_D) if p.spread_D is None else p.spread_D for p in people]
         return cls(

@@ -136,7 +136,8 @@ def detect(
 
 def _detection_head(model: nn.Module) -> Any:
     """The last layer of an ultralytics network, which knows the number of classes and of keypoints."""
-    return list(model.get_submodule("model").children())[-1]
+    layers: Any = model.model
+    return layers[-1]
 
 
 def _to_detections(
