@@ -17,7 +17,7 @@ from typing import Any
 from upath import UPath
 
 from bolid_pipeline.errors import StoreLocked
-from bolid_pipeline.storage.writer_note import in_words, introduction
+from bolid_pipeline.storage.writer_note import format_holder, holder_note
 
 RENEWED_EVERY_SECONDS = 10.0
 """What a second writer waits for at most until it is refused."""
@@ -38,7 +38,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
     Raises:
         StoreLocked: someone else holds it; at the end: someone took it over, since it was not renewed in time.
     """
-    note = introduction(holder) | {"token": uuid.uuid4().hex}
+    note = holder_note(holder) | {"token": uuid.uuid4().hex}
     _acquire(lock, note)
     is_done = threading.Event()
     renewal = threading.Thread(target=_renew, args=(lock, note, is_done), name="store lock", daemon=True)
@@ -52,7 +52,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
             lock.unlink()
         else:
             raise StoreLocked(
-                f"{lock.parent} was taken over by {in_words(_read(lock))} while this run wrote to it"
+                f"{lock.parent} was taken over by {format_holder(_read(lock))} while this run wrote to it"
             )
 
 
@@ -71,10 +71,10 @@ def _acquire(lock: UPath, note: dict[str, Any]) -> None:
         return
     if not (_stays(lock, found) and _succeed(lock, found, note)):
         raise StoreLocked(
-            f"{lock.parent} is being written to by {in_words(found)}; wait until it has ended, or end it (if it has "
+            f"{lock.parent} is being written to by {format_holder(found)}; wait until it has ended, or end it (if it has "
             f"been gone for long, delete {lock})"
         )
-    _logger.warning("%s ended without giving the store back: it was killed", in_words(found))
+    _logger.warning("%s ended without giving the store back: it was killed", format_holder(found))
 
 
 def _stays(lock: UPath, found: bytes) -> bool:
@@ -106,7 +106,7 @@ def _renew(lock: UPath, note: dict[str, Any], is_done: threading.Event) -> None:
         num_renewals += 1
         try:
             if not _is_held_by(lock, note):
-                _logger.error("%s was taken over by %s", lock, in_words(_read(lock)))
+                _logger.error("%s was taken over by %s", lock, format_holder(_read(lock)))
                 return
             _write(lock, {**note, "num_renewals": num_renewals})
         except OSError as error:

@@ -16,7 +16,7 @@ from bolid_pipeline.errors import StoreLocked
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate
 from bolid_pipeline.storage.object_lock import hold_object, living_note
-from bolid_pipeline.storage.writer_note import in_words, introduction
+from bolid_pipeline.storage.writer_note import format_holder, holder_note
 
 _LOCK, _NOTE = ".writer.lock", ".writer.json"
 _PATIENCE_SECONDS = 1.0
@@ -74,7 +74,7 @@ def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
     try:
         if note.exists():
             _logger.warning("%s ended without giving the store back: it was killed", _holder(note))
-        write_atomically(note, json.dumps(introduction(holder)).encode())
+        write_atomically(note, json.dumps(holder_note(holder)).encode())
         yield
     finally:
         note.unlink(missing_ok=True)
@@ -83,7 +83,7 @@ def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
 
 def _holder(note: Path) -> str:
     """Who left the note, in words."""
-    return in_words(_read(note))
+    return format_holder(_read(note))
 
 
 def _read(note: Path) -> bytes:
