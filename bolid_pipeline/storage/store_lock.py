@@ -1,7 +1,7 @@
-"""One writer at a time: a data folder is held by a lock of the operating system, with a note on who holds it.
+"""One writer at a time: a file lock on the data folder, and a note that says who holds it.
 
-The lock is free as soon as its process ends, however that happened; the note of a killed writer stays behind and
-says so to the next one. Object storage knows no such lock: see `object_lock.py`.
+The operating system frees the lock when its process ends, in whatever way. The note of a killed writer stays behind
+and tells the next one. Object storage has no such lock: see `object_lock.py`.
 """
 
 import json
@@ -26,14 +26,14 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def hold_store(data_dir: str | Location, holder: str) -> Iterator[None]:
-    """Be the one who writes to the data folder while the `with` lasts.
+    """Hold the data folder for writing while the `with` lasts.
 
     Args:
-        data_dir: what is written to.
-        holder: who this is, for others to read: `run 0a1b...`, `bolid forget`.
+        data_dir: the folder or address that is written to.
+        holder: the name of this process for people: `run 0a1b...`, `bolid forget`.
 
     Raises:
-        StoreLocked: someone else is; the message says who, where and since when.
+        StoreLocked: another process holds it; the message says which one, where and since when.
     """
     place = locate(data_dir)
     if isinstance(place, Path):
@@ -82,7 +82,7 @@ def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
 
 
 def _holder(note: Path) -> str:
-    """Who left the note, in words."""
+    """The writer of the note, for a message."""
     return format_holder(_read(note))
 
 
