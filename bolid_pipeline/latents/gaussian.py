@@ -18,7 +18,7 @@ ALPHA = 0.1
 
 
 def sigma_px(height: int, width: int, sigma_fraction: float = SIGMA_FRACTION) -> float:
-    """The Gaussians' width for a picture: a fraction of its side, which is the square root of its area."""
+    """The Gaussians' width for a picture: a fraction of its side, where the side is the square root of its area."""
     return sigma_fraction * float(np.sqrt(height * width))
 
 
@@ -31,8 +31,8 @@ def weight_map(
         W(x, y)   = max_i w_i(x, y)                                      (12)
         W_norm    = W / max(W)                                           (13)
 
-    Computed by exponents, (12) as the smallest squared distance and (13) as a difference, so that keypoints
-    far outside of the picture do not underflow to 0 / 0.
+    Computed on the exponents: (12) is the smallest squared distance, and (13) a difference. So keypoints far outside
+    of the picture do not underflow to 0 / 0.
 
     Args:
         keypoints_K2: (K, 2): x, y in px of the picture; they may lie outside of it.
@@ -45,7 +45,7 @@ def weight_map(
         (H, W) float32 in [0, 1]; the largest value is 1.
 
     Raises:
-        ValueError: no keypoint is visible, one that is has no finite position, or sigma_px is not above 0.
+        ValueError: no keypoint is visible, a visible one has no finite position, or sigma_px is not above 0.
     """
     if not sigma_px > 0:
         raise ValueError(f"sigma_px must be above 0, it is {sigma_px}")
@@ -98,7 +98,7 @@ def apply_weights(
     Args:
         image: (H, W, C) or (H, W), of any number type; uint8 stays uint8, rounded.
         weights_HW: (H, W) in [0, 1].
-        alpha: what is left where the weight is 0, in [0, 1].
+        alpha: factor where the weight is 0, in [0, 1].
 
     Returns:
         The image's shape and type (float32 for integers other than uint8).
