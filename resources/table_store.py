@@ -1,4 +1,4 @@
-"""The data: tables and photos, in a folder or on object storage; checkpoints and reports, in a folder."""
+"""Where the data are: tables and photos in a folder or on object storage, checkpoints and reports in a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from resources.deployments import Deployment
 
 
 class DataStore(dg.ConfigurableResource["DataStore"]):
-    """Where the data set, the checkpoints and the reports live.
+    """The data set, the checkpoints and the reports.
 
     A run holds the store while it lasts, and begins by clearing up after a run that was killed.
     """
@@ -68,6 +68,10 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     def kept_photos(self) -> pa.Table:
         """The rows of `raw_photos` that the curation kept."""
         return kept_photos(self.tables.read("raw_photos"), self.tables.read("curated_photos"))
+
+    def photo_ids(self, table: str) -> list[str]:
+        """The photos that a table has rows about."""
+        return self.tables.read(table, ["photo_id"])["photo_id"].to_pylist()
 
     def captions(self) -> dict[str, str]:
         """Photo id -> caption, of the photos that could be read."""

@@ -31,7 +31,7 @@ class BoLIDXLPipeline(ConditionedPipeline, StableDiffusionXLPipeline):
         *ENCODERS,
     ]
 
-    def __init__(  # noqa: PLR0917 - diffusers reads the components from this signature
+    def __init__(
         self,
         vae: AutoencoderKL,
         text_encoder: CLIPTextModel,
