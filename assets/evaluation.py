@@ -1,16 +1,15 @@
 """What the checkpoint can do, for people to look at."""
 
 from collections.abc import Callable
-from typing import Any
 
 import dagster as dg
 
 from assets.metadata import OWNERS, picture
 from assets.training import bolid_checkpoint
 from bolid_pipeline.evaluation import report
-from bolid_pipeline.evaluation.fingerprints import report_fingerprint
+from bolid_pipeline.evaluation.data import EvaluationData
 from bolid_pipeline.images import Rgb, decode_rgb
-from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.orchestration.fitting import open_training_data
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
@@ -32,18 +31,16 @@ def evaluation_report(
     Kept as it is where its inputs are the same.
     """
     config, folder = deployment.evaluation, store.reports / deployment.name
-    made_from: dict[str, Any] = {
-        "checkpoint": store.checkpoints / deployment.name,
-        "base_model": model_hub.folder("base_model"),
-        "latents": open_latents(store.tables, model_hub.latent_models()),
-        "captions": store.captions(),
-        "clip": model_hub.folder("clip"),
-    }
-    is_known = report.is_up_to_date(folder, report_fingerprint(config, **made_from))
+    data = EvaluationData(
+        checkpoint=store.checkpoints / deployment.name,
+        trained_on=open_training_data(store, model_hub),
+        clip=model_hub.folder("clip"),
+    )
+    is_known = report.is_up_to_date(folder, data.fingerprint(config))
     if not is_known:
         from bolid_pipeline.evaluation.evaluate import evaluate
 
-        evaluate(config, **made_from, read_photo=_photo_reader(store), report_dir=folder)
+        evaluate(config, data, read_photo=_photo_reader(store), report_dir=folder)
     written = report.read_report(folder)
     return dg.MaterializeResult(
         metadata={

@@ -6,7 +6,7 @@ from assets.captioning import captions
 from assets.latents import latents
 from assets.metadata import OWNERS
 from bolid_pipeline.latents.cache import open_latents
-from bolid_pipeline.orchestration.fitting import fit_checkpoint, training_inputs
+from bolid_pipeline.orchestration.fitting import fit_checkpoint, open_training_data
 from bolid_pipeline.orchestration.trainers import train_in_processes
 from bolid_pipeline.training import checkpoint
 from resources.deployments import Deployment
@@ -33,21 +33,19 @@ def bolid_checkpoint(
     On one device the training runs here. On several it runs in processes of its own, which never see the Dagster run.
     """
     folder = store.checkpoints / deployment.name
-    inputs = training_inputs(store, model_hub)
-    is_known = checkpoint.is_up_to_date(
-        folder, checkpoint.training_fingerprint(deployment.training, **inputs)
-    )
+    data = open_training_data(store, model_hub)
+    is_known = checkpoint.is_up_to_date(folder, data.fingerprint(deployment.training))
     reported: dg.RawMetadataMapping = {}
     if not is_known and deployment.training.hardware.num_processes > 1:
         reported = train_in_processes(context, deployment).metadata or {}
     elif not is_known:
-        fit_checkpoint(store, model_hub, deployment)
+        fit_checkpoint(data, store, model_hub, deployment)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(folder),
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
-            "num_photos": len(inputs["latents"]),
+            "num_photos": len(data.latents),
             **reported,
             **checkpoint.read_metrics(folder),
         }

@@ -24,7 +24,7 @@ from bolid_pipeline.evaluation.clip_scores import clip_t
 from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline, pipeline_around
-from bolid_pipeline.training.datamodule import BodyProportions
+from bolid_pipeline.training.body_proportions import BodyProportions
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
 
