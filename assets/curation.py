@@ -8,9 +8,10 @@ import pyarrow.compute as pc
 
 from assets.metadata import OWNERS, counts_as_table, photo_sheet, refresh_metadata, spread
 from assets.orphans import orphan_check
-from assets.scraping import raw_photos
+from assets.scraping import raw_photos, rejected_downloads
 from bolid_pipeline.curation.curate import count_reasons, curate, kept_photos
 from bolid_pipeline.curation.fingerprints import people_fingerprint, watermark_fingerprint
+from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.stages.refresh import Stage, refresh_table, sync_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
@@ -93,7 +94,21 @@ def face_detections(
     kinds={"python", "parquet"},
     owners=OWNERS,
     code_version="1",
-    deps=[raw_photos, watermark_scores, face_detections],
+    deps=[raw_photos, rejected_downloads],
+)
+def photo_clusters(store: DataStore) -> dg.MaterializeResult:
+    """Near duplicates of each other, and pictures that stand under several people."""
+    report = refresh_clusters(store.tables)
+    num_shared = pc.sum(store.tables.read("photo_clusters", ["is_shared"])["is_shared"]).as_py() or 0
+    return dg.MaterializeResult(metadata={**refresh_metadata(report), "num_shared": num_shared})
+
+
+@dg.asset(
+    group_name="curation",
+    kinds={"python", "parquet"},
+    owners=OWNERS,
+    code_version="1",
+    deps=[raw_photos, watermark_scores, face_detections, photo_clusters],
 )
 def curated_photos(store: DataStore, deployment: dg.ResourceParam[Deployment]) -> dg.MaterializeResult:
     """The verdict on every photo: kept, or every reason why not."""

@@ -1,4 +1,10 @@
-"""From the gallery site to photos on disk."""
+"""From the gallery site to photos on disk.
+
+Each of the two crawls writes more tables than the one that its asset is named after. The others are declared as assets
+that cannot be materialised by themselves; the crawl that writes them reports them.
+"""
+
+from typing import Any
 
 import dagster as dg
 
@@ -8,14 +14,26 @@ from resources.deployments import Deployment
 from resources.photo_source import PhotoSourceResource
 from resources.table_store import DataStore
 
+_WRITTEN_BY_A_CRAWL: dict[str, Any] = {
+    "group_name": "scraping",
+    "kinds": {"parquet"},
+    "owners": OWNERS,
+    "code_version": "1",
+}
+
 
 @dg.asset(group_name="scraping", kinds={"python", "parquet"}, owners=OWNERS, code_version="1")
 def identity_catalogue(
-    store: DataStore, photo_source: PhotoSourceResource, deployment: dg.ResourceParam[Deployment]
+    context: dg.AssetExecutionContext,
+    store: DataStore,
+    photo_source: PhotoSourceResource,
+    deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """The people whose galleries are large enough, as the site lists them today."""
     with photo_source.open(deployment.crawl) as source:
         report = crawl_catalogue(source, store.tables)
+    for table in (photo_pages, catalogue_pages):
+        _report_rows(context, store, table)
     rows = store.tables.read("identity_catalogue")
     return dg.MaterializeResult(
         metadata={
@@ -27,19 +45,39 @@ def identity_catalogue(
     )
 
 
+photo_pages = dg.AssetSpec(
+    "photo_pages",
+    description="Every photo page that a gallery lists or once listed; written with `identity_catalogue`.",
+    deps=[identity_catalogue],
+    **_WRITTEN_BY_A_CRAWL,
+)
+
+catalogue_pages = dg.AssetSpec(
+    "catalogue_pages",
+    description="Lists of people and galleries as last seen, so that the next crawl asks only whether they have "
+    "changed; written with `identity_catalogue`.",
+    deps=[identity_catalogue],
+    **_WRITTEN_BY_A_CRAWL,
+)
+
+
 @dg.asset(
     group_name="scraping",
     kinds={"python", "parquet"},
     owners=OWNERS,
     code_version="1",
-    deps=[identity_catalogue],
+    deps=[identity_catalogue, photo_pages],
 )
 def raw_photos(
-    store: DataStore, photo_source: PhotoSourceResource, deployment: dg.ResourceParam[Deployment]
+    context: dg.AssetExecutionContext,
+    store: DataStore,
+    photo_source: PhotoSourceResource,
+    deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """Every photo of the catalogued people, byte for byte as received; none is fetched twice."""
     with photo_source.open(deployment.crawl) as source:
         report = crawl_photos(source, store.tables, store.photos)
+    _report_rows(context, store, rejected_downloads)
     rows = store.tables.read("raw_photos")
     shown = spread(rows, 24)
     return dg.MaterializeResult(
@@ -47,7 +85,6 @@ def raw_photos(
             "dagster/row_count": rows.num_rows,
             "num_computed": report.photos_new,
             "num_up_to_date": report.photos_known,
-            "num_shared": report.photos_shared,
             **report.costs,
             "rejected_now": counts_as_table("reason", report.rejected),
             "refused": count_table("reason", store.tables.read("rejected_downloads")["reason"].to_pylist()),
@@ -55,6 +92,14 @@ def raw_photos(
             "sample": photo_sheet(store.photos, shown["path"].to_pylist(), shown["identity"].to_pylist()),
         }
     )
+
+
+rejected_downloads = dg.AssetSpec(
+    "rejected_downloads",
+    description="Photo pages without a usable photo, each with the reason; written with `raw_photos`.",
+    deps=[raw_photos],
+    **_WRITTEN_BY_A_CRAWL,
+)
 
 
 @dg.asset_check(asset=raw_photos, blocking=True)
@@ -65,3 +110,9 @@ def every_photo_has_its_file(store: DataStore) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not missing, metadata={"num_photos": len(paths), "missing": missing[:20]}
     )
+
+
+def _report_rows(context: dg.AssetExecutionContext, store: DataStore, table: dg.AssetSpec) -> None:
+    name = table.key.to_user_string()
+    num_rows = store.tables.count(name)
+    context.log_event(dg.AssetMaterialization(name, metadata={"dagster/row_count": num_rows}))

@@ -60,7 +60,7 @@ def crawl_once(data_dir: Path, url: str, max_concurrency: int) -> None:
 
     from bolid_pipeline.scraping.config import CrawlConfig
     from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
-    from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+    from bolid_pipeline.scraping.sources.site import open_site
     from bolid_pipeline.storage.photos import PhotoStore
     from bolid_pipeline.storage.tables import TableStore
 
@@ -74,13 +74,13 @@ def crawl_once(data_dir: Path, url: str, max_concurrency: int) -> None:
     tables, photos = TableStore(data_dir), PhotoStore(data_dir)
     tables.recover()
     photos.recover()
-    with TheplaceSource(config) as source:
+    with open_site(config) as source:
         crawl_catalogue(source, tables)
         crawl_photos(source, tables, photos)
 
 
 def _main() -> None:
-    for module in ("crawler", "sources.theplace"):  # loaded once, before the forks
+    for module in ("crawler", "sources.site"):  # loaded once, before the forks
         importlib.import_module(f"bolid_pipeline.scraping.{module}")
     for line in sys.stdin:
         order = json.loads(line)
