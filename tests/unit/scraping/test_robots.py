@@ -1,6 +1,7 @@
 """What a site asks of robots in headers and meta tags; tests/unit/scraping/test_client.py has robots.txt."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from bolid_pipeline.scraping.robots import check_headers, check_meta_tags
 URL = "https://gallery.example/photo"
 
 
-def refusal_if(is_forbidden: bool) -> AbstractContextManager[object]:
+def refusal_if(is_forbidden: bool) -> AbstractContextManager[Any]:
     return pytest.raises(DownloadFailed, match="not to be used for AI") if is_forbidden else nullcontext()
 
 
