@@ -8,6 +8,7 @@ process's peak resident set over what it holds before its first step (tracemallo
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -20,10 +21,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning
+import numpy as np
+import pyarrow as pa
 import torch
 
 from bodyworld.weights import weights_folder
+from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig, demo
 from bolid_pipeline.training.datamodule import BoLIDDataModule
@@ -32,9 +37,10 @@ from bolid_pipeline.training.loss_networks import LossNetworkFiles
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.system import BoLIDSystem
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "unit" / "training"))
-from random_latents import captions_of, random_latents
-
+NUM_PHOTOS = 160
+PHOTOS_EACH = 20
+LATENT_SHAPE = (4, 16, 16)
+IMAGE_EMBED_DIM = 128
 _ON = Term(weight=1.0)
 _FULL = LightningConfig(every_n_steps=1, l_id=_ON, l_clip=_ON, checkpointing=False)
 MODES: dict[str, LightningConfig | None] = {
@@ -53,15 +59,38 @@ def make(config: TrainingConfig) -> tuple[BoLIDSystem, BoLIDDataModule]:
         config,
         base_model=weights_folder("base_model"),
         latents=latents,
-        captions=captions_of(latents),
+        captions={photo_id: f"photo {i % 4}" for i, photo_id in enumerate(latents.photo_ids)},
         networks=LossNetworkFiles(pose=pose, clip=weights_folder("clip")),
     )
 
 
 def table() -> LatentTable:
-    """Random latents of the sizes of the demo's base model."""
+    """Random latents of the shape that the demo's base model has."""
     vae = json.loads((weights_folder("base_model") / "vae" / "config.json").read_text())
-    return random_latents(8, 20, image_embed_dim=128, scaling_factor=vae["scaling_factor"])
+    layout = LatentLayout(
+        latent_shapes={Bucket(64, 64): LATENT_SHAPE},
+        scaling_factor=vae["scaling_factor"],
+        shift_factor=0.0,
+        image_embed_dim=IMAGE_EMBED_DIM,
+        models="random",
+    )
+    rng = np.random.default_rng(0)
+
+    def column(*shape: int) -> pa.Array:
+        return to_binary(list(rng.normal(size=(NUM_PHOTOS, *shape))), math.prod(shape))
+
+    columns = {
+        "photo_id": [f"{number:064x}" for number in range(NUM_PHOTOS)],
+        "identity": [f"person-{number // PHOTOS_EACH}" for number in range(NUM_PHOTOS)],
+        "latent": column(*LATENT_SHAPE),
+        "body_latent": column(*LATENT_SHAPE),
+        "image_embed": column(IMAGE_EMBED_DIM),
+        "crop": pa.array([[0.0, 0.0, 64.0, 64.0]] * NUM_PHOTOS, pa.list_(pa.float32(), 4)),
+        "keypoints": to_binary(list(rng.uniform(0.2, 1, (NUM_PHOTOS, 17, 3))), 17 * 3),
+        "model_fingerprint": ["random"] * NUM_PHOTOS,
+        "body_fingerprint": ["random"] * NUM_PHOTOS,
+    }
+    return LatentTable(pa.table(columns, layout.schema().columns), layout)
 
 
 class StepTimes(lightning.Callback):

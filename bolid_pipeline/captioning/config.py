@@ -1,6 +1,10 @@
 """Settings of the captioners."""
 
-from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from bolid_pipeline.settings import settings
 
 _PROMPT = (
     "Describe the person in this photo for a text-to-image model, in one paragraph of plain English and in this "
@@ -10,23 +14,27 @@ _PROMPT = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class VlmConfig:
     """How a vision-language model is asked for a caption."""
 
+    kind: Literal["vlm"] = "vlm"
+    """Names this captioner in a settings file."""
     prompt: str = _PROMPT
     """The request that goes with each photo."""
-    max_new_tokens: int = 160
-    """Longest caption; longer than CLIP's 77 tokens on purpose."""
-    max_side_px: int = 896
-    """Photos are shown to the model with their longer side at most this long."""
+    max_new_tokens: PositiveInt = 160
+    """Longest caption in tokens; longer than CLIP's 77 on purpose."""
+    max_side_px: PositiveInt = 896
+    """The model sees photos with their longer side at most this long."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class ClipCaptionConfig:
     """How a CLIP fills in the slots of a caption."""
 
-    num_contexts: int = 8
+    kind: Literal["clip"] = "clip"
+    """Names this captioner in a settings file."""
+    num_contexts: PositiveInt = 8
     """Whole captions that each phrase is tried in, all encoded at the start; 24 find no more of bodyworld's phrases."""
-    seed: int = 0
-    """For drawing those captions."""
+    seed: NonNegativeInt = 0
+    """Seed of the draw of those captions."""

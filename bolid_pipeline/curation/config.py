@@ -1,31 +1,33 @@
 """Settings of the curation: what counts as a person, a face, a watermark, and enough photos."""
 
-from dataclasses import dataclass
+from pydantic import NonNegativeInt, PositiveInt
+
+from bolid_pipeline.settings import Probability, YoloSizePx, settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class PeopleConfig:
     """How faces and persons are counted."""
 
-    face_conf: float = 0.5
-    """Faces found with less confidence do not count, in [0, 1]."""
-    person_conf: float = 0.5
-    """Persons found with less confidence do not count, in [0, 1]."""
-    iou: float = 0.5
-    """Of two boxes that overlap more than this, one counts."""
-    face_image_size_px: int = 640
-    """Side of the square that the face detector sees, a multiple of 32."""
-    person_image_size_px: int = 640
-    """Side of the square that the pose estimator sees, a multiple of 32."""
+    face_conf: Probability = 0.5
+    """Least confidence of a face that counts."""
+    person_conf: Probability = 0.5
+    """Least confidence of a person who counts."""
+    iou: Probability = 0.5
+    """Of two boxes whose intersection over union is larger, only the surer one counts."""
+    face_image_size_px: YoloSizePx = 640
+    """Side of the square that the face detector sees; a multiple of 32."""
+    person_image_size_px: YoloSizePx = 640
+    """Side of the square that the pose estimator sees; a multiple of 32."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class CurationConfig:
-    """What a photo must be to be kept. Defaults are the thesis'."""
+    """What a photo must be to be kept. The defaults are the thesis'."""
 
-    min_side_px: int = 1000
-    """Shortest side a photo may have."""
-    max_watermark_prob: float = 0.5
-    """Photos with a higher probability are watermarked."""
-    min_photos_per_identity: int = 100
+    min_side_px: NonNegativeInt = 1000
+    """Least length of a photo's shorter side."""
+    max_watermark_prob: Probability = 0.5
+    """A photo with a higher probability is watermarked."""
+    min_photos_per_identity: PositiveInt = 100
     """A person with fewer photos left is dropped with all of them."""

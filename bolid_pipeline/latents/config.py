@@ -3,30 +3,39 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PositiveFloat, PositiveInt
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.gaussian import ALPHA, SIGMA_FRACTION
 from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.settings import Field, Probability, settings
 from bolid_pipeline.stages.refresh import fingerprint
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class LatentConfig:
-    """How a photo becomes latents. Defaults of the weighting are the thesis'."""
+    """How a photo becomes latents. The defaults of the weighting are the thesis'."""
 
-    resolution_px: int = 64
+    resolution_px: PositiveInt = 64
     """Side of the square bucket; the other buckets have about its area."""
-    bucket_multiple_px: int = 16
+    bucket_multiple_px: PositiveInt = 16
     """Sides of buckets are multiples of this: the VAE's factor times the U-Net's."""
-    max_aspect: float = 2.0
-    """No bucket is longer than this many times its other side."""
-    sigma_fraction: float = SIGMA_FRACTION
+    max_aspect: Annotated[float, Field(ge=1)] = 2.0
+    """Largest ratio of a bucket's longer side to its shorter one."""
+    sigma_fraction: PositiveFloat = SIGMA_FRACTION
     """Width of the Gaussians, as a fraction of the bucket's side (the square root of its area)."""
-    alpha: float = ALPHA
-    """What is left of the picture far from every keypoint, in [0, 1]."""
-    min_keypoint_conf: float = 0.5
-    """Keypoints found with less confidence are invisible, in [0, 1]."""
+    alpha: Probability = ALPHA
+    """Weight of a pixel far from every keypoint."""
+    min_keypoint_conf: Probability = 0.5
+    """Least confidence of a keypoint that counts as visible."""
+
+    def __post_init__(self) -> None:
+        if self.resolution_px % self.bucket_multiple_px:
+            raise ValueError(
+                f"resolution_px {self.resolution_px} is not a multiple of bucket_multiple_px {self.bucket_multiple_px}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,15 @@
 """Settings of the pose estimation."""
 
-from dataclasses import dataclass
+from bolid_pipeline.settings import Probability, YoloSizePx, settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class PoseConfig:
     """How the one person of a photo is found."""
 
-    image_size_px: int = 640
-    """Side of the square that the pose estimator sees, a multiple of 32."""
-    person_conf: float = 0.25
-    """The surest person counts; one found with less confidence than this does not, in [0, 1]."""
-    iou: float = 0.7
-    """Of two boxes that overlap more than this, the surer one stays."""
+    image_size_px: YoloSizePx = 640
+    """Side of the square that the pose estimator sees; a multiple of 32."""
+    person_conf: Probability = 0.25
+    """Least confidence of a person; of several, the surest one counts."""
+    iou: Probability = 0.7
+    """Of two boxes whose intersection over union is larger, only the surer one stays."""

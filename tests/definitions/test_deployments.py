@@ -49,7 +49,7 @@ def test_a_proxy_is_used_for_the_site_and_not_for_loopback():
 
 
 def test_an_address_that_is_none_is_refused():
-    with pytest.raises(ConfigurationError, match="no http"):
+    with pytest.raises(ConfigurationError, match="'theplace': the address of a site begins with http"):
         current_deployment({"BOLID_SOURCE_URL": "theplace"})
 
 

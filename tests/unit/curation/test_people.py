@@ -75,8 +75,14 @@ def test_whatever_changes_the_counts_changes_the_fingerprint(weights):
         people_fingerprint(pose, pose, CONFIG),
         people_fingerprint(face, face, CONFIG),
         *(
-            people_fingerprint(face, pose, replace(CONFIG, **{name: 0.125}))
-            for name in ("face_conf", "person_conf", "iou", "face_image_size_px", "person_image_size_px")
+            people_fingerprint(face, pose, replace(CONFIG, **change))
+            for change in (
+                {"face_conf": 0.125},
+                {"person_conf": 0.125},
+                {"iou": 0.125},
+                {"face_image_size_px": 128},
+                {"person_image_size_px": 128},
+            )
         ),
     }
     assert len(prints) == 8

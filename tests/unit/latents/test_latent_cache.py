@@ -295,8 +295,13 @@ def test_whatever_changes_latents_changes_their_fingerprint(models, other_models
         latent_fingerprints(models, CONFIG, "q"),
         latent_fingerprints(other_models, CONFIG, "p"),
         *(
-            latent_fingerprints(models, replace(CONFIG, **{name: 0.3}), "p")
-            for name in ("resolution_px", "min_keypoint_conf", "max_aspect", "bucket_multiple_px")
+            latent_fingerprints(models, replace(CONFIG, **change), "p")
+            for change in (
+                {"resolution_px": 128},
+                {"min_keypoint_conf": 0.3},
+                {"max_aspect": 1.3},
+                {"bucket_multiple_px": 32},
+            )
         ),
     ]
     assert len({made_by.plain, *(other.plain for other in others)}) == 7

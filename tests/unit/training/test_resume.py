@@ -3,97 +3,31 @@
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
+import killed_training
 import pytest
-import torch
-from random_latents import captions_of, random_latents
+from killed_training import CONFIG, train
 from tiny_models import save_tiny_clip
 
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
-from bolid_pipeline.training.fit import fit
-from bolid_pipeline.training.loss_networks import LossNetworkFiles
-
-CONFIG = TrainingConfig(
-    steps=7,
-    batch_size=2,
-    learning_rate=0.01,
-    warmup_steps=2,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    ema_decay=0.9,
-    lightning=LightningConfig(every_n_steps=2, sampler="lcm", l_clip=Term(weight=0.1, start_step=2)),
-    checkpoint_every_n_steps=2,
-    preview_every_n_steps=6,
-)
-
-KILLED_RUN = """
-import os, signal, sys
-from pathlib import Path
-
-sys.path[:0] = {path}
-import test_resume
-from bolid_pipeline.training.system import BoLIDSystem
-
-whole = BoLIDSystem.training_step
-
-def training_step(self, batch, batch_idx):
-    if batch["step"] == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return whole(self, batch, batch_idx)
-
-BoLIDSystem.training_step = training_step
-test_resume.train(Path({base_model!r}), Path({clip!r}), Path({run_dir!r}))
-"""
-
-
-def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
-    """On one thread in every process: the last bit of a sum depends on how many share it."""
-    latents = random_latents()
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return fit(
-            CONFIG,
-            base_model=base_model,
-            latents=latents,
-            captions=captions_of(latents),
-            run_dir=run_dir,
-            networks=LossNetworkFiles(clip=clip),
-            progress=False,
-        )
-    finally:
-        torch.set_num_threads(num_threads)
 
 
 @pytest.mark.timeout(900)  # a second process imports torch; on a busy machine that takes minutes
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tiny_stable_diffusion, tmp_path):
     clip = save_tiny_clip(tmp_path / "clip")
+    run_dirs = [tmp_path / folder / "demo" for folder in ("killed", "whole")]
     killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            KILLED_RUN.format(
-                path=sys.path,
-                base_model=str(tiny_stable_diffusion),
-                clip=str(clip),
-                run_dir=str(tmp_path / "killed" / "demo"),
-            ),
-        ],
+        [sys.executable, killed_training.__file__, tiny_stable_diffusion, clip, run_dirs[0]],
         capture_output=True,
         text=True,
         check=False,
         timeout=840,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (tmp_path / "killed" / "demo").exists()
+    assert not run_dirs[0].exists()
     assert len(list((tmp_path / "killed").glob(".demo.training-*/state.ckpt"))) == 1
 
-    resumed = train(tiny_stable_diffusion, clip, tmp_path / "killed" / "demo")
-    whole = train(tiny_stable_diffusion, clip, tmp_path / "whole" / "demo")
+    resumed, whole = [train(tiny_stable_diffusion, clip, run_dir) for run_dir in run_dirs]
 
     losses = [(run / checkpoint.LOSSES_FILE).read_text() for run in (resumed, whole)]
     assert losses[0] == losses[1]

@@ -3,41 +3,15 @@
 import csv
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import pytest
-from random_latents import captions_of, random_latents
+import two_device_training
+from two_device_training import CONFIG, train
 
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import LightningConfig, Strategy, Term, TrainingConfig
-from bolid_pipeline.training.fit import fit
-
-CONFIG = TrainingConfig(
-    steps=3,
-    batch_size=4,
-    learning_rate=0.01,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    lightning=LightningConfig(every_n_steps=2, l_semantic=Term(weight=0.6), l_layout=Term(weight=0.1)),
-    gradient_checkpointing=True,
-    preview_every_n_steps=2,
-)
-
-
-def train(base_model: Path, run_dir: Path, devices: int, strategy: Strategy = "ddp") -> None:
-    latents = random_latents()
-    fit(
-        replace(CONFIG, devices=devices, strategy=strategy),
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=run_dir,
-        progress=False,
-    )
+from bolid_pipeline.training.config import Strategy
 
 
 def _losses(run_dir: Path) -> dict[str, list[float]]:
@@ -58,7 +32,7 @@ def losses_of_one(tiny_stable_diffusion, tmp_path_factory):
 @pytest.mark.parametrize("strategy", get_args(Strategy))
 def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, losses_of_one, strategy):
     done = subprocess.run(
-        [sys.executable, __file__, str(tiny_stable_diffusion), str(tmp_path / "two"), strategy, *sys.path],
+        [sys.executable, two_device_training.__file__, tiny_stable_diffusion, tmp_path / "two", strategy],
         capture_output=True,
         text=True,
         check=False,
@@ -70,8 +44,3 @@ def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, l
     for name, of_one in losses_of_one.items():
         assert losses[name] == pytest.approx(of_one, abs=1e-4), name
     assert checkpoint.read_metrics(tmp_path / "two")["steps"] == CONFIG.steps
-
-
-if __name__ == "__main__":
-    sys.path[:0] = sys.argv[4:]
-    train(Path(sys.argv[1]), Path(sys.argv[2]), devices=2, strategy=cast(Strategy, sys.argv[3]))

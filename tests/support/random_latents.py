@@ -1,4 +1,4 @@
-"""A latent table of random numbers that fits the tiny model of tests/unit/models."""
+"""A table of random latents that fits the base model of `tiny_models`."""
 
 import hashlib
 

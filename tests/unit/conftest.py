@@ -1,11 +1,8 @@
-"""The tiny base model, once per session, and the way to import what writes it."""
+"""Tiny models on disk, written once per session."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

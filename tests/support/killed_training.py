@@ -1,0 +1,70 @@
+"""A small training, and a program that starts it and kills itself in the middle.
+
+python killed_training.py BASE_MODEL CLIP RUN_DIR
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from random_latents import captions_of, random_latents
+
+from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
+from bolid_pipeline.training.datamodule import Batch
+from bolid_pipeline.training.fit import fit
+from bolid_pipeline.training.loss_networks import LossNetworkFiles
+from bolid_pipeline.training.system import BoLIDSystem
+
+FATAL_STEP = 5
+CONFIG = TrainingConfig(
+    steps=7,
+    batch_size=2,
+    learning_rate=0.01,
+    warmup_steps=2,
+    encoder_grid=8,
+    encoder_width=32,
+    encoder_layers=1,
+    c_body_dim=12,
+    ema_decay=0.9,
+    lightning=LightningConfig(every_n_steps=2, sampler="lcm", l_clip=Term(weight=0.1, start_step=2)),
+    checkpoint_every_n_steps=2,
+    preview_every_n_steps=6,
+)
+
+
+def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
+    """Train on one thread in every process: the last bit of a sum depends on how many share it."""
+    latents = random_latents()
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return fit(
+            CONFIG,
+            base_model=base_model,
+            latents=latents,
+            captions=captions_of(latents),
+            run_dir=run_dir,
+            networks=LossNetworkFiles(clip=clip),
+            progress=False,
+        )
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def main() -> None:
+    whole_step = BoLIDSystem.training_step
+
+    def step_or_die(self: BoLIDSystem, batch: Batch, batch_idx: int) -> None:
+        if batch["step"] == FATAL_STEP:
+            os.kill(os.getpid(), signal.SIGKILL)
+        whole_step(self, batch, batch_idx)
+
+    BoLIDSystem.training_step = step_or_die
+    base_model, clip, run_dir = map(Path, sys.argv[1:])
+    train(base_model, clip, run_dir)
+
+
+if __name__ == "__main__":
+    main()
