@@ -46,7 +46,7 @@ nightly_dataset_refresh = dg.ScheduleDefinition(
 def definitions(deployment: Deployment) -> dg.Definitions:
     """Everything Dagster needs to know, for one deployment."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(STAGES),
+        assets=dg.load_assets_from_modules(STAGES, include_specs=True),
         asset_checks=dg.load_asset_checks_from_modules(STAGES),
         jobs=[full_refresh, dataset_refresh],
         schedules=[nightly_dataset_refresh],

@@ -63,7 +63,7 @@ def load_parsers(module: str) -> SiteParsers:
         parsers = importlib.import_module(module)
     except ImportError as error:
         raise ConfigurationError(
-            f"BOLID_SITE_PARSERS: no module {module} ({error}); name one that can be imported, such as a file in this folder"
+            f"BOLID_SITE_PARSERS: no module {module} ({error}); name an importable one, like a file in this folder"
         ) from error
     missing = [name for name in _PARSER_NAMES if not hasattr(parsers, name)]
     if missing:
