@@ -26,7 +26,7 @@ from bodyworld.weights import weights_folder
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder, num_view_channels
-from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, pipeline_around
 from bolid_pipeline.models.text import encode_text
 
 SIDE_PX = 256
@@ -99,7 +99,7 @@ def text_config(**settings: Any) -> CLIPTextConfig:
     return CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, **settings)
 
 
-def make_pipeline(name: str) -> Any:
+def make_pipeline(name: str) -> AnyBoLIDPipeline:
     """The base model in a pipeline, branches not yet attached."""
     tokenizer = CLIPTokenizer.from_pretrained(weights_folder("base_model") / "tokenizer")
     parts: dict[str, Any] = {
@@ -117,13 +117,13 @@ def make_pipeline(name: str) -> Any:
             feature_extractor=None,
             requires_safety_checker=False,
         )
-        return BoLIDPipeline(**base.components, requires_safety_checker=False)
+        return pipeline_around(base)
     unet = random_model(UNet2DConditionModel, None, **SDXL_UNET)
     text_encoder_2 = random_model(CLIPTextModelWithProjection, text_config(**OPENCLIP_G))
     base = StableDiffusionXLPipeline(
         **parts, unet=unet, text_encoder_2=text_encoder_2, tokenizer_2=tokenizer, add_watermarker=False
     )
-    return BoLIDXLPipeline(**base.components)
+    return pipeline_around(base)
 
 
 def train_one_step(pipe: Any, encoder: BodyEncoder) -> dict[str, Any]:

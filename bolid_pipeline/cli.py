@@ -89,7 +89,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
     read_training(folder)  # says so at once where there is no checkpoint; the imports below take their time
 
     from bolid_pipeline.generation import GenerationRequest, generate_pictures
-    from bolid_pipeline.models.pipeline import BoLIDPipeline
+    from bolid_pipeline.models.pipeline import load_pipeline
     from bolid_pipeline.models.scales import parse_scale
 
     request = GenerationRequest(
@@ -97,7 +97,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
     )
     hub = model_hub_of(deployment)
     needs_clip = bool(request.ref_images or request.image_prompts)
-    pipe = BoLIDPipeline.from_checkpoint(
+    pipe = load_pipeline(
         folder,
         hub.folder("base_model"),
         image_encoder=hub.folder("image_encoder") if needs_clip else None,

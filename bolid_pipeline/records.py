@@ -1,6 +1,6 @@
-"""What several stages share: what a photo source says of people and their photos, and one reason to refuse a photo."""
+"""The small types that cross stages: people and photos as a source lists them, and what a check found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 OF_ANOTHER_IDENTITY = "photo_of_another_identity"
@@ -40,3 +40,20 @@ class PhotoPage:
     identity: str
     page_url: str
     """What a download is remembered by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOutcome:
+    """What a check of the data found."""
+
+    problem: str | None = None
+    """What is wrong and what to do about it; None if nothing is."""
+    numbers: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+    """Counts and extremes, by stable names."""
+    examples: Sequence[str] = ()
+    """Some of the photos or people that are wrong."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None

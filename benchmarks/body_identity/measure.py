@@ -23,7 +23,7 @@ from bodyworld.render.identity import RANGES
 from bolid_pipeline.evaluation.clip_scores import clip_t
 from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.models.base import load_base_model
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline, pipeline_around
 from bolid_pipeline.training.datamodule import BodyProportions
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
@@ -89,7 +89,7 @@ class World:
 
 
 def draw(
-    pipe: BoLIDPipeline,
+    pipe: AnyBoLIDPipeline,
     who_of: Mapping[str, str],
     condition_of: Callable[[str], dict[str, Any]] = lambda _: {},
     *,
@@ -174,7 +174,7 @@ def measure(
 ) -> tuple[Drawn, dict[str, Any]]:
     """Draw everybody with a job's checkpoint, and its line of the table."""
     torch.set_num_threads(1)
-    pipe = BoLIDPipeline.from_checkpoint(job.run_dir, base_model)
+    pipe = load_pipeline(job.run_dir, base_model)
     first_photos = {
         world.people.pictures[row].person: Image.fromarray(world.people.pictures[row].pixels_HW3)
         for row in world.train_rows[::-1]
@@ -189,8 +189,7 @@ def measure(
 
 def measure_words(world: World, base_model: Path, num_noises: int) -> tuple[Drawn, dict[str, Any]]:
     """Draw everybody by the frozen base model, told of hair, height and build in words: what it is able to show."""
-    base = load_base_model(base_model)
-    pipe = BoLIDPipeline(**base.components, requires_safety_checker=False)
+    pipe = pipeline_around(load_base_model(base_model))
     drawn = draw(pipe, world.words, num_noises=num_noises)
     return drawn, {"variant": WORDS} | _numbers(world, drawn)
 

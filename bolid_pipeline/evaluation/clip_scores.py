@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.evaluation.samples import Sample
 from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 
 
 @torch.inference_mode()
@@ -41,7 +41,9 @@ def clip_t(samples: Sequence[Sample], clip_folder: Path) -> float:
 
 
 @torch.inference_mode()
-def identity_scores(pipe: BoLIDPipeline, samples: Sequence[Sample], latents: LatentTable) -> dict[str, float]:
+def identity_scores(
+    pipe: AnyBoLIDPipeline, samples: Sequence[Sample], latents: LatentTable
+) -> dict[str, float]:
     """CLIP-I and retrieval of samples of named people, by the base model's own image encoder.
 
     Args:

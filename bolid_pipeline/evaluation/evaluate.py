@@ -14,7 +14,7 @@ from bolid_pipeline.evaluation.report import Figure, Report, read_report, write_
 from bolid_pipeline.evaluation.samples import Sample, draw_samples, sample_grid, who_is
 from bolid_pipeline.images import Rgb
 from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.training import checkpoint as checkpoints
 
@@ -49,7 +49,7 @@ def evaluate(
     made_by = report_fingerprint(
         config, checkpoint=checkpoint, base_model=base_model, latents=latents, captions=captions, clip=clip
     )
-    pipe = BoLIDPipeline.from_checkpoint(checkpoint, base_model)
+    pipe = load_pipeline(checkpoint, base_model)
     rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
     drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
     named = [sample for samples in drawn.values() for sample in samples if sample.identity is not None]
@@ -81,7 +81,9 @@ def evaluate(
     return read_report(report_dir)
 
 
-def _rows_of_people(pipe: BoLIDPipeline, latents: LatentTable, num_identities: int) -> dict[str, list[int]]:
+def _rows_of_people(
+    pipe: AnyBoLIDPipeline, latents: LatentTable, num_identities: int
+) -> dict[str, list[int]]:
     """Rows of the first people of the bank that the table holds."""
     known = pipe.body_bank.identities if pipe.body_bank is not None else ()
     rows = {
@@ -95,7 +97,7 @@ def _rows_of_people(pipe: BoLIDPipeline, latents: LatentTable, num_identities: i
 
 
 def _draw_people(
-    pipe: BoLIDPipeline,
+    pipe: AnyBoLIDPipeline,
     rows_of_person: Mapping[str, Sequence[int]],
     latents: LatentTable,
     captions: Mapping[str, str],

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models import adapters
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.models.text import EncodedText, encode_text
 from bolid_pipeline.training.conditions import Conditions, predict
 from bolid_pipeline.training.losses.diffusion import prediction_target
@@ -24,7 +24,7 @@ from bolid_pipeline.training.losses.diffusion import prediction_target
 
 @torch.no_grad()
 def heldout_losses(
-    pipe: BoLIDPipeline,
+    pipe: AnyBoLIDPipeline,
     latents: LatentTable,
     rows: Sequence[int],
     captions: Mapping[str, str],
@@ -68,7 +68,7 @@ class _NoisyPhoto:
 
 
 def _noisy_photo(
-    pipe: BoLIDPipeline, latents: LatentTable, row: int, caption: str, config: EvaluationConfig
+    pipe: AnyBoLIDPipeline, latents: LatentTable, row: int, caption: str, config: EvaluationConfig
 ) -> _NoisyPhoto:
     scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + row)
@@ -84,7 +84,7 @@ def _noisy_photo(
     )
 
 
-def _loss(pipe: BoLIDPipeline, photo: _NoisyPhoto, c_body_D: torch.Tensor, body_scale: float) -> float:
+def _loss(pipe: AnyBoLIDPipeline, photo: _NoisyPhoto, c_body_D: torch.Tensor, body_scale: float) -> float:
     """Mean squared error of the prediction, without a reference photo."""
     device, num_levels = pipe.unet.device, len(photo.timesteps_B)
     image_embed_dim = pipe.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bolid_pipeline.drawing import contact_sheet
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.images import Rgb
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 
 _SEX = re.compile(r"\b(woman|man)\b")
 
@@ -34,7 +34,7 @@ def who_is(captions: Iterable[str]) -> str:
 
 
 def draw_samples(
-    pipe: BoLIDPipeline, requests: Sequence[tuple[str, str | None]], config: EvaluationConfig
+    pipe: AnyBoLIDPipeline, requests: Sequence[tuple[str, str | None]], config: EvaluationConfig
 ) -> list[Sample]:
     """Draw each (prompt, identity or None); the same prompt has the same noise, whoever is drawn.
 
@@ -73,7 +73,7 @@ def sample_grid(rows: Sequence[tuple[Rgb, Sequence[Sample]]], *, cell_px: int = 
 
 
 def _draw(
-    pipe: BoLIDPipeline, batch: Sequence[tuple[str, str | None]], config: EvaluationConfig
+    pipe: AnyBoLIDPipeline, batch: Sequence[tuple[str, str | None]], config: EvaluationConfig
 ) -> list[Sample]:
     """Samples of a batch in which either everybody or nobody is named."""
     prompts = [prompt for prompt, _ in batch]
@@ -93,7 +93,7 @@ def _draw(
     return [Sample(*request, picture) for request, picture in zip(batch, pictures, strict=True)]
 
 
-def _noise(pipe: BoLIDPipeline, prompt: str, config: EvaluationConfig) -> torch.Tensor:
+def _noise(pipe: AnyBoLIDPipeline, prompt: str, config: EvaluationConfig) -> torch.Tensor:
     """(1, C, h, w), the same for the same prompt and seed."""
     seed = zlib.crc32(prompt.encode()) + config.seed
     factor = pipe.vae_scale_factor

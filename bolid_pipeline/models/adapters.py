@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -122,13 +122,22 @@ def body_embeds(unet: UNet2DConditionModel, c_body_BD: torch.Tensor) -> torch.Te
     Raises:
         ValueError: c_body has another length than the body branch was made for.
     """
-    projection = _projections(unet)[1]
-    dim = projection.ff.net[0].proj.in_features
-    is_dense = isinstance(projection, IPAdapterFullImageProjection)
+    dim = body_input_dim(unet)
+    is_dense = isinstance(_projections(unet)[1], IPAdapterFullImageProjection)
     if c_body_BD.shape[-1] % dim if is_dense else c_body_BD.shape[-1] != dim:
         raise ValueError(f"c_body has {c_body_BD.shape[-1]} numbers; the body branch takes {dim}")
     embeds = c_body_BD.unflatten(-1, (-1, dim)) if is_dense else c_body_BD
     return embeds[:, None].to(unet.dtype)
+
+
+def ref_input_dim(unet: UNet2DConditionModel) -> int:
+    """Length of the CLIP image embedding that the reference branch takes."""
+    return _linear(_projections(unet)[0], "image_embeds").in_features
+
+
+def body_input_dim(unet: UNet2DConditionModel) -> int:
+    """Length of what the body branch projects: c_body, or one of its tokens if the branch is dense."""
+    return _linear(_projections(unet)[1], "ff.net.0.proj").in_features
 
 
 def set_scales(unet: UNet2DConditionModel, ref_scale: float, body_scale: float) -> None:
@@ -210,7 +219,7 @@ def _without_bias(projection: torch.nn.Module) -> torch.nn.Module:
     return projection
 
 
-def _projections(unet: UNet2DConditionModel) -> Sequence[Any]:
+def _projections(unet: UNet2DConditionModel) -> Sequence[torch.nn.Module]:
     """The (ref, body) projections of an attached U-Net."""
     return list(cast(MultiIPAdapterImageProjection, unet.encoder_hid_proj).image_projection_layers)
 

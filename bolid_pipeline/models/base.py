@@ -1,6 +1,7 @@
-"""The frozen text-to-image model that everything else is attached to: a folder of Stable Diffusion or SDXL."""
+"""The frozen text-to-image model that everything else is attached to, from a folder of Stable Diffusion or SDXL."""
 
 import json
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,27 @@ BaseModel = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
 def load_base_model(
-    folder: str | Path,
+    folder: str | PathLike[str],
     *,
     dtype: torch.dtype = torch.float32,
-    image_encoder: str | Path | None = None,
-    feature_extractor: str | Path | None = None,
-) -> Any:
-    """Load a local diffusers folder, frozen: vae, unet, text encoders, tokenizers, scheduler, image_encoder if listed.
+    image_encoder: str | PathLike[str] | None = None,
+    feature_extractor: str | PathLike[str] | None = None,
+) -> BaseModel:
+    """Load a local diffusers folder, all networks frozen and in eval mode.
 
-    The safety checker is left out: this is the model as training needs it. `BoLIDPipeline.from_pretrained` keeps it.
+    The safety checker is left out, because training has no use for it. `BoLIDPipeline.from_pretrained` keeps it.
 
     Args:
         folder: the pipeline's folder; its model_index.json says whether it is SDXL.
-        dtype: of all parts.
-        image_encoder: folder of the CLIP image encoder, where the pipeline's folder holds none.
+        dtype: of all networks.
+        image_encoder: folder of the CLIP image encoder, for a base model without one.
         feature_extractor: folder of its image processor, likewise.
 
     Returns:
-        A `StableDiffusionPipeline` or a `StableDiffusionXLPipeline`.
+        A `StableDiffusionXLPipeline` if the folder holds an SDXL, else a `StableDiffusionPipeline`.
 
     Raises:
-        WeightsMissing: the folder, or a part that its model_index.json lists, is not there.
+        WeightsMissing: the folder, or a part that its model_index.json lists, is missing.
     """
     folder = Path(folder)
     index = _read_index(folder)
@@ -56,7 +57,11 @@ def load_base_model(
     return base
 
 
-def _load(model_class: Any, folder: str | Path, **options: Any) -> Any:
+def _load(
+    model_class: type[CLIPVisionModelWithProjection | CLIPImageProcessor],
+    folder: str | PathLike[str],
+    **options: Any,
+) -> CLIPVisionModelWithProjection | CLIPImageProcessor:
     if not Path(folder).is_dir():
         raise WeightsMissing(f"no model at {folder}")
     return model_class.from_pretrained(folder, local_files_only=True, **options)

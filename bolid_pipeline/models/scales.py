@@ -1,44 +1,114 @@
-"""How strongly a branch speaks: a number, a number per block of the U-Net, or either per part of the sampling.
+"""How strongly a branch acts: a number, a number per block of the U-Net, or either of them per part of the sampling.
 
 1.0                                                   everywhere, always
-{"up": {"block_0": 0.8}, "mid": 0.5}                  these blocks; 0 in the others (diffusers' own form)
+{"up": {"block_0": 0.8}, "mid": 0.5}                  these blocks, and 0 in the others (diffusers' own form)
 {0.0: 0.0, 0.3: 1.0}                                  off until 30 % of the steps are done, then on
-{0.0: 1.0, 0.6: {"up": 1.0}}                          everywhere at first, then in the way up only
+{0.0: 1.0, 0.6: {"up": 1.0}}                          everywhere at first, then in the up blocks only
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
+from diffusers import UNet2DConditionModel
 
 from bolid_pipeline.errors import ConfigurationError
 
 BlockScale = float | dict[str, Any]
+"""A number, or numbers by block, as diffusers' `set_ip_adapter_scale` takes them."""
 Scale = float | Mapping[str, Any] | Mapping[float, Any]
 
 
 def scale_at(scale: Scale, progress: float) -> BlockScale:
-    """What a scale is once a share `progress` of the steps, in [0, 1), is done; 0 before its first entry.
+    """The scale that holds once a share `progress` of the steps, in [0, 1), is done; 0 before a schedule begins.
 
     Raises:
-        ConfigurationError: blocks and shares in one mapping, or a share outside [0, 1).
+        ConfigurationError: a mapping mixes blocks and shares, or a share lies outside [0, 1).
     """
     if not isinstance(scale, Mapping):
         return scale
     if not is_schedule(scale):
         return dict(cast(Mapping[str, Any], scale))
-    of_share = cast(Mapping[float, BlockScale], scale)
-    begun = [share for share in of_share if share <= progress]
-    return scale_at(of_share[max(begun)], progress) if begun else 0.0
+    schedule = cast(Mapping[float, BlockScale], scale)
+    begun = [share for share in schedule if share <= progress]
+    return scale_at(schedule[max(begun)], progress) if begun else 0.0
+
+
+def is_schedule(scale: Scale) -> bool:
+    """Whether a scale changes during sampling.
+
+    Raises:
+        ConfigurationError: a mapping mixes blocks and shares, or a share lies outside [0, 1).
+    """
+    if not isinstance(scale, Mapping) or all(isinstance(key, str) for key in scale):
+        return False
+    if not all(isinstance(key, (int, float)) and 0 <= key < 1 for key in scale):
+        raise ConfigurationError(
+            f"a scale's keys are either names of blocks or shares of the steps in [0, 1), not {list(scale)}"
+        )
+    return True
+
+
+def check_scale(name: str, scale: Scale, unet: UNet2DConditionModel) -> None:
+    """Refuse a scale that names unknown blocks or holds anything but finite numbers.
+
+    diffusers would pass over a block without attention, and fail on other mistakes in the middle of the sampling.
+
+    Args:
+        name: the argument's name, for the message.
+        scale: the scale.
+        unet: the U-Net whose blocks may be named.
+
+    Raises:
+        ConfigurationError: the scale cannot be applied to this U-Net.
+    """
+    if is_schedule(scale):
+        for part in cast(Mapping[float, Scale], scale).values():
+            check_scale(name, part, unet)
+    elif isinstance(scale, Mapping):
+        _check_block_scale(name, cast(Mapping[str, Any], scale), unet)
+    else:
+        _check_number(name, scale)
+
+
+def _check_block_scale(name: str, scale: Mapping[str, Any], unet: UNet2DConditionModel) -> None:
+    blocks = _attention_blocks(unet)
+    for part, value in scale.items():
+        if part not in blocks:
+            raise ConfigurationError(f"{name} names a block {part!r}; there are {', '.join(blocks)}")
+        by_block = cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {"": value}
+        for block, numbers in by_block.items():
+            if block and block not in blocks[part]:
+                known = ", ".join(blocks[part]) or "none"
+                raise ConfigurationError(
+                    f"{name} names a block {block!r} in {part!r}; those with attention there: {known}"
+                )
+            for number in numbers if isinstance(numbers, list) else [numbers]:
+                _check_number(name, number)
+
+
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} takes finite numbers, not {value!r}")
+
+
+def _attention_blocks(unet: UNet2DConditionModel) -> dict[str, list[str]]:
+    """Diffusers' names of the blocks that have cross-attention, by part of the U-Net."""
+    parts = {"down": unet.down_blocks, "mid": [], "up": unet.up_blocks}
+    return {
+        part: [f"block_{i}" for i, block in enumerate(blocks) if hasattr(block, "attentions")]
+        for part, blocks in parts.items()
+    }
 
 
 def parse_scale(text: str) -> Scale:
-    """A scale from text: a number, or JSON of one of the forms above.
+    """Read a scale from text: a number, or JSON of one of the forms above.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: the text is something else.
     """
     try:
         scale = json.loads(text, object_pairs_hook=_with_numbers)
@@ -53,7 +123,7 @@ def parse_scale(text: str) -> Scale:
 
 
 def _with_numbers(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
-    """JSON's keys are texts: those that are numbers become numbers."""
+    """Turn the keys that are numbers into numbers, because JSON's keys are always text."""
     return {float(key) if _is_number(key) else key: value for key, value in pairs}
 
 
@@ -61,20 +131,22 @@ def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdecimal()
 
 
-def is_schedule(scale: Scale) -> bool:
-    """Whether a scale changes during sampling. Raises ConfigurationError, see `scale_at`."""
-    if not isinstance(scale, Mapping) or all(isinstance(key, str) for key in scale):
-        return False
-    if not all(isinstance(key, (int, float)) and 0 <= key < 1 for key in scale):
-        raise ConfigurationError(
-            f"a scale's keys are either names of blocks or shares of the steps in [0, 1), not {list(scale)}"
-        )
-    return True
+class SamplingPipeline(Protocol):
+    """What a schedule needs of the pipeline that it belongs to."""
+
+    @property
+    def num_timesteps(self) -> int:
+        """Steps of the sampling under way."""
+        ...
+
+    def set_ip_adapter_scale(self, scale: list[BlockScale]) -> None:
+        """Set the scales [ref, body]."""
+        ...
 
 
 @dataclass(frozen=True)
 class ScheduledScales:
-    """A `callback_on_step_end` of diffusers: after every step it sets both branches' scales for the next one."""
+    """A `callback_on_step_end` of diffusers that sets both branches' scales for the next step."""
 
     ref_scale: Scale
     body_scale: Scale
@@ -82,9 +154,13 @@ class ScheduledScales:
     """The caller's own callback, called last."""
 
     def __call__(
-        self, pipe: Any, step: int, timestep: torch.Tensor, callback_kwargs: dict[str, Any]
+        self,
+        pipe: SamplingPipeline,
+        step: int,
+        timestep: torch.Tensor,
+        callback_kwargs: dict[str, Any],
     ) -> dict[str, Any]:
-        """See the class."""
+        """Set the scales, then return what the caller's callback returns."""
         progress = (step + 1) / pipe.num_timesteps
         if progress < 1:
             pipe.set_ip_adapter_scale(

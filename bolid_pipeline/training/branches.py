@@ -10,7 +10,7 @@ from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
-from bolid_pipeline.models.pipeline import (
+from bolid_pipeline.models.loaders import (
     BODY_ADAPTER_FILE,
     BODY_ENCODER_FOLDER,
     REF_ADAPTER_FILE,
@@ -77,7 +77,7 @@ class Branches(nn.Module):
         self._unfreeze()
 
     def save(self, checkpoint: Path, bank: BodyBank) -> None:
-        """Write all of it, and the people's bodies, as `BoLIDPipeline.from_checkpoint` and `load` read it."""
+        """Write all of it, and the people's bodies, as `load_bolid` and `load` read it."""
         self.body_encoder.save_pretrained(checkpoint / BODY_ENCODER_FOLDER)
         if self.ref_encoder is not None:
             self.ref_encoder.save_pretrained(checkpoint / REF_ENCODER_FOLDER)

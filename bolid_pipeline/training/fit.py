@@ -19,7 +19,7 @@ from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior, text_vector
-from bolid_pipeline.models.pipeline import BODY_PRIOR_FOLDER
+from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule

@@ -14,9 +14,9 @@ Two IP-Adapter branches (reference photo, body), a body encoder and a body bank 
 ## Use
 
 ```python
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import load_pipeline
 
-pipe = BoLIDPipeline.from_checkpoint("this folder", base_model="{base_model}")
+pipe = load_pipeline("this folder", base_model="{base_model}")
 pipe("a full-length photo of a person", identity="{example}").images[0]
 ```
 

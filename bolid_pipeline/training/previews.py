@@ -11,9 +11,8 @@ import torch
 from bolid_pipeline.drawing import contact_sheet, to_png
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_bank import BodyBank
-from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline
+from bolid_pipeline.models.pipeline import pipeline_around
 from bolid_pipeline.models.provenance import provenance_text
-from bolid_pipeline.models.text import is_sdxl
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.system import BoLIDSystem
@@ -34,11 +33,7 @@ class Previews(lightning.Callback):
     """
 
     def __init__(self, base: BaseModel, data: BoLIDDataModule, folder: Path, every_n_steps: int) -> None:
-        self._pipe: Any = (
-            BoLIDXLPipeline(**base.components)
-            if is_sdxl(base)
-            else BoLIDPipeline(**base.components, requires_safety_checker=False)
-        )
+        self._pipe = pipeline_around(base)
         self._data = data
         self._folder = folder
         self._every_n_steps = every_n_steps

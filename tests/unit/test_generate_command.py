@@ -15,7 +15,7 @@ from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.invisible_mark import has_mark
-from bolid_pipeline.models.pipeline import save_branches
+from bolid_pipeline.models.loaders import save_branches
 from resources.model_hub import EmbeddedModels
 
 

@@ -18,7 +18,8 @@ from bolid_pipeline.models.body_bank import BodyBank, PersonBody
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior
 from bolid_pipeline.models.invisible_mark import has_mark
-from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline, save_branches
+from bolid_pipeline.models.loaders import save_branches
+from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline, load_pipeline
 from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE, save_generated
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.models.samplers import SAMPLERS, make_sampler
@@ -71,7 +72,7 @@ def checkpoint(
 
 @pytest.fixture(scope="module")
 def pipe(checkpoint: Path, base_model: Path, tiny_clip_vision: Path) -> Any:
-    pipe = BoLIDPipeline.from_checkpoint(
+    pipe = load_pipeline(
         checkpoint,
         base_model,
         image_encoder=tiny_clip_vision / "image_encoder",
@@ -327,7 +328,7 @@ def test_a_person_needs_a_checkpoint(base_model: Path, pipe: Any, stock: Any) ->
 
 def test_a_folder_that_is_no_checkpoint_is_named(base_model: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match="body_encoder"):
-        BoLIDPipeline.from_checkpoint(tmp_path, base_model)
+        load_pipeline(tmp_path, base_model)
 
 
 def test_a_checkpoint_of_another_base_model_is_refused(
@@ -335,7 +336,7 @@ def test_a_checkpoint_of_another_base_model_is_refused(
 ) -> None:
     other = tiny_sdxl if base_model == tiny_stable_diffusion else tiny_stable_diffusion
     with pytest.raises(WeightsMismatch, match="made for another base model"):
-        BoLIDPipeline.from_checkpoint(checkpoint, other)
+        load_pipeline(checkpoint, other)
 
 
 def test_save_and_load_is_exact(pipe: Any, stock: Any, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tiny_models import save_tiny_stable_diffusion
 
 from bolid_pipeline.errors import ConfigurationError, NotEnoughData, WeightsMissing
-from bolid_pipeline.models.pipeline import BoLIDPipeline
+from bolid_pipeline.models.pipeline import load_pipeline
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.fit import fit
@@ -82,7 +82,7 @@ def test_the_numbers_are_there(trained):
 
 
 def test_the_pipeline_draws_from_it(trained, tiny_stable_diffusion):
-    pipe = BoLIDPipeline.from_checkpoint(trained, tiny_stable_diffusion)
+    pipe = load_pipeline(trained, tiny_stable_diffusion)
     pipe.set_progress_bar_config(disable=True)
     latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     pictures = [
@@ -98,7 +98,7 @@ def test_a_body_prior_comes_along_where_it_is_asked_for(tiny_stable_diffusion, t
     run_dir = _fit(
         tiny_stable_diffusion, tmp_path / "run", replace(CONFIG, steps=1, prior_steps=2, prior_width=16)
     )
-    pipe = BoLIDPipeline.from_checkpoint(run_dir, tiny_stable_diffusion)
+    pipe = load_pipeline(run_dir, tiny_stable_diffusion)
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a photo", sample_body=True, num_inference_steps=1, output_type="np").images
     assert picture.shape[1:3] == (64, 64)
@@ -114,7 +114,7 @@ def test_several_reference_photos_train_an_encoder_of_them(tiny_stable_diffusion
     assert weights[0]["to_change.weight"].any()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
-    pipe = BoLIDPipeline.from_checkpoint(run_dir, tiny_stable_diffusion)
+    pipe = load_pipeline(run_dir, tiny_stable_diffusion)
     pipe.set_progress_bar_config(disable=True)
     photos = [Image.new("RGB", (64, 64), colour) for colour in ("navy", "olive")]
 
@@ -156,7 +156,7 @@ def test_stock_diffusers_loads_it(trained, tiny_stable_diffusion):
         image_encoder_folder=None,
         low_cpu_mem_usage=False,
     )
-    ours = BoLIDPipeline.from_checkpoint(trained, tiny_stable_diffusion)
+    ours = load_pipeline(trained, tiny_stable_diffusion)
     for (name, theirs), (_, own) in zip(
         stock.unet.state_dict().items(), ours.unet.state_dict().items(), strict=True
     ):

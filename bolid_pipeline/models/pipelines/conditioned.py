@@ -1,0 +1,220 @@
+"""The call of both pipelines: check the inputs, make embeddings of them, let diffusers draw, mark the pictures."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.models import adapters
+from bolid_pipeline.models.conditioning import Conditions, body_vectors, check_conditions, ref_embeds
+from bolid_pipeline.models.invisible_mark import add_mark
+from bolid_pipeline.models.loaders import BoLIDLoaderMixin
+from bolid_pipeline.models.scales import Scale, ScheduledScales, is_schedule, scale_at
+from bolid_pipeline.models.text import as_texts
+
+_SIZE_STEP_PX = 8
+"""diffusers takes pictures whose sides are multiples of this."""
+
+
+class ConditionedPipeline(BoLIDLoaderMixin):
+    """Stands before a stock pipeline among the bases of a class, and adds conditions to its call."""
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        *args: Any,
+        identity: str | Sequence[str] | None = None,
+        c_body: torch.Tensor | None = None,
+        sample_body: bool = False,
+        ref_image: Image | Sequence[Image] | None = None,
+        image_prompt: Image | Sequence[Image] | None = None,
+        ref_scale: Scale = 1.0,
+        body_scale: Scale = 1.0,
+        num_images_per_prompt: int = 1,
+        callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Generate pictures.
+
+        A branch without an input is off: with neither a body nor a picture the result is the base model's, bit for
+        bit. One thing differs from it: a prompt of more than 75 tokens is kept whole, where the base model cuts it.
+
+        Args:
+            prompt: one text or B of them.
+            args: further positions, as the base model's pipeline takes them.
+            identity: a person of the body bank for all pictures, or one person per prompt.
+            c_body: a body (D,), or one per prompt (B, D), such as `pipe.body_bank.between(...)`.
+            sample_body: let the body prior draw a body that fits the text, a new one for each picture.
+            ref_image: photo(s) of the person, for the reference branch; the same for all pictures.
+            image_prompt: picture(s) of the wanted content, for the reference branch too.
+            ref_scale: lambda_ref, 1 as trained; see `models.scales`.
+            body_scale: lambda_body, 1 as trained; see `models.scales`.
+            num_images_per_prompt: pictures per prompt.
+            callback_on_step_end: as diffusers takes it.
+            kwargs: what the base model's pipeline takes besides: height, width, num_inference_steps, guidance_scale,
+                negative_prompt, generator, latents, prompt_embeds, output_type, return_dict ...
+
+        Returns:
+            The base pipeline's output: its `images` are a list of B * num_images_per_prompt PIL images with an
+            invisible mark, or, by `output_type`, an array or a tensor without one. A tuple if `return_dict=False`.
+
+        Raises:
+            ConfigurationError: an unknown argument, a size, a number of steps, a guidance or a scale out of range, or
+                conditions that do not fit each other or the prompts.
+            UnknownIdentity: the body bank lacks a person.
+            WeightsMissing: a picture without an image encoder, a name without a bank, a drawn body without a prior.
+            ValueError: c_body has another length than the body branch takes.
+
+        Examples:
+            >>> pipe = load_pipeline("data/checkpoints/demo", "folder/of/the/base/model")
+            >>> pipe("a woman running on a beach", identity="rosa_orlow").images[0].save("rosa.png")
+            >>> pipe(["a portrait", "at sea"], ref_image=photo, body_scale={0.0: 0.0, 0.3: 1.0}).images
+        """
+        generate = super().__call__
+        conditions = Conditions(
+            identity=identity,
+            c_body=c_body,
+            sample_body=sample_body,
+            refs=_pictures("ref_image", ref_image),
+            contents=_pictures("image_prompt", image_prompt),
+            ref_scale=ref_scale,
+            body_scale=body_scale,
+        )
+        settings = {
+            **kwargs,
+            "num_images_per_prompt": num_images_per_prompt,
+            "callback_on_step_end": callback_on_step_end,
+        }
+        check_inputs(self, prompt, conditions, settings, known=inspect.signature(generate).parameters)
+        if adapters.is_attached(self.unet):
+            settings |= self._conditioned(prompt, conditions, settings)
+        return _marked(generate(prompt, *args, **settings))
+
+    def _conditioned(
+        self, prompt: str | list[str] | None, conditions: Conditions, settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Set the branches' scales, and return the settings that carry the conditions to the stock call."""
+        text = settings["prompt_embeds"] if prompt is None else as_texts(prompt)
+        bodies_PD = body_vectors(
+            self, conditions, text, settings["num_images_per_prompt"], settings.get("generator")
+        )
+        embeds = [
+            ref_embeds(self, conditions).expand(len(bodies_PD), -1, -1),
+            adapters.body_embeds(self.unet, bodies_PD),
+        ]
+        ref_scale, body_scale = conditions.scales
+        self.set_ip_adapter_scale([scale_at(ref_scale, 0.0), scale_at(body_scale, 0.0)])
+        if not (is_schedule(ref_scale) or is_schedule(body_scale)):
+            return {"ip_adapter_image_embeds": embeds}
+        callback = settings["callback_on_step_end"]
+        # diffusers reads what a callback of its own wants to see from the object, which the schedule now wraps.
+        wanted = getattr(callback, "tensor_inputs", None)
+        return {
+            "ip_adapter_image_embeds": embeds,
+            "callback_on_step_end": ScheduledScales(ref_scale, body_scale, callback),
+            **({} if wanted is None else {"callback_on_step_end_tensor_inputs": wanted}),
+        }
+
+    def prepare_ip_adapter_image_embeds(
+        self,
+        ip_adapter_image: None,
+        ip_adapter_image_embeds: list[torch.Tensor],
+        device: torch.device,
+        num_images_per_prompt: int,
+        do_classifier_free_guidance: bool,
+    ) -> list[torch.Tensor]:
+        """Put zeros, the unconditional half, before embeddings that already have a row per picture."""
+        del ip_adapter_image, num_images_per_prompt
+        if not do_classifier_free_guidance:
+            return [embeds.to(device) for embeds in ip_adapter_image_embeds]
+        return [
+            torch.cat([torch.zeros_like(embeds), embeds]).to(device) for embeds in ip_adapter_image_embeds
+        ]
+
+
+def check_inputs(
+    pipe: ConditionedPipeline,
+    prompt: str | list[str] | None,
+    conditions: Conditions,
+    settings: Mapping[str, Any],
+    *,
+    known: Mapping[str, Any],
+) -> None:
+    """Refuse what cannot be drawn, before any network runs.
+
+    Args:
+        pipe: the pipeline that is asked.
+        prompt: one text, several, or None with `prompt_embeds` among the settings.
+        conditions: bodies, pictures and scales.
+        settings: every other argument of the call by name.
+        known: the arguments that the stock pipeline takes, by name.
+
+    Raises:
+        BolidError, ValueError: see `ConditionedPipeline.__call__`.
+    """
+    for name in settings:
+        if name not in known:
+            own = inspect.signature(pipe.__call__).parameters
+            near = get_close_matches(name, [*own, *known], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigurationError(f"{type(pipe).__name__} takes no argument {name!r}{hint}")
+    if adapters.is_attached(pipe.unet) and {"ip_adapter_image", "ip_adapter_image_embeds"} & settings.keys():
+        raise ConfigurationError("give ref_image or image_prompt in place of diffusers' ip_adapter_image")
+    _check_ranges(settings, pipe.scheduler.config.get("num_train_timesteps", math.inf))
+    text = settings.get("prompt_embeds") if prompt is None else as_texts(prompt)
+    if text is None or not len(text):
+        raise ConfigurationError("there is nothing to draw: give a prompt, or prompt_embeds")
+    check_conditions(pipe, conditions, len(text))
+
+
+def _check_ranges(settings: Mapping[str, Any], most_steps: float) -> None:
+    for name in ("height", "width"):
+        size_px = settings.get(name)
+        if size_px is not None and (size_px < _SIZE_STEP_PX or size_px % _SIZE_STEP_PX):
+            nearest = max(_SIZE_STEP_PX, round(size_px / _SIZE_STEP_PX) * _SIZE_STEP_PX)
+            raise ConfigurationError(
+                f"{name} must be a multiple of {_SIZE_STEP_PX} px, not {size_px}: take {nearest}"
+            )
+    steps = settings.get("num_inference_steps")
+    if steps is not None and not 1 <= steps <= most_steps:
+        raise ConfigurationError(f"num_inference_steps must be from 1 to {most_steps}, not {steps}")
+    guidance_scale = settings.get("guidance_scale")
+    if guidance_scale is not None and not 0 <= guidance_scale < math.inf:
+        raise ConfigurationError(
+            f"guidance_scale must be finite and at least 0, not {guidance_scale}: 1 is without guidance"
+        )
+    if settings["num_images_per_prompt"] < 1:
+        raise ConfigurationError(
+            f"num_images_per_prompt must be at least 1, not {settings['num_images_per_prompt']}"
+        )
+
+
+def _pictures(name: str, given: Any) -> list[Image]:
+    """Return one picture, several, or none as a list. Raises ConfigurationError if it is anything else."""
+    if given is None:
+        return []
+    pictures: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    for picture in pictures:
+        if not isinstance(picture, Image):
+            raise ConfigurationError(
+                f"{name} takes PIL images, not {type(picture).__name__}: PIL.Image.open reads a file"
+            )
+    return pictures
+
+
+def _marked(output: Any) -> Any:
+    """Put the invisible mark on an output's PIL images; leave arrays, tensors and latents as they are."""
+    images = output[0]
+    if not (isinstance(images, list) and all(isinstance(image, Image) for image in images)):
+        return output
+    marked = [add_mark(image) for image in images]
+    if isinstance(output, tuple):
+        return (marked, *output[1:])
+    output.images = marked
+    return output
