@@ -14,7 +14,7 @@ from typing import Any
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import folder_sha256
-from bolid_pipeline.stages.refresh import fingerprint
+from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.config import TrainingConfig
 
 CODE_VERSION = "3"
