@@ -33,8 +33,8 @@ from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.stages.refresh import refresh_table
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
-from bolid_pipeline.training.config import demo
 from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.presets import demo
 
 PHOTOS_EACH = 50
 NUM_BATCHES = 1000

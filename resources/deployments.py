@@ -12,8 +12,8 @@
 | RAY_ADDRESS | of the Ray cluster, `host:6379` | one that is started on this machine |
 | BOLID_RAY_GPUS | GPUs of each of Ray's actors; a fraction puts several on a GPU | 0 |
 | BOLID_RAY_ACTORS | the most actors of a stage | as many as there is room for |
-| BOLID_TRAINING | JSON: settings of the training that differ from the deployment's, `{"strategy": "fsdp"}` | {} |
-| BOLID_DEVICES | devices of each machine that a training uses: short for `{"devices": ...}` | 1 |
+| BOLID_TRAINING | JSON: settings of the training other than the deployment's, `{"hardware": {"num_nodes": 2}}` | {} |
+| BOLID_DEVICES | devices of each machine that a training uses: short for `{"hardware": {"devices": ...}}` | 1 |
 | HTTPS_PROXY | proxy that the crawler goes through | none |
 """
 
@@ -27,14 +27,15 @@ from urllib.parse import urlsplit
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.curation.config import CurationConfig, PeopleConfig
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.evaluation import config as evaluation_presets
+from bolid_pipeline.evaluation import presets as evaluation_presets
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.config import LatentConfig
 from bolid_pipeline.pose.config import PoseConfig
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL, CrawlConfig
 from bolid_pipeline.scraping.forgotten import forgotten_identities
+from bolid_pipeline.settings import override, to_json
 from bolid_pipeline.storage.location import Location, local_root, locate
-from bolid_pipeline.training import config as training_presets
+from bolid_pipeline.training import presets as training_presets
 from bolid_pipeline.training.config import TrainingConfig
 
 
@@ -194,8 +195,8 @@ def environment_of(deployment: Deployment) -> dict[str, str]:
         "BOLID_DEPLOYMENT": deployment.name,
         "BOLID_DATA_DIR": str(deployment.data_dir),
         "BOLID_LOCAL_DIR": str(deployment.local_root),
-        "BOLID_DEVICES": str(deployment.training.devices),
-        "BOLID_TRAINING": json.dumps(deployment.training.to_json()),
+        "BOLID_DEVICES": str(deployment.training.hardware.devices),
+        "BOLID_TRAINING": json.dumps(to_json(deployment.training)),
     }
 
 
@@ -205,12 +206,15 @@ def _training(preset: TrainingConfig, environment: Mapping[str, str]) -> Trainin
     if devices is not None and not devices.isdecimal():
         raise ConfigurationError(f"BOLID_DEVICES is {devices!r}, not a number of devices")
     try:
-        settings = {**json.loads(text), **({} if devices is None else {"devices": int(devices)})}
-        return TrainingConfig.from_json({**preset.to_json(), **settings})
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"BOLID_TRAINING is {text!r}, no JSON object of settings: {error}"
-        ) from error
+        changes = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"BOLID_TRAINING is {text!r}, no JSON: {error}") from error
+    if not isinstance(changes, dict):
+        raise ConfigurationError(f"BOLID_TRAINING is {text!r}, no JSON object of settings")
+    changed = override(preset, changes, source="BOLID_TRAINING")
+    if devices is None:
+        return changed
+    return override(changed, {"hardware": {"devices": int(devices)}}, source="BOLID_DEVICES")
 
 
 def _data_dir(environment: Mapping[str, str]) -> Location:

@@ -8,6 +8,7 @@ import pytest
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
 from bolid_pipeline.scraping.forgotten import remember_to_forget
+from bolid_pipeline.training.config import HardwareConfig
 from resources.compute_engine import ComputeEngine, compute_engine_of
 from resources.deployments import DEPLOYMENTS, current_deployment, environment_of
 from resources.photo_source import EmbeddedSource, OwnFolder, WebSource, photo_source_of
@@ -83,16 +84,22 @@ def test_another_site_is_read_by_its_own_parsers_and_remembered_by_its_own_addre
 
 def test_the_environment_changes_settings_of_the_training_and_leaves_the_others():
     preset = DEPLOYMENTS["theplace_sd15"](Path("data")).training
-    shared = {"BOLID_DEVICES": "4", "BOLID_TRAINING": '{"num_nodes": 2, "strategy": "fsdp"}'}
+    shared = {
+        "BOLID_DEVICES": "4",
+        "BOLID_TRAINING": '{"hardware": {"num_nodes": 2, "shard_frozen_weights": true}}',
+    }
     training = current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15", **shared}).training
-    assert training == replace(preset, devices=4, num_nodes=2, strategy="fsdp")
+    hardware = replace(preset.hardware, devices=4, num_nodes=2, shard_frozen_weights=True)
+    assert training == replace(preset, hardware=hardware)
     assert current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15"}).training == preset
 
 
 @pytest.mark.parametrize("name", list(DEPLOYMENTS))
 def test_a_trainer_is_told_to_train_what_the_run_would(name, tmp_path):
     preset = DEPLOYMENTS[name](tmp_path)
-    deployment = replace(preset, training=replace(preset.training, steps=7, devices=2))
+    deployment = replace(
+        preset, training=replace(preset.training, steps=7, hardware=HardwareConfig(devices=2))
+    )
     assert current_deployment(environment_of(deployment)).training == deployment.training
     assert current_deployment(environment_of(deployment)).data_dir == deployment.data_dir
 
@@ -101,11 +108,14 @@ def test_a_trainer_is_told_to_train_what_the_run_would(name, tmp_path):
     ("environment", "complaint"),
     [
         ({"BOLID_DEVICES": "two"}, "BOLID_DEVICES is 'two'"),
-        ({"BOLID_TRAINING": "steps=3"}, "BOLID_TRAINING is 'steps=3', no JSON object"),
+        ({"BOLID_TRAINING": "steps=3"}, "BOLID_TRAINING is 'steps=3', no JSON"),
         ({"BOLID_TRAINING": "[3]"}, "no JSON object"),
-        ({"BOLID_TRAINING": '{"steps": "3"}'}, "no JSON object of settings"),
-        ({"BOLID_TRAINING": '{"stpes": 3}'}, "unknown training settings: stpes"),
-        ({"BOLID_TRAINING": '{"strategy": "deepspeed"}'}, "strategy is 'deepspeed', not one of"),
+        (
+            {"BOLID_TRAINING": '{"steps": "3"}'},
+            "BOLID_TRAINING: steps is '3': input should be a valid integer",
+        ),
+        ({"BOLID_TRAINING": '{"stpes": 3}'}, "BOLID_TRAINING: stpes = 3 is unknown; did you mean steps"),
+        ({"BOLID_TRAINING": '{"hardware": {"precision": "fp8"}}'}, "hardware.precision is 'fp8'"),
         ({"BOLID_DEVICES": "3"}, "batch_size 16 cannot be shared by 3 processes"),
     ],
 )
