@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 UV_RUN := uv run --env-file .env
 
-.PHONY: help setup dev demo check test golden bench
+.PHONY: help setup dev demo check test test-oldest-dagster golden bench
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,11 @@ check:  ## lint, format, types, import contracts
 
 test:  ## all tests that need neither GPU nor network
 	uv run pytest
+
+OLDEST_DAGSTER := $(shell sed -n 's/^ *"dagster>=\(.*\)",/\1/p' pyproject.toml)
+test-oldest-dagster:  ## the tests that rest on Dagster's ways, with the oldest version that pyproject.toml allows
+	uv run --with dagster==$(OLDEST_DAGSTER) --with dagster-webserver==$(OLDEST_DAGSTER) python -m pytest \
+		tests/definitions tests/integration/test_killed_runs.py
 
 golden:  ## the losses that tests compare with, made anew: only when the maths changed on purpose
 	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
