@@ -5,7 +5,8 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from refresh_processes import contents
+from refresh_process import run_refresh
+from stored import contents
 
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
@@ -136,19 +137,19 @@ def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog, mon
 @pytest.mark.usefixtures("quick_renewal")
 def test_who_was_taken_for_dead_learns_of_it(address):
     with pytest.raises(StoreLocked, match="taken over by run 43"), hold_store(address, "run 42"):
-        object_lock._write(address / ".writer.json", object_lock.introduction("run 43") | {"token": "1"})
+        object_lock._write(address / ".writer.json", object_lock.holder_note("run 43") | {"token": "1"})
     assert b"run 43" in (address / ".writer.json").read_bytes()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
-    address, s3_endpoint, processes, people_site, uninterrupted, tmp_path
+    address, s3_endpoint, people_site, uninterrupted, tmp_path
 ):
     access = {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     for _ in range(2):
-        done = processes.run(str(address), people_site.url, log=tmp_path / "run", **access)
-        assert done["exit_code"] == 0, done["said"]
+        done = run_refresh(str(address), people_site.url, log=tmp_path / "run", environment=access)
+        assert done.exit_code == 0, done.output
         assert contents(address) == contents(uninterrupted[0])
 
     forget(address, "anna", local_dir=tmp_path)
