@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import dagster as dg
 
-from assets import captioning, latents
+from assets import captioning, curation, latents
 from assets.checks import check_result
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.orchestration.fitting import fit_checkpoint, open_training_data
@@ -24,7 +24,7 @@ class TrainingOverrides(overrides_of(TrainingConfig)):
 @dg.asset(
     kinds={"lightning", "safetensors"},
     code_version=checkpoint.CODE_VERSION,
-    deps=[captioning.captions, latents.latents],
+    deps=[captioning.captions, latents.latents, curation.photo_clusters],
     pool="gpu",
 )
 def bolid_checkpoint(
