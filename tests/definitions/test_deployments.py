@@ -7,7 +7,7 @@ import pytest
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
-from bolid_pipeline.storage.forgotten import remember_to_forget
+from bolid_pipeline.scraping.forgotten import remember_to_forget
 from bolid_pipeline.training.config import HardwareConfig
 from resources.compute_engine import ComputeEngine, compute_engine_of
 from resources.deployments import DEPLOYMENTS, current_deployment, environment_of
