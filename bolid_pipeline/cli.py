@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from bolid_pipeline.errors import BolidError
+from bolid_pipeline.pretrained.device import find_device
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.training.checkpoint import read_training
-from resources.compute_engine import ComputeEngine
 from resources.deployments import current_deployment
 from resources.model_hub import model_hub_of
 
@@ -103,7 +103,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
-    for path in generate_pictures(pipe.to(ComputeEngine().find_device()), request, out):
+    for path in generate_pictures(pipe.to(find_device("auto")), request, out):
         click.echo(path)
 
 

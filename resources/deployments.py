@@ -32,8 +32,8 @@ from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.config import LatentConfig
 from bolid_pipeline.pose.config import PoseConfig
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL, CrawlConfig
+from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.settings import override, to_json
-from bolid_pipeline.storage.forgotten import forgotten_identities
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.training import presets as training_presets
 from bolid_pipeline.training.config import TrainingConfig
