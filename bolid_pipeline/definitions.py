@@ -6,7 +6,8 @@ import dagster as dg
 
 from assets import captioning, curation, evaluation, latents, pose, scraping, training
 from bolid_pipeline.orchestration.executor import one_process_executor
-from resources.deployments import Deployment, current_deployment
+from resources.deployments import Deployment
+from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
 from resources.ray_engine import compute_engine_of

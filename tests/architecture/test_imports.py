@@ -41,7 +41,7 @@ def test_the_environment_is_read_in_one_place():
         for path in (REPOSITORY / folder).rglob("*.py")
         if "BOLID_" in path.read_text("utf-8") and "environ" in path.read_text("utf-8")
     ]
-    assert readers == ["resources/deployments.py"]
+    assert readers == ["resources/environment.py"]
 
 
 def test_every_room_of_the_domain_is_under_the_contract_about_dagster():

@@ -9,7 +9,8 @@ from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
 from bolid_pipeline.storage.forgotten import remember_to_forget
 from resources.compute_engine import ComputeEngine
-from resources.deployments import DEPLOYMENTS, current_deployment, environment_of
+from resources.deployments import DEPLOYMENTS
+from resources.environment import current_deployment, environment_of
 from resources.photo_source import EmbeddedSource, OwnFolder, WebSource, photo_source_of
 from resources.ray_engine import RayComputeEngine, compute_engine_of
 from resources.table_store import DataStore, data_store_of

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from resources import deployments
-from resources.deployments import current_deployment
+from resources.environment import current_deployment
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "deploy" / "kubernetes"

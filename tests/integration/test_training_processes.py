@@ -21,7 +21,7 @@ from random_latents import captions_of, random_latents
 from bolid_pipeline.latents.layout import TABLE
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training import checkpoint
-from resources.deployments import current_deployment
+from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 
 REPOSITORY = Path(__file__).parents[2]
