@@ -1,6 +1,6 @@
-"""The small types that cross stages: what a photo source tells of people and their photos."""
+"""The small types that cross stages: people and photos as a source lists them, and what a check found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -40,3 +40,20 @@ class PhotoPage:
 
     identity: str
     page_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOutcome:
+    """What a check of the data found."""
+
+    problem: str | None = None
+    """What is wrong and what to do about it; None if nothing is."""
+    numbers: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+    """Counts and extremes, by stable names."""
+    examples: Sequence[str] = ()
+    """Some of the photos or people that are wrong."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.problem is None

@@ -10,8 +10,8 @@ import pyarrow as pa
 from bolid_pipeline.curation.curate import kept_photos
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
+from resources.dead_runs import hold_store_for_run
 from resources.deployments import Deployment
 
 
@@ -29,8 +29,7 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["DataStore"]:
         """The store, for this run alone. Raises StoreLocked."""
-        holder = f"run {context.run.run_id}" if context.run else "a process without a run"
-        with hold_store(self.data_dir, holder):
+        with hold_store_for_run(context, self.data_dir):
             self.tables.recover()
             self.photos.recover()
             yield self

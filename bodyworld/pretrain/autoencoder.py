@@ -5,8 +5,6 @@
 Shape suffixes: B batch, C channel, H height, W width, K keypoints.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path
@@ -25,7 +23,7 @@ from bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
 from bodyworld.pretrain.timed_training import TimedTraining, half_precision
 from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 NUM_HELD_OUT = 60
 KL_WEIGHT = 1e-3
 GRADIENT_WEIGHT = 0.3
@@ -176,7 +174,7 @@ def main(
         (run_dir / "metrics.json").write_text(
             json.dumps(measured | {"num_steps": step, "minutes": minutes}, indent=1)
         )
-        logger.info("step %d: %s", step, measured)
+        _logger.info("step %d: %s", step, measured)
 
     trained = nn.ModuleDict({"vae": model, "preview": preview})
     TimedTraining(run_dir=run_dir, minutes=minutes, learning_rate=learning_rate).run(

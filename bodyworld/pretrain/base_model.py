@@ -9,8 +9,6 @@ its last step gives away the background.
 Shape suffixes: B batch, C channel, H height, W width, T tokens, D text width.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path
@@ -33,7 +31,7 @@ from bodyworld.pretrain.tokenizer import save_tokenizer
 from bodyworld.weights import weights_folder
 from bolid_pipeline.training.losses.focus import focus_weights
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 CAPTION_DROPOUT = 0.1
 BACKGROUND_WEIGHT = 0.25
 """What the error far from every keypoint counts, of what it counts at one: people are hard, backgrounds easy."""
@@ -230,7 +228,7 @@ def main(
     thumbnails = open_thumbnails(folder)
     vae = AutoencoderKL.from_pretrained(vae_dir).eval().to(memory_format=torch.channels_last)
     latents = open_latents(vae, thumbnails, run_dir / "latents")
-    logger.info(
+    _logger.info(
         "latents %s, std %.3f", {b: a.shape for b, a in latents.items()}, latents[BUCKETS[0]].std(dtype=float)
     )
     encode_text, scheduler = TextEncoder(clip_dir), new_scheduler()
@@ -250,7 +248,7 @@ def main(
         write_sheet(
             draw_samples(pipeline, SAMPLE_PROMPTS[:8], num_steps=20, seed=seed), None, run_dir / "samples.png"
         )
-        logger.info("step %d: wrote %s", step, out)
+        _logger.info("step %d: wrote %s", step, out)
 
     TimedTraining(run_dir=run_dir, minutes=minutes, learning_rate=learning_rate, checkpoint_minutes=5.0).run(
         unet, losses, on_checkpoint, seed

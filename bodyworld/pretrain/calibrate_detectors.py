@@ -3,8 +3,6 @@
 python -m bodyworld.pretrain.calibrate_detectors
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

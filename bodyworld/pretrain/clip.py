@@ -14,8 +14,6 @@ little else.
 Shape suffixes: B batch, C channel, H height, W width, T tokens, E embedding, P phrases, D identity parameters.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import dataclass
@@ -46,7 +44,7 @@ from bodyworld.pretrain.tokenizer import MAX_TOKENS, save_tokenizer, train_token
 from bodyworld.world.captions import CAMERA_PHRASES, SLOTS, compose_caption
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 IMAGE_SIZE_PX = 64
 PROJECTION_DIM = 128
 IMAGE_MEAN = IMAGE_STD = (0.5, 0.5, 0.5)
@@ -117,7 +115,7 @@ class Pictures:
     slots: list[dict[str, str]]
     labels_NS: NDArray[np.int64]
 
-    def shuffled(self, rng: np.random.Generator) -> Pictures:
+    def shuffled(self, rng: np.random.Generator) -> "Pictures":
         """The same pictures in another order, so that those of one person are not neighbours."""
         order = rng.permutation(len(self.slots))
         slots = [self.slots[row] for row in order]
@@ -349,7 +347,7 @@ def main(
         (run_dir / "metrics.json").write_text(
             json.dumps(measured | {"num_steps": step, "minutes": minutes}, indent=1)
         )
-        logger.info("step %d: %s", step, measured)
+        _logger.info("step %d: %s", step, measured)
 
     schedule = TimedTraining(
         run_dir=run_dir,

@@ -3,8 +3,6 @@
 Shape suffixes: B batch, C channel, H height, W width, E embedding, N pictures, P phrases of a slot, S slots.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 python -m bodyworld.pretrain.evaluate_base
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -8,12 +8,10 @@ The held-out world has more watermarks and groups than an ordinary one, so that 
 Shape suffixes: N photos, K keypoints.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 import numpy as np
@@ -53,7 +51,7 @@ class Counts:
     true_negatives: int
 
     @classmethod
-    def of(cls, said: NDArray[np.bool_], true: NDArray[np.bool_]) -> Counts:
+    def of(cls, said: NDArray[np.bool_], true: NDArray[np.bool_]) -> Self:
         """Compare decisions with the truth, (N,) each."""
         return cls(
             true_positives=int((said & true).sum()),

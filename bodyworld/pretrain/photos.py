@@ -7,8 +7,6 @@ A set is a folder of parts, `part-000/000.jpg ...` with `part-000.npz` beside it
 Shape suffixes: N photos, P people (padded with nan), K keypoints, S side of a square.
 """
 
-from __future__ import annotations
-
 import io
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace

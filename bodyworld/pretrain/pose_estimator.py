@@ -3,8 +3,6 @@
 python -m bodyworld.pretrain.pose_estimator --photos data/pretrain/photos
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the networks read beside a picture: whole captions, parts of captions, and one phrase at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bodyworld.world.captions import compose_caption

@@ -1,7 +1,5 @@
 """Pictures drawn by the base model, and sheets of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

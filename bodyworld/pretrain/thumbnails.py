@@ -5,8 +5,6 @@
 Shape suffixes: N pictures, H height, W width, K keypoints, D identity parameters.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -58,11 +56,11 @@ class Thumbnails:
     def __len__(self) -> int:
         return len(self.pixels_NHW3)
 
-    def split(self, num_held_out: int) -> tuple[Thumbnails, Thumbnails]:
+    def split(self, num_held_out: int) -> "tuple[Thumbnails, Thumbnails]":
         """Training part and the last `num_held_out` pictures (scenes of one person are neighbours)."""
         return self[: len(self) - num_held_out], self[len(self) - num_held_out :]
 
-    def __getitem__(self, part: slice) -> Thumbnails:
+    def __getitem__(self, part: slice) -> "Thumbnails":
         return Thumbnails(
             self.pixels_NHW3[part], self.keypoints_NK3[part], self.identities_ND[part], self.slots[part]
         )

@@ -4,8 +4,6 @@ The machine that trains these networks is small and shared: what can be promised
 the learning rate runs over wall-clock time.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import time
@@ -18,7 +16,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def half_precision() -> torch.autocast:
@@ -138,4 +136,4 @@ class TimedTraining:
 
 def _log(step: int, elapsed: float, recent: list[dict[str, float]]) -> None:
     means = ", ".join(f"{name} {np.mean([entry[name] for entry in recent]):.4f}" for name in recent[0])
-    logger.info("step %d, %.0f s: %s", step, elapsed, means)
+    _logger.info("step %d, %.0f s: %s", step, elapsed, means)

@@ -1,7 +1,5 @@
 """The tokenizer of the small CLIP: CLIP's own byte-pair scheme, its merges learnt from bodyworld captions."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

@@ -9,8 +9,6 @@ for that is not kept.
 Shape suffixes: N photos, B batch, C channels, H x W pixels, h x w cells.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable, Iterator

@@ -6,8 +6,6 @@ faster there.
 Shape suffixes: B batch, H height, W width, P people or faces, K keypoints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast

@@ -1,42 +1,45 @@
 """Fabrics and outfits: what a scene's garments are made of and how much of the body they cover."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from bodyworld.render.arrays import Floats, clamp
+from bodyworld.render.noise import sample_noise
 from bodyworld.render.scene import COLOURS, Scene
-from bodyworld.render.shading import Floats, clamp, sample_noise
 
 Fabric = Callable[[Floats, Floats, float], Floats]
+"""(along_m (N,), around_m (N,), metres per pixel) -> (N, 3) colours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outfit:
-    """What covers what. `sleeve` and `leg_cover`: 0 bare, 1 to the elbow (knee), 2 to the wrist (ankle).
-
-    `sleeve_ease_m` and `leg_ease_m` are the air between skin and cloth in metres.
-    """
+    """What a person wears and how much of the body it covers."""
 
     top: Fabric
     bottom: Fabric
     inner: Fabric
+    """The shirt under an open jacket."""
     sleeve: float
+    """0 bare, 1 to the elbow, 2 to the wrist."""
     leg_cover: float
+    """0 bare, 1 to the knee, 2 to the ankle."""
     sleeve_ease_m: float
+    """Air between skin and sleeve."""
     leg_ease_m: float
+    """Air between skin and trouser leg."""
     is_jacket: bool
     is_tank: bool
     has_collar: bool
     is_dress: bool
     skirt_cover: float
+    """Length of a skirt or dress on the leg, like `leg_cover`; 0 without one."""
     shoe_rgb: Floats
 
 
 def dress(scene: Scene) -> Outfit:
-    """The outfit of a scene."""
+    """The outfit that a scene describes."""
     is_dress = scene.top == "dress"
     top = make_fabric(scene.top_colour, scene.top_pattern)
     bottom = top if is_dress else make_fabric(scene.bottom_colour, "plain")
@@ -62,7 +65,7 @@ def dress(scene: Scene) -> Outfit:
 
 
 def make_fabric(colour: str, pattern: str) -> Fabric:
-    """A fabric: (along_m, around_m, metres per pixel) -> (n, 3) colour, with the pattern laid around the body."""
+    """A fabric of one of `COLOURS` whose pattern, one of `PATTERNS`, runs around the body."""
     base = np.array(COLOURS[colour], np.float32)
     is_light = float(base.mean()) > 0.55
     second = base * 0.30 + 0.02 if is_light else base * 0.18 + 0.80
@@ -78,7 +81,7 @@ def make_fabric(colour: str, pattern: str) -> Fabric:
 
 
 def pattern_mask(pattern: str, along_N: Floats, around_N: Floats, metres_per_px: float) -> Floats | None:
-    """Share of the second colour, (n,) in [0, 1]; None for plain. Edges are as soft as a pixel is wide."""
+    """Share of the second colour, (N,) in [0, 1]; None for plain. Edges are as soft as a pixel is wide."""
     if pattern == "plain":
         return None
     period = {"striped": 0.105, "dotted": 0.095, "checked": 0.13}[pattern]

@@ -1,34 +1,33 @@
-"""People as shapes ready to be drawn, standing side by side in camera space."""
-
-from __future__ import annotations
+"""People as shapes that are ready to be drawn, side by side in camera space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bodyworld.render.body import Skeleton, pose_skeleton
 from bodyworld.render.clothes import dress
 from bodyworld.render.head import head_parts
 from bodyworld.render.identity import BodyIdentity
 from bodyworld.render.limbs import arm_parts, leg_parts, limb
 from bodyworld.render.scene import Scene
-from bodyworld.render.shading import Lathe, plain_paint, profile
+from bodyworld.render.shapes import Lathe, plain_paint, profile
+from bodyworld.render.skeleton import Skeleton, pose_skeleton
 from bodyworld.render.trunk import skirt_parts, torso_part
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A person in a photo: `skeleton` and `parts` in camera space, in metres, after `line_up`."""
+    """A person in a photo, at their place in camera space (metres)."""
 
     identity: BodyIdentity
     scene: Scene
     skeleton: Skeleton
     parts: list[Lathe]
+    """Everything to draw."""
 
 
 def build_figure(identity: BodyIdentity, scene: Scene) -> tuple[Skeleton, list[Lathe]]:
-    """Skeleton and all shapes of a person, feet on y = 0 at x = 0, in camera space."""
+    """Skeleton and all shapes of a person in camera space, the feet on y = 0, the body at x = 0."""
     skeleton = pose_skeleton(identity, scene)
     base = skeleton.place((0.0, skeleton.ground_y, 0.0))
     joints = {name: (point - base).astype(np.float32) for name, point in skeleton.joints.items()}
@@ -47,7 +46,7 @@ def build_figure(identity: BodyIdentity, scene: Scene) -> tuple[Skeleton, list[L
 
 
 def line_up(people: Sequence[tuple[BodyIdentity, Scene]]) -> list[Figure]:
-    """Put the people side by side; the others stand a little behind the first."""
+    """The people side by side; everyone but the first stands a little further back."""
     figures: list[Figure] = []
     for number, (identity, scene) in enumerate(people):
         skeleton, parts = build_figure(
@@ -69,7 +68,7 @@ def line_up(people: Sequence[tuple[BodyIdentity, Scene]]) -> list[Figure]:
 
 
 def _stool(skeleton: Skeleton) -> list[Lathe]:
-    """A round seat under the pelvis on one thick leg."""
+    """A round seat under the pelvis, on one leg with a round foot."""
     pelvis = skeleton.joints["pelvis"]
     seat = skeleton.place((0.0, 0.0, 0.03)) + pelvis
     top = seat - np.array([0.0, 0.07 * skeleton.size.height / 1.7 + 0.03, 0.0])

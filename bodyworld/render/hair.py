@@ -1,28 +1,17 @@
 """Hair: a cap around the skull with a hairline, and what hangs or stands from it."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from bodyworld.render.body import Skeleton, turned_outline
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.identity import HAIR_COLOURS, BodyIdentity
 from bodyworld.render.limbs import limb
-from bodyworld.render.shading import (
-    TABLE_SIZE,
-    Coat,
-    Floats,
-    Lathe,
-    Paint,
-    Patch,
-    clamp,
-    profile,
-    sample_noise,
-)
+from bodyworld.render.noise import sample_noise
+from bodyworld.render.shapes import TABLE_SIZE, Coat, Lathe, Paint, Patch, profile, turned_outline
+from bodyworld.render.skeleton import Skeleton
 from bodyworld.render.skull import HeadShape, dome, head_point, head_shape
 
 _STEPS = np.linspace(0.0, 1.0, TABLE_SIZE)
 
-# Where hair begins: (degrees from the middle of the face, height on the head).
 _HAIRLINE = {
     "short": (
         (0, 0.85),
@@ -39,6 +28,7 @@ _HAIRLINE = {
     "afro": ((0, 0.80), (16, 0.78), (26, 0.68), (31, 0.40), (34, -3), (180, -3)),
     "bun": ((0, 0.84), (35, 0.79), (58, 0.66), (74, 0.54), (125, 0.54), (148, 0.28), (180, 0.14)),
 }
+"""Where hair begins: (degrees from the middle of the face, height on the head) for each style."""
 
 
 def hair_parts(skeleton: Skeleton, identity: BodyIdentity) -> list[Lathe]:
@@ -112,7 +102,7 @@ def hair_cap(skeleton: Skeleton, identity: BodyIdentity, thick: float) -> Lathe:
 
 
 def _close_hair(shape: HeadShape, t: Floats, thick: float, volume: float) -> tuple[Floats, Floats, Floats]:
-    """Half width, front, back of hair that follows the skull."""
+    """Half width, front and back of hair that follows the skull, along t; the volume makes no difference."""
     del volume
     close = dome(t, 0.58, float(t[-1]))
     place = clamp(t, 0.0, 1.0)
@@ -122,7 +112,7 @@ def _close_hair(shape: HeadShape, t: Floats, thick: float, volume: float) -> tup
 
 
 def _falling_hair(shape: HeadShape, t: Floats, thick: float, volume: float) -> tuple[Floats, Floats, Floats]:
-    """Half width, front, back of hair that hangs: wide at the sides, behind the face in front."""
+    """Half width, front and back of hair that hangs beside and behind the face."""
     close = dome(t, 0.58, float(t[-1]))
     end = float(t[0])
     widest, deepest, front = (
@@ -138,7 +128,7 @@ def _falling_hair(shape: HeadShape, t: Floats, thick: float, volume: float) -> t
 
 
 def _ball_hair(shape: HeadShape, t: Floats, thick: float, volume: float) -> tuple[Floats, Floats, Floats]:
-    """Half width, front, back of an afro: a ball around the skull, behind the face in front."""
+    """Half width, front and back of an afro: a ball around the skull, open over the face."""
     del volume
     middle = 0.56
     upper, lower = (t - middle) / (float(t[-1]) - middle), (middle - t) / (middle - float(t[0]))
@@ -150,7 +140,7 @@ def _ball_hair(shape: HeadShape, t: Floats, thick: float, volume: float) -> tupl
 
 
 def cap_paint(skeleton: Skeleton, identity: BodyIdentity, low: float, top: float) -> Paint:
-    """Strands, transparent where the face is; `low` is the height of the tips on the head."""
+    """A paint of strands that leaves the face open; `low` and `top` are the heights on the head where hair ends."""
     style = "bun" if identity.hair_style == "ponytail" else identity.hair_style
     angles, heights = (np.array(values) for values in zip(*_HAIRLINE[style], strict=True))
     colour = np.array(HAIR_COLOURS[identity.hair_colour], np.float32)
@@ -172,7 +162,7 @@ def cap_paint(skeleton: Skeleton, identity: BodyIdentity, low: float, top: float
 
 
 def strand_paint(colour: Floats, is_curly: bool = False) -> Paint:
-    """Hair: streaks along the shape, or curls."""
+    """A paint of hair: streaks along the shape, or curls."""
 
     def paint(patch: Patch) -> Coat:
         angle = np.arcsin(patch.u_N)

@@ -1,16 +1,16 @@
-"""All shapes above the shoulders: neck, ears, head, nose, hair, and what may cover the face."""
-
-from __future__ import annotations
+"""All shapes above the shoulders."""
 
 import numpy as np
 
-from bodyworld.render.body import Skeleton, neck_half_m
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.face import face_paint
 from bodyworld.render.hair import hair_parts
 from bodyworld.render.identity import BodyIdentity
 from bodyworld.render.limbs import limb, skin_paint
+from bodyworld.render.proportions import neck_half_m
 from bodyworld.render.scene import Scene
-from bodyworld.render.shading import Coat, Floats, Lathe, Paint, Patch, clamp, plain_paint, profile
+from bodyworld.render.shapes import Coat, Lathe, Paint, Patch, plain_paint, profile
+from bodyworld.render.skeleton import Skeleton
 from bodyworld.render.skull import EYE_T, NOSE_T, head_point, head_shape
 
 
@@ -36,7 +36,7 @@ def head_parts(skeleton: Skeleton, identity: BodyIdentity, scene: Scene) -> list
 
 
 def neck_part(skeleton: Skeleton, identity: BodyIdentity) -> Lathe:
-    """From inside the trunk to inside the skull."""
+    """The neck, from inside the trunk to inside the skull."""
     half = neck_half_m(identity, skeleton.size)
     root = skeleton.joints["neck"] - (skeleton.joints["neck"] - skeleton.joints["pelvis"]) * 0.06
     top = 0.62 * skeleton.joints["chin"] + 0.38 * skeleton.joints["crown"] - skeleton.head_turn[:, 2] * 0.03
@@ -52,7 +52,7 @@ def neck_part(skeleton: Skeleton, identity: BodyIdentity) -> Lathe:
 
 
 def ear_parts(skeleton: Skeleton, identity: BodyIdentity) -> list[Lathe]:
-    """Two small shells; none under hair that falls over them."""
+    """Two small shells; none where hair falls over them."""
     if identity.hair_style in ("bob", "long", "afro"):
         return []
     scale = skeleton.size.head / 0.22
@@ -80,7 +80,7 @@ def nose_parts(skeleton: Skeleton, identity: BodyIdentity, skin: Floats) -> list
 
 
 def nose_tip(skeleton: Skeleton, identity: BodyIdentity) -> Floats:
-    """Centre of the tip in camera space."""
+    """Centre of the tip of the nose, (3,) in camera space."""
     return head_point(identity, skeleton, 0.0, NOSE_T, 0.003 + 0.016 * identity.nose_length)
 
 

@@ -1,7 +1,5 @@
 """Who a person is: body and face parameters that stay the same from photo to photo."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -61,16 +59,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "brow_thickness": (0.0, 1.0),
     "glasses": (0.0, 1.0),
 }
+"""Least and greatest value of every number of a `BodyIdentity`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BodyIdentity:
-    """One person.
-
-    `height_m` is in metres; `*_fraction` of the height (the two `upper_*` ones: of the whole limb); all other numbers
-    run from 0 to 1 (`build` 0 slim .. 1 heavy; `waist` 0 narrow .. 1 wide; `skin_tone` 0 light .. 1 dark; `beard` and
-    `glasses` 0 for none).
-    """
+    """One person. A `*_fraction` is a share of the height; a number without a unit runs from 0 to 1."""
 
     sex: str
     hair_style: str
@@ -82,17 +76,23 @@ class BodyIdentity:
     leg_fraction: float
     arm_fraction: float
     upper_leg_fraction: float
+    """Share of the whole leg."""
     upper_arm_fraction: float
+    """Share of the whole arm."""
     head_fraction: float
     neck_fraction: float
     build: float
+    """0 slim, 1 heavy."""
     muscle: float
     chest: float
     waist: float
+    """0 narrow, 1 wide."""
     skin_tone: float
+    """0 light, 1 dark."""
     hair_length: float
     hair_volume: float
     beard: float
+    """0 none, 0.5 stubble, 1 dense."""
     face_width: float
     jaw: float
     eye_spacing: float
@@ -102,6 +102,7 @@ class BodyIdentity:
     lip_fullness: float
     brow_thickness: float
     glasses: float
+    """0 without, 1 with."""
 
     def vector(self) -> NDArray[np.float32]:
         """All parameters as (D,) float32 in [0, 1]: scaled numbers in the order of the fields, then one-hot choices."""
@@ -128,7 +129,7 @@ class BodyIdentity:
 
 
 def sample_identity(rng: np.random.Generator) -> BodyIdentity:
-    """Draw a person; proportions are nearly uniform over wide ranges, so that bodies can be told apart."""
+    """Draw a person. Proportions are nearly uniform over wide ranges, so that bodies can be told apart."""
     is_man = bool(rng.random() < 0.5)
     values = {name: float(rng.uniform(low, high)) for name, (low, high) in RANGES.items()}
     values["height_m"] = float(np.clip(rng.normal(1.82 if is_man else 1.66, 0.11), *RANGES["height_m"]))

@@ -1,30 +1,19 @@
 """Arms and legs: each limb is one round shape whose paint knows where the garment ends and skin begins."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 
-from bodyworld.render.body import SIDES, Skeleton
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.clothes import Fabric, Outfit
 from bodyworld.render.identity import BodyIdentity
-from bodyworld.render.shading import (
-    TABLE_SIZE,
-    Coat,
-    Floats,
-    Lathe,
-    Paint,
-    Patch,
-    clamp,
-    plain_paint,
-    profile,
-    sample_noise,
-)
+from bodyworld.render.noise import sample_noise
+from bodyworld.render.shapes import TABLE_SIZE, Coat, Lathe, Paint, Patch, plain_paint, profile
+from bodyworld.render.skeleton import SIDES, Skeleton
 
 _STEPS = np.linspace(0.0, 1.0, TABLE_SIZE, dtype=np.float32)
 
-# Half width along a limb over its widest half width.
+# Half widths along each limb, as shares of the limb's own width.
 UPPER_ARM = profile(((0, 0.92), (0.18, 1.04), (0.45, 0.95), (0.8, 0.76), (1, 0.74)))
 FOREARM = profile(((0, 0.92), (0.22, 1.02), (0.6, 0.78), (1, 0.54)))
 THIGH = profile(((0, 1.0), (0.25, 0.98), (0.6, 0.82), (0.9, 0.64), (1, 0.62)))
@@ -33,7 +22,7 @@ SHIN_BACK = profile(((0, 0.84), (0.12, 0.92), (0.3, 1.24), (0.5, 1.08), (0.78, 0
 
 
 def skin_paint(skin: Floats, gloss: float = 0.22) -> Paint:
-    """Bare skin: a little mottled, redder where it curves away."""
+    """A paint of bare skin: a little mottled, redder where it curves away."""
 
     def paint(patch: Patch) -> Coat:
         mottle = 1.0 + 0.018 * sample_noise(patch.u_N * 0.3, patch.t_N * 0.7, 2)
@@ -46,7 +35,7 @@ def skin_paint(skin: Floats, gloss: float = 0.22) -> Paint:
 def limb_paint(
     skin: Floats, fabric: Fabric | None, cover: float, length_m: float, offset_m: float = 0.0
 ) -> Paint:
-    """Cloth on the first `cover` share of a limb, skin on the rest, a seam and a shadow at the hem."""
+    """A paint of cloth on the first `cover` share of a limb, with a seam and a shadow at the hem, and of skin below."""
     bare = skin_paint(skin)
     if fabric is None or cover <= 0.0:
         return bare
@@ -79,7 +68,17 @@ def limb(
     ease_m: float = 0.0,
     other_m: Floats | None = None,
 ) -> Lathe:
-    """A round limb with cloth standing off by `ease_m` over its first `cover` share."""
+    """A round limb that is thicker by `ease_m` where cloth covers it.
+
+    Args:
+        start: (3,) metres.
+        end: (3,) metres.
+        width_m: (TABLE_SIZE,) half widths, on the left.
+        paint: of the whole limb.
+        cover: share of the limb under cloth; 1.2 and more for all of it, its round end too.
+        ease_m: air between skin and cloth.
+        other_m: half widths on the right, if they differ.
+    """
     cloth = ease_m * clamp((cover - _STEPS) * 60.0, 0.0, 1.0) if cover < 1.2 else np.full(TABLE_SIZE, ease_m)
     left = (width_m + cloth).astype(np.float32)
     right = left if other_m is None else (other_m + cloth).astype(np.float32)
@@ -87,7 +86,7 @@ def limb(
 
 
 def arm_parts(skeleton: Skeleton, identity: BodyIdentity, outfit: Outfit) -> list[Lathe]:
-    """Upper arms, forearms and hands."""
+    """Upper arms, forearms and hands of both sides."""
     size, skin = skeleton.size, identity.skin_rgb()
     scale = size.height / 1.7
     muscle = identity.muscle * (1.5 if identity.sex == "man" else 0.8)
@@ -125,7 +124,7 @@ def arm_parts(skeleton: Skeleton, identity: BodyIdentity, outfit: Outfit) -> lis
 
 
 def hand_parts(wrist: Floats, tip: Floats, elbow: Floats, skin: Floats, scale: float) -> list[Lathe]:
-    """Palm, four fingers held together loosely, a thumb."""
+    """Palm, thumb, and four fingers; a mitten where the picture is too coarse for fingers."""
     axis = tip - wrist
     length = float(np.linalg.norm(axis))
     axis = axis / max(length, 1e-6)

@@ -1,9 +1,7 @@
 """Photos of people with their ground truth: keypoints, person boxes, face boxes.
 
-A photo is the pure function of its people, scenes and size; `rng` adds nothing but film grain.
+A photo is a pure function of its people, scenes and size; `rng` adds the film grain.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +10,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.background import paint_background
 from bodyworld.render.figure import Figure, line_up
 from bodyworld.render.identity import BodyIdentity
+from bodyworld.render.lighting import Light, composite
+from bodyworld.render.rasteriser import Surface, View, draw
 from bodyworld.render.scene import Scene
-from bodyworld.render.shading import Floats, Lathe, Light, Surface, View, clamp, composite, draw
+from bodyworld.render.shapes import Lathe
 from bodyworld.render.visibility import find_face_box, find_keypoints, find_person_box
 
-_BAND_ROWS = 32  # rows developed at a time: what fits into the cache
+_BAND_ROWS = 32  # rows that `develop` works on at a time: what fits into the cache
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """A photo and what is on it. Pixels: x to the right, y down.
-
-    image: (H, W, 3) uint8 RGB. keypoints: (17, 3) float32 COCO order, x_px, y_px, visibility 0 or 1, of the first
-    person. person_boxes: (P, 4) float32 x0, y0, x1, y1 around what is seen of each person, clipped to the picture.
-    face_boxes: (F, 4) float32 of the faces that can be seen. all_keypoints: (P, 17, 3).
-    """
+    """A photo and what is on it, in pixels: x to the right, y down."""
 
     image: NDArray[np.uint8]
+    """(H, W, 3) RGB."""
     keypoints: Floats
+    """(17, 3) float32 of the first person, in COCO order: x_px, y_px, visibility 0 or 1."""
     person_boxes: Floats
+    """(P, 4) float32 x0, y0, x1, y1 around what is seen of each person, clipped to the picture."""
     face_boxes: Floats
+    """(F, 4) float32 around the faces that can be seen."""
     all_keypoints: Floats
+    """(P, 17, 3) float32 of everybody."""
 
 
 def render(
@@ -47,7 +48,7 @@ def render(
     view = frame(figures, scene, height, width)
     floor_y = _floor_y(view)
     picture = paint_background(
-        scene.background, height, width, floor_y=floor_y, metre=view.scale, seed=scene.background_seed
+        scene.background, height, width, floor_y=floor_y, metre_px=view.scale, seed=scene.background_seed
     )
     surface = Surface(height, width)
     for number, figure in enumerate(figures):
@@ -71,7 +72,7 @@ def render(
 def render_thumbnail(
     people: Sequence[tuple[BodyIdentity, Scene]], height: int, width: int, rng: np.random.Generator
 ) -> Rendering:
-    """Render at twice the size and average down, for training on small pictures; boxes and keypoints are scaled."""
+    """Render at twice the size and average down, which looks better in small pictures; boxes and keypoints follow."""
     large = render(people, 2 * height, 2 * width, rng)
     half = np.array([0.5, 0.5, 1.0], np.float32)
     return Rendering(
@@ -86,14 +87,14 @@ def render_thumbnail(
 def render_place(
     kind: str, height: int, width: int, seed: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A photo without anybody, (H, W, 3) uint8."""
+    """A photo without anybody, (H, W, 3) uint8 RGB."""
     scene = Scene(background=kind, background_seed=seed, grain=0.01)
-    picture = paint_background(kind, height, width, floor_y=height * 0.72, metre=height / 2.6, seed=seed)
+    picture = paint_background(kind, height, width, floor_y=height * 0.72, metre_px=height / 2.6, seed=seed)
     return develop(picture, scene, rng)
 
 
 def frame(figures: Sequence[Figure], scene: Scene, height: int, width: int) -> View:
-    """Choose the camera's scale and place for the first person (and the width of everybody)."""
+    """The view that shows the first person as the scene's camera asks, and everybody side by side."""
     main = figures[0]
     joints = main.skeleton.joints
     crown = max(float(figure.skeleton.joints["crown"][1]) for figure in figures) + 0.06
@@ -133,7 +134,7 @@ def frame(figures: Sequence[Figure], scene: Scene, height: int, width: int) -> V
 
 
 def scene_light(scene: Scene) -> Light:
-    """Light of the scene; nights are dark and coloured, warmth tints the key light."""
+    """The light of a scene: nights are dark and coloured, warmth tints the key light."""
     warmth = min(max(scene.warmth, -1.0), 1.0)
     key = np.array([1.0 + 0.10 * warmth, 1.0, 1.0 - 0.14 * warmth], np.float32) * scene.brightness
     if scene.background == "night":
@@ -154,7 +155,7 @@ def scene_light(scene: Scene) -> Light:
 
 
 def develop(picture: Floats, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Vignette, white balance, grain, 8 bits."""
+    """(H, W, 3) uint8 from float32 in [0, 1]: vignette, white balance and grain of a camera."""
     height, width = picture.shape[:2]
     warmth = min(max(scene.warmth, -1.0), 1.0) * 0.04
     tint = 255.0 * np.array((1.0 + warmth, 1.0, 1.0 - warmth), np.float32)
@@ -177,12 +178,12 @@ def _mean_depth(part: Lathe) -> float:
 
 
 def _floor_y(view: View) -> float:
-    """Row where the floor meets the background: some metres behind the feet."""
+    """Row where the floor meets the background, px: some metres behind the feet."""
     return float(view.to_px(np.array([0.0, 0.22, 0.0], np.float32))[1])
 
 
 def _ground_shadow(picture: Floats, figure: Figure, view: View, scene: Scene) -> None:
-    """Soft dark ovals under the feet, drawn out away from the light."""
+    """Darken the floor under the feet and away from the light."""
     height, width = picture.shape[:2]
     joints = figure.skeleton.joints
     feet = [view.to_px(0.5 * (joints[f"{s}_heel"] + joints[f"{s}_toe"])) for s in ("left", "right")]

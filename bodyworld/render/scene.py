@@ -1,7 +1,5 @@
 """What changes from photo to photo: pose, facing, clothes, background, light, camera."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,48 +39,54 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One photo of one person.
-
-    Angles in degrees: `yaw_deg` 0 looks at the camera, positive turns towards the right of the picture; `head_yaw_deg`
-    is on top of it. `zoom` multiplies the frame (1.1 = 10 % smaller figure). `shift_x`, `shift_y` move the person by a
-    fraction of the picture. `pose_seed` and `background_seed` fix the jitter, so that a scene is always the same photo.
-    `light_*`: direction the light comes from (x right, y up, z to the camera), `warmth` -1..1, `brightness` about 1.
-    """
+    """One photo of one person; the same scene always gives the same photo, but for its grain."""
 
     pose: str = "standing"
     facing: str = "front"
     yaw_deg: float = 0.0
+    """0 looks at the camera, positive turns towards the right of the picture."""
     head_yaw_deg: float = 0.0
+    """Turn of the head against the body."""
     mirror_pose: bool = False
+    """Whether the left limbs do what the right ones would."""
     pose_seed: int = 0
     pose_jitter: float = 1.0
+    """Strength of the small random changes of the pose."""
     camera: str = "full"
     camera_pitch_deg: float = 5.0
     zoom: float = 1.0
+    """Size of the frame around the figure: 1.1 shows it 10 % smaller."""
     shift_x: float = 0.0
+    """Fraction of the picture that the figure stands beside the middle; so for `shift_y`."""
     shift_y: float = 0.0
     top: str = "t-shirt"
     top_colour: str = "red"
     top_pattern: str = "plain"
     inner_colour: str = "white"
+    """Of the shirt under a jacket."""
     bottom: str = "trousers"
     bottom_colour: str = "blue"
     shoe_colour: str = "black"
     garment_fit: float = 0.4
+    """0 short and tight, 1 long and wide."""
     background: str = "studio"
     background_seed: int = 0
     light_x: float = -0.5
+    """Direction the light comes from: x to the right, y up, z to the camera."""
     light_y: float = 0.6
     light_z: float = 0.7
     warmth: float = 0.0
+    """-1 bluish, 1 reddish."""
     brightness: float = 1.0
     grain: float = 0.012
+    """Deviation of the film grain, of a full range of 1."""
     smile: float = 0.5
+    """0 serious, 1 laughing with teeth."""
     face_cover: str = "none"
 
 
 def sample_scene(rng: np.random.Generator, *, sex: str = "woman", **forced: Any) -> Scene:
-    """Draw a scene. `sex` decides about skirts and dresses; any field of `Scene` may be forced by name."""
+    """Draw a scene. `sex` decides about skirts and dresses; any field of `Scene` may be forced by its name."""
     facing = str(forced.get("facing", rng.choice(("front", "left", "right"), p=(0.5, 0.25, 0.25))))
     top = str(
         rng.choice(TOPS, p=(0.32, 0.26, 0.12, 0.18, 0.12) if sex == "woman" else (0.4, 0.3, 0.1, 0.2, 0.0))
@@ -123,7 +127,7 @@ def sample_scene(rng: np.random.Generator, *, sex: str = "woman", **forced: Any)
 
 
 def sample_yaw_deg(rng: np.random.Generator, facing: str) -> float:
-    """Yaw that belongs to a facing: nearly frontal, three-quarter to profile on either side, or turned away."""
+    """Draw the yaw of a facing: nearly frontal, three-quarter to profile on either side, or turned away."""
     if facing == "front":
         return float(rng.normal(0.0, 9.0))
     if facing == "away":

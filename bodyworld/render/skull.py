@@ -1,6 +1,4 @@
-"""The bare head as one turned shape, and where a point of the face lies on it."""
-
-from __future__ import annotations
+"""The bare head, and where a point of the face lies on it."""
 
 import math
 from dataclasses import dataclass
@@ -8,17 +6,27 @@ from functools import lru_cache
 
 import numpy as np
 
-from bodyworld.render.body import Skeleton, turned_outline
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.identity import BodyIdentity
-from bodyworld.render.shading import TABLE_SIZE, Floats, clamp, profile
+from bodyworld.render.shapes import TABLE_SIZE, profile, turned_outline
+from bodyworld.render.skeleton import Skeleton
 
-# Height of features over the head's height, chin 0 .. crown 1.
 EYE_T, BROW_T, NOSE_T, MOUTH_T, EAR_T = 0.50, 0.605, 0.335, 0.20, 0.46
+"""Heights on the head: 0 at the chin, 1 at the crown."""
 _STEPS = np.linspace(0.0, 1.0, TABLE_SIZE)
 _FRONT = profile(
-    ((0, 0.70), (0.05, 0.80), (0.12, 0.86), (0.2, 0.90), (0.33, 0.93), (0.46, 0.92), (0.58, 0.99), (0.75, 0.98),
-     (1, 0.92))
-)  # fmt: skip
+    (
+        (0, 0.70),
+        (0.05, 0.80),
+        (0.12, 0.86),
+        (0.2, 0.90),
+        (0.33, 0.93),
+        (0.46, 0.92),
+        (0.58, 0.99),
+        (0.75, 0.98),
+        (1, 0.92),
+    )
+)
 _BACK = profile(
     ((0, 0.0), (0.12, 0.25), (0.22, 0.52), (0.36, 0.82), (0.5, 1.0), (0.66, 1.06), (0.8, 1.07), (1, 1.05))
 )
@@ -26,22 +34,20 @@ _BACK = profile(
 
 @dataclass(frozen=True, kw_only=True)
 class HeadShape:
-    """The head along its axis, chin 0 .. crown 1, (TABLE_SIZE,) metres each; `skull_*` without the closing dome.
-
-    `left`, `right` and `depth` are the outline as seen at `yaw` (radians).
-    """
+    """Half widths of the head along its axis from chin to crown, (TABLE_SIZE,) metres each."""
 
     skull_width: Floats
+    """To the sides, as if the skull stayed open at the top; so are the next two."""
     skull_front: Floats
     skull_back: Floats
     left: Floats
+    """Outline as the camera sees the turned head, closed at the top; so are the next two."""
     right: Floats
     depth: Floats
-    yaw: float
 
 
 def dome(t: Floats, start: float, end: float) -> Floats:
-    """1 up to `start`, then closing to 0 at `end` like a skull."""
+    """1 up to `start`, then falling to 0 at `end` as a skull closes."""
     return np.sqrt(clamp(1.0 - clamp((t - start) / (end - start), 0.0, 1.0) ** 2.3, 0.0, 1.0))
 
 
@@ -49,9 +55,17 @@ def dome(t: Floats, start: float, end: float) -> Floats:
 def _shape(jaw: float, half: float, head: float, yaw: float) -> HeadShape:
     depth = head * 0.415
     width = half * profile(
-        ((0, 0.40 + 0.16 * jaw), (0.06, 0.48 + 0.16 * jaw), (0.14, 0.60 + 0.18 * jaw), (0.25, 0.78 + 0.12 * jaw),
-         (0.4, 0.93), (0.55, 1.0), (0.7, 1.0), (1, 0.94))
-    )  # fmt: skip
+        (
+            (0, 0.40 + 0.16 * jaw),
+            (0.06, 0.48 + 0.16 * jaw),
+            (0.14, 0.60 + 0.18 * jaw),
+            (0.25, 0.78 + 0.12 * jaw),
+            (0.4, 0.93),
+            (0.55, 1.0),
+            (0.7, 1.0),
+            (1, 0.94),
+        )
+    )
     ends = dome(_STEPS, 0.60, 1.0) * np.sqrt(
         clamp(1.0 - np.square(1.0 - np.minimum(_STEPS / 0.07, 1.0)), 0.0, 1.0)
     )
@@ -63,12 +77,11 @@ def _shape(jaw: float, half: float, head: float, yaw: float) -> HeadShape:
         left=left,
         right=right,
         depth=deep,
-        yaw=yaw,
     )
 
 
 def head_shape(identity: BodyIdentity, skeleton: Skeleton) -> HeadShape:
-    """The shape of a head as it is turned now."""
+    """The shape of a person's head at the yaw it has in the photo."""
     return _shape(identity.jaw, skeleton.size.face_half, skeleton.size.head, skeleton.head_yaw)
 
 

@@ -1,14 +1,16 @@
 """The dressed trunk: chest to seat as one shape, what is painted on it, and a skirt around the thighs."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
 import numpy as np
 
-from bodyworld.render.body import SIDES, Skeleton, neck_half_m, turned_outline
+from bodyworld.render.arrays import Floats, clamp
 from bodyworld.render.clothes import Outfit
 from bodyworld.render.identity import BodyIdentity
 from bodyworld.render.limbs import skin_paint
-from bodyworld.render.shading import TABLE_SIZE, Coat, Floats, Lathe, Paint, Patch, clamp, profile
+from bodyworld.render.proportions import neck_half_m
+from bodyworld.render.shapes import TABLE_SIZE, Coat, Lathe, Paint, Patch, profile, turned_outline
+from bodyworld.render.skeleton import SIDES, Skeleton
 
 _STEPS = np.linspace(0.0, 1.0, TABLE_SIZE, dtype=np.float32)
 
@@ -76,25 +78,42 @@ def torso_part(skeleton: Skeleton, identity: BodyIdentity, outfit: Outfit) -> La
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _TrunkPatch:
+    """The touched pixels of the trunk in the terms of a tailor."""
+
+    patch: Patch
+    front_N: Floats
+    """1 on the front, 0 at the sides, -1 on the back."""
+    lateral_N: Floats
+    """Distance from the middle, metres, to the person's left."""
+    along_N: Floats
+    """Height on the trunk, metres."""
+    around_N: Floats
+    """Way around the trunk from the middle of the front, metres."""
+
+
 def torso_paint(skeleton: Skeleton, identity: BodyIdentity, outfit: Outfit) -> Paint:
     """Bottom garment to the waist, top garment to the neckline, skin above; fronts of jackets and shirts."""
     size = skeleton.size
     bare = skin_paint(identity.skin_rgb())
     length = size.torso * 1.075
-    waist = 0.33
-    hem = 0.20 if not outfit.is_dress else -1.0
+    is_tucked = outfit.has_collar and not outfit.is_jacket
+    hem = 0.33 if is_tucked else -1.0 if outfit.is_dress else 0.20
 
     def paint(patch: Patch) -> Coat:
         azimuth = np.arcsin(patch.u_N) - skeleton.yaw
-        front = np.cos(azimuth)
-        lateral = np.sin(azimuth) * patch.radius_N
-        along = patch.t_N * length
-        around = azimuth * size.chest_half
+        trunk = _TrunkPatch(
+            patch=patch,
+            front_N=np.cos(azimuth),
+            lateral_N=np.sin(azimuth) * patch.radius_N,
+            along_N=patch.t_N * length,
+            around_N=azimuth * size.chest_half,
+        )
         soft = max(patch.metres_per_px / length, 0.002)
-        top = outfit.top(along, around, patch.metres_per_px)
-        bottom = outfit.bottom(along, around, patch.metres_per_px)
-        is_tucked = outfit.has_collar and not outfit.is_jacket
-        edge = (waist if is_tucked else hem) - 0.02 * front
+        top = outfit.top(trunk.along_N, trunk.around_N, patch.metres_per_px)
+        bottom = outfit.bottom(trunk.along_N, trunk.around_N, patch.metres_per_px)
+        edge = hem - 0.02 * trunk.front_N
         rgb = bottom + clamp((patch.t_N - edge) / soft + 0.5, 0.0, 1.0)[:, None] * (top - bottom)
         if is_tucked:
             belt = clamp(1.0 - np.abs(patch.t_N - edge + 0.02) / 0.022 * 1.5 + 0.5, 0.0, 1.0)
@@ -102,8 +121,8 @@ def torso_paint(skeleton: Skeleton, identity: BodyIdentity, outfit: Outfit) -> P
         if outfit.is_dress:
             sash = clamp(1.6 - np.abs(patch.t_N - 0.42) / 0.02, 0.0, 1.0)
             rgb = rgb * (1.0 - 0.45 * sash)[:, None]
-        rgb = _front_details(rgb, patch, outfit, front, lateral, along, around, edge)
-        neck = _neckline(outfit, front, lateral, size.shoulder_half)
+        rgb = _add_front_details(rgb, trunk, outfit, edge)
+        neck = _neckline(trunk, outfit, size.shoulder_half)
         shown = clamp((patch.t_N - neck) / soft + 0.5, 0.0, 1.0)
         trim = clamp(1.5 - np.abs(patch.t_N - neck + 0.012) / 0.010, 0.0, 1.0) * 0.18
         rgb = rgb * (1.0 - trim)[:, None]
@@ -113,43 +132,35 @@ def torso_paint(skeleton: Skeleton, identity: BodyIdentity, outfit: Outfit) -> P
     return paint
 
 
-def _neckline(outfit: Outfit, front: Floats, lateral: Floats, shoulder_half: float) -> Floats:
+def _neckline(trunk: _TrunkPatch, outfit: Outfit, shoulder_half: float) -> Floats:
     """Height along the trunk (0..1) above which skin shows; lower in front, and for tank tops beside the straps."""
-    is_front = clamp(front * 3.0, 0.0, 1.0)
-    aside = np.abs(lateral) / shoulder_half
+    is_front = clamp(trunk.front_N * 3.0, 0.0, 1.0)
+    aside = np.abs(trunk.lateral_N) / shoulder_half
     if outfit.is_tank or outfit.is_dress:
         scoop = (0.06 + 0.12 * is_front) * clamp(1.0 - np.power(aside / 0.42, 4), 0.0, 1.0)
         arm_hole = 0.26 * clamp((aside - 0.66) / 0.22, 0.0, 1.0) ** 0.6
         return 1.0 - scoop - arm_hole
     if outfit.has_collar:
-        return 0.985 - 0.11 * is_front * clamp(1.0 - np.abs(lateral) / 0.05, 0.0, 1.0)
+        return 0.985 - 0.11 * is_front * clamp(1.0 - np.abs(trunk.lateral_N) / 0.05, 0.0, 1.0)
     return 0.985 - 0.06 * is_front * clamp(1.0 - np.square(aside / 0.45), 0.0, 1.0)
 
 
-def _front_details(
-    rgb: Floats,
-    patch: Patch,
-    outfit: Outfit,
-    front: Floats,
-    lateral: Floats,
-    along: Floats,
-    around: Floats,
-    edge: Floats,
-) -> Floats:
-    """Open jacket with the shirt beneath and lapels; button row of a shirt."""
-    is_front = front > 0.0
+def _add_front_details(rgb: Floats, trunk: _TrunkPatch, outfit: Outfit, edge: Floats) -> Floats:
+    """The colours with an open jacket's lapels and the shirt beneath, or with a shirt's row of buttons."""
+    patch, lateral = trunk.patch, trunk.lateral_N
+    is_front = trunk.front_N > 0.0
     is_above = patch.t_N > edge
     if outfit.is_jacket:
         gap = 0.028 + 0.05 * clamp(patch.t_N - 0.45, 0.0, 1.0)
         soft = max(patch.metres_per_px, 0.003)
         opening = clamp((gap - np.abs(lateral)) / soft + 0.5, 0.0, 1.0) * is_front * is_above
-        inner = outfit.inner(along, around, patch.metres_per_px)
+        inner = outfit.inner(trunk.along_N, trunk.around_N, patch.metres_per_px)
         rgb = rgb + opening[:, None] * (inner - rgb)
         lapel = clamp(1.5 - np.abs(np.abs(lateral) - gap - 0.012) / 0.010, 0.0, 1.0) * is_front * is_above
         return rgb * (1.0 - 0.4 * lapel)[:, None]
     if outfit.has_collar:
         placket = clamp(1.5 - np.abs(np.abs(lateral) - 0.016) / 0.003, 0.0, 1.0) * 0.25
-        button = clamp(1.6 - np.hypot(lateral, np.mod(along, 0.085) - 0.04) / 0.005, 0.0, 1.0) * 0.55
+        button = clamp(1.6 - np.hypot(lateral, np.mod(trunk.along_N, 0.085) - 0.04) / 0.005, 0.0, 1.0) * 0.55
         return rgb * (1.0 - np.maximum(placket, button) * is_front * is_above)[:, None]
     return rgb
 

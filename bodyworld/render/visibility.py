@@ -1,25 +1,24 @@
-"""What a photo shows of its people: keypoints with visibility, person boxes, face boxes, from the drawn surface."""
-
-from __future__ import annotations
+"""What a photo shows of its people, read off the drawn surface: keypoints with visibility, person and face boxes."""
 
 import numpy as np
 
+from bodyworld.render.arrays import Floats
 from bodyworld.render.figure import Figure
 from bodyworld.render.head import nose_tip
-from bodyworld.render.shading import Floats, Surface, View
+from bodyworld.render.rasteriser import Surface, View
 from bodyworld.render.skull import EAR_T, EYE_T, eye_azimuth, head_point
+from bolid_pipeline.pose.skeleton import KEYPOINT_NAMES
 
-KEYPOINT_NAMES = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle",
-)  # fmt: skip
 _REACH_M = {"shoulder": 0.075, "elbow": 0.05, "wrist": 0.04, "hip": 0.15, "knee": 0.07, "ankle": 0.06}
+"""How far in front of a joint the skin may lie and the joint still counts as seen, for an average body."""
 _HEAD_REACH_M = 0.022
 
 
 def find_keypoints(figure: Figure, view: View, surface: Surface) -> Floats:
-    """(17, 3) float32: visible if inside the picture, facing the camera, and nothing nearer by a margin covers it."""
+    """(17, 3) float32 keypoints in COCO order: x_px, y_px, and 1 if visible, else 0.
+
+    A keypoint is visible inside the picture, on the side that faces the camera, where nothing nearer covers it.
+    """
     result = np.zeros((len(KEYPOINT_NAMES), 3), np.float32)
     depth, owners = surface.depth_map(), surface.owner_map()
     for row, (point, reach, is_away) in enumerate(_keypoint_sites(figure)):
@@ -35,7 +34,7 @@ def find_keypoints(figure: Figure, view: View, surface: Surface) -> Floats:
 
 
 def _keypoint_sites(figure: Figure) -> list[tuple[Floats, float, bool]]:
-    """Per keypoint: camera-space point, how far in front of it the skin may lie (metres), whether it faces away."""
+    """For each keypoint: its camera-space point, reach of the skin in front of it in metres, whether it faces away."""
     skeleton, identity = figure.skeleton, figure.identity
     sites: list[tuple[Floats, float, bool]] = []
     for name in KEYPOINT_NAMES:
@@ -55,7 +54,7 @@ def _keypoint_sites(figure: Figure) -> list[tuple[Floats, float, bool]]:
 
 
 def find_person_box(surface: Surface, owner: int) -> Floats:
-    """(4,) float32 x0, y0, x1, y1 around what is seen of a person; zeros if nothing is."""
+    """(4,) float32 x0, y0, x1, y1 around what is seen of a person; zeros for one who is not seen."""
     mask = surface.owner_map() == owner
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     if not rows.size:

@@ -1,8 +1,8 @@
-"""theplace's pages as HTML: what the stand-in site shows of a rendered world.
+"""The pages of the stand-in site as HTML, in the layout of theplace.
 
-The frame and the class names are the real site's of 2022-2025, so that any parser of it works here, also by
-full nth-child paths. Half of the galleries show the grid of 2022, half that of 2025. Nothing of a world's
-ground truth is known here: only names, files and sizes.
+Frame and class names are those of the real site in 2022 to 2025, so that a parser of the real site works here, even by
+full nth-child paths. Half of the galleries show the grid of 2022, half that of 2025. Pages are made from names, files
+and sizes alone; the ground truth stays unread.
 """
 
 import json
@@ -38,28 +38,28 @@ class SitePhoto:
 
     @property
     def name(self) -> str:
-        """The file's name without folder and extension."""
+        """File name without folder and extension."""
         return Path(self.file).stem
 
     @property
     def page_path(self) -> str:
-        """The photo page's path."""
+        """Path of the page that shows the photo."""
         return f"/photos/{quote(self.gallery)}/pic-{self.number}.html"
 
     @property
     def original_path(self) -> str:
-        """The original file's path."""
+        """Path of the original file."""
         return f"/archive/{quote(self.gallery)}/img/{quote(self.name)}.jpg"
 
     def resized_path(self, width_px: int) -> str:
-        """The path of the file resized to at most this width."""
+        """Path of the file, resized to at most this width."""
         stem = self.original_path.removesuffix(".jpg")
         return f"/cache{stem}-gthumb-gwdata{width_px}-gfitdatamax.jpg"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteGallery:
-    """A gallery: a person, or a film, and the photos in the site's order."""
+    """The gallery of a person, or of a film, with its photos in the order of the site."""
 
     slug: str
     name: str
@@ -70,22 +70,22 @@ class SiteGallery:
 
     @property
     def path(self) -> str:
-        """The gallery's path, quoted."""
+        """Path of the gallery's first page, quoted."""
         return f"/photos/{quote(self.slug)}/"
 
     @property
     def icon_path(self) -> str:
-        """The path of the gallery's icon."""
+        """Path of the gallery's icon."""
         return f"/archive/00_icons/{zlib.crc32(self.slug.encode()) % 100_000}_icon_128.jpg"
 
     @property
     def heading(self) -> str:
-        """The name as the site shows it: galleries that are no person say so."""
+        """The name as the site shows it, marked as a theme where the gallery shows no person."""
         return self.name if self.is_person or "(" in self.name else f"{self.name} (тема)"
 
     @property
     def num_pages(self) -> int:
-        """How many grid pages there are, at least 1."""
+        """Number of grid pages, at least 1."""
         return max(1, -(-len(self.photos) // PHOTOS_PER_PAGE))
 
     def page(self, number: int) -> tuple[SitePhoto, ...]:
@@ -101,12 +101,12 @@ class SiteWorld:
 
     @cached_property
     def letters(self) -> tuple[str, ...]:
-        """The letters that have galleries: Latin ones first, then Cyrillic ones."""
+        """Letters that have galleries, Latin ones first, then Cyrillic ones."""
         return tuple(sorted({gallery.letter for gallery in self.galleries}))
 
 
 def load_world(folder: Path) -> SiteWorld:
-    """The galleries in a rendered world's `world.json`; its ground truth lies elsewhere, unread."""
+    """The galleries of a rendered world, from its `world.json`."""
     content = json.loads((folder / "world.json").read_text(encoding="utf-8"))
     seed = content.get("config", {}).get("seed", 0)
     return SiteWorld(
@@ -130,7 +130,7 @@ def load_world(folder: Path) -> SiteWorld:
 
 
 def index_page(world: SiteWorld) -> str:
-    """`/photos/`: the letters in two blocks, and popular people as cards."""
+    """The page `/photos/`: letters in two blocks, and popular people as cards."""
     latin = "".join(_letter_link(letter) for letter in world.letters if letter.isascii())
     cyrillic = "".join(_letter_link(letter) for letter in world.letters if not letter.isascii())
     blocks = "".join(f'<div class="letters-list">{block}</div>' for block in (latin, cyrillic) if block)
@@ -138,17 +138,17 @@ def index_page(world: SiteWorld) -> str:
 
 
 def letter_page(world: SiteWorld, letter: str) -> str:
-    """A letter's people as cards."""
+    """The page of a letter: its people as cards."""
     return _frame(letter, _column(_cards([g for g in world.galleries if g.letter == letter])))
 
 
 def letter_path(letter: str) -> str:
-    """The path of a letter's page."""
+    """Path of the page of a letter."""
     return f"/photos/celebs/{quote(letter)}/"
 
 
 def gallery_page(gallery: SiteGallery, number: int) -> str:
-    """Grid page `number` (from 1) of a gallery."""
+    """The grid page `number` (from 1) of a gallery."""
     cell = _cell_2022 if gallery.has_grid_of_2022 else _cell_2025
     grid_class = "row" if gallery.has_grid_of_2022 else "row gx-1 justify-content-center"
     cells = "".join(cell(photo) for photo in gallery.page(number))
@@ -163,7 +163,7 @@ def gallery_page(gallery: SiteGallery, number: int) -> str:
 
 
 def photo_page(gallery: SiteGallery, photo: SitePhoto) -> str:
-    """The page of one photo, showing the resized file."""
+    """The page of one photo, which shows the resized file."""
     picture_class = ' class="pic big_pic"' if gallery.has_grid_of_2022 else ""
     picture = f'<img{picture_class} src="{photo.resized_path(RESIZED_WIDTH_PX)}" alt="">'
     return _frame(
@@ -176,7 +176,7 @@ def photo_page(gallery: SiteGallery, photo: SitePhoto) -> str:
 
 
 def _frame(title: str, *blocks: str) -> str:
-    """A whole page; the blocks are the content wrapper's second, third ... children."""
+    """A whole page; the blocks become the second, third ... child of the content wrapper."""
     return (
         f'<!DOCTYPE html><html lang="ru"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body>"
@@ -221,7 +221,7 @@ def _thumbnail(photo: SitePhoto) -> str:
 
 
 def _pagination(gallery: SiteGallery, number: int) -> str:
-    """A window of page numbers around this one; nothing where there is one page."""
+    """Links to the pages around this one; empty for a gallery of one page."""
     if gallery.num_pages == 1:
         return ""
     window = range(max(1, number - _PAGE_WINDOW), min(gallery.num_pages, number + _PAGE_WINDOW) + 1)
@@ -235,5 +235,5 @@ def _page_link(gallery: SiteGallery, number: int) -> str:
 
 
 def _number(seed: int, file: str) -> int:
-    """A photo's number on the site: the same for the same world, whatever else it holds."""
+    """The number of a photo on the site; it does not depend on what else the world holds."""
     return _FIRST_PHOTO_ID + zlib.crc32(f"{seed}/{file}".encode())

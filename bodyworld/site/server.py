@@ -1,9 +1,8 @@
-"""A stand-in for theplace: an HTTP server on loopback over a rendered world, in the real site's layout.
+"""A stand-in for theplace: an HTTP server on loopback that shows a rendered world in the layout of the real site.
 
-The world folder holds `world.json` and the photos that it names; nothing else in it is ever served.
+The world folder holds `world.json` and the photos that it names; the server sends nothing else of it.
 """
 
-import contextlib
 import hashlib
 import io
 import logging
@@ -47,7 +46,7 @@ _ICON_PX = 128
 
 
 class LoggedRequest(NamedTuple):
-    """One request as the server saw it; `time` in seconds since the epoch, `path` with its query."""
+    """One request as the server saw it: seconds since the epoch, method, path with query, status."""
 
     time: float
     method: str
@@ -57,7 +56,7 @@ class LoggedRequest(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the site answers to a GET without conditions."""
+    """The answer to a GET without conditions."""
 
     status: int = 200
     body: bytes = b""
@@ -74,11 +73,12 @@ class BodyworldSite:
     Args:
         world_folder: a rendered world.
         port: the port on loopback; 0 for a free one.
-        missing_originals_fraction: how many photos (chosen by name) have no original file, only the resized
-        one. robots_txt: the text of /robots.txt.
+        missing_originals_fraction: share of the photos (chosen by name) without an original file; the resized one is
+            there.
+        robots_txt: the text of /robots.txt.
 
     Raises:
-        ConfigurationError: the folder holds no world.
+        ConfigurationError: the folder holds no `world.json`.
     """
 
     def __init__(
@@ -123,18 +123,18 @@ class BodyworldSite:
 
     @property
     def url(self) -> str:
-        """The site's address, without a slash at the end."""
+        """Address of the site, without a slash at the end."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def serve(self) -> None:
-        """Serve from this thread until interrupted."""
+        """Serve from this thread until it is interrupted."""
         try:
             self._server.serve_forever()
         finally:
             self._server.server_close()
 
     def respond(self, path: str) -> Reply:
-        """The answer to a GET of a path with query, as a browser sends it."""
+        """The answer to a GET of a path with its query, as a browser sends it."""
         parts = urlsplit(path)
         plain = unquote(parts.path)
         if plain == "/robots.txt":
@@ -180,14 +180,6 @@ class BodyworldSite:
         return pages
 
 
-def serve_forever(world_folder: Path, port: int, announce: Callable[[str], None] = _logger.info) -> None:
-    """Serve a world on loopback until interrupted, for a browser; `announce` is told the address."""
-    site = BodyworldSite(world_folder, port)
-    announce(f"serving {world_folder} at {site.url}/photos/ (Ctrl-C ends it)")
-    with contextlib.suppress(KeyboardInterrupt):
-        site.serve()
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -197,7 +189,7 @@ class _Server(ThreadingHTTPServer):
         self.site = site
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's
-        """A client that went away is no news."""
+        """Log an error, unless the client has just gone away."""
         if not isinstance(sys.exception(), ConnectionError):
             _logger.error("request of %s", client_address, exc_info=sys.exception())
 
@@ -235,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def _is_current(self, reply: Reply, etag: str) -> bool:
-        """Whether the client holds this very answer; If-None-Match goes before If-Modified-Since."""
+        """Whether the client already holds this answer; If-None-Match goes before If-Modified-Since."""
         if reply.status != HTTPStatus.OK:
             return False
         if tags := self.headers.get("If-None-Match"):
@@ -251,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _resize(file: Path, width_px: int) -> bytes:
-    """The file's picture at most `width_px` wide; its own bytes where it is not wider, or no picture."""
+    """The bytes of the picture, at most `width_px` wide; a broken file comes back as it is."""
     data = file.read_bytes()
     try:
         with open_image(io.BytesIO(data)) as picture:

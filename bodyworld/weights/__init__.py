@@ -1,6 +1,4 @@
-"""Where the small pretrained networks that travel with the package lie; a light module, without torch."""
-
-from __future__ import annotations
+"""The small pretrained networks that travel with the package. Importing this is cheap: no torch."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,10 +11,10 @@ _WEIGHTS_DIR = Path(__file__).parent
 
 
 def weights_folder(role: WeightsRole) -> Path:
-    """Folder of the bundled weights of a role, whether or not it has been filled yet.
+    """Folder of the bundled weights of a role.
 
     Raises:
-        WeightsMissing: `role` is none of `WEIGHTS_ROLES`.
+        WeightsMissing: `role` is not one of `WEIGHTS_ROLES`.
     """
     if role not in WEIGHTS_ROLES:
         raise WeightsMissing(f"no bundled weights for {role!r}: it must be one of {', '.join(WEIGHTS_ROLES)}")

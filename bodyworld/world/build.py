@@ -1,20 +1,18 @@
 """A whole gallery site's worth of photos on disk, with its ground truth.
 
-`world.json` is what the stand-in site shows; `ground_truth.jsonl` is for tests and evaluation only: the pipeline never
-reads it.
+`world.json` is what the stand-in site shows. `ground_truth.jsonl` is for tests and evaluation; the pipeline never reads
+it.
 """
-
-from __future__ import annotations
 
 import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -23,52 +21,71 @@ from bodyworld.render.identity import BodyIdentity, sample_identity
 from bodyworld.world.naming import file_name, invent_name
 from bodyworld.world.photographs import Photo, PhotoOrder, PlaceOrder
 from bodyworld.world.render_farm import take_photos
+from bolid_pipeline.settings import Field, settings
 
 WORLD_FORMAT = 2
 _PLACE_GALLERY = ("autumn_forests", "Autumn forests")
 _PLACE_PHOTOS = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorldConfig:
-    """What to build. Rates are fractions of all photos of people.
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 
-    `hidden_face_rate`: share of the photos with several people where one face is hidden.
+
+@settings
+class WorldConfig:
+    """How many people and photos a world has, and how many photos are spoiled.
+
+    A rate is a share of all photos of people, unless its line says otherwise.
     """
 
     seed: int = 0
-    num_identities: int = 8
-    num_photos_per_identity: int = 25
-    watermark_rate: float = 0.06
-    several_people_rate: float = 0.05
-    hidden_face_rate: float = 1.0 / 3.0
-    too_small_rate: float = 0.04
-    near_duplicate_rate: float = 0.04
-    truncated_rate: float = 0.01
-    wrong_type_rate: float = 0.01
-    forced_scene: dict[str, Any] = field(default_factory=dict)
+    """Worlds of different seeds have different people."""
+    num_identities: Annotated[int, Field(ge=0)] = 8
+    """Number of people."""
+    num_photos_per_identity: Annotated[int, Field(ge=0)] = 25
+    """Photos in the gallery of each."""
+    watermark_rate: Rate = 0.06
+    """Photos with a text or logo laid over them."""
+    several_people_rate: Rate = 0.05
+    """Photos of two or three people."""
+    hidden_face_rate: Rate = 1.0 / 3.0
+    """Share of the photos of several people in which one face is hidden."""
+    too_small_rate: Rate = 0.04
+    """Photos whose shorter side is under 1000 px."""
+    near_duplicate_rate: Rate = 0.04
+    """Photos that copy an earlier one with a small change."""
+    truncated_rate: Rate = 0.01
+    """Files that end too early."""
+    wrong_type_rate: Rate = 0.01
+    """Files that hold a web page or a small GIF in place of a JPEG."""
+    forced_scene: dict[str, Any] = Field(default_factory=dict)
+    """Fields of `Scene` that have the same value in all photos of people."""
 
 
 def build_world(
     config: WorldConfig, folder: Path, progress: bool = True, num_workers: int | None = None
 ) -> None:
-    """Write the world into `folder`, all or nothing; does nothing where the same world already lies.
+    """Write a world into a folder, all of it or nothing; a folder that holds the same world is left alone.
 
-    `num_workers`: processes that render, one per core by default; the world is the same with any number.
+    Args:
+        config: what to build.
+        folder: where; a world of another config there is replaced.
+        progress: whether to show a bar.
+        num_workers: processes that render, one per core by default. The world is the same with any number.
     """
     description = {"format": WORLD_FORMAT, **asdict(config)}
     if _is_built(folder, description):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        workshop.chmod(0o755)
-        _write_world(config, description, workshop, progress, num_workers)
+        unfinished.chmod(0o755)
+        _write_world(config, description, unfinished, progress, num_workers)
         if folder.exists():
             shutil.rmtree(folder)
-        workshop.rename(folder)
+        unfinished.rename(folder)
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _is_built(folder: Path, description: dict[str, Any]) -> bool:
@@ -85,7 +102,7 @@ def _is_built(folder: Path, description: dict[str, Any]) -> bool:
 def draw_identities(config: WorldConfig) -> list[tuple[str, str, BodyIdentity]]:
     """(slug, name, identity) of everybody in the world, a pure function of the config.
 
-    Each person is the one of several draws that differs most from those before, so that nobody has a twin.
+    Of several draws, the one that differs most from everybody before is taken, so that nobody has a twin.
     """
     rng = np.random.default_rng((config.seed, 1))
     people: list[tuple[str, str, BodyIdentity]] = []
@@ -101,7 +118,7 @@ def draw_identities(config: WorldConfig) -> list[tuple[str, str, BodyIdentity]]:
 
 
 def plan_photos(config: WorldConfig) -> list[list[str]]:
-    """What becomes of each photo, per identity: a defect's name or `normal`; the rates hold over the whole world."""
+    """For each identity, the kind of each photo: `normal` or the name of a defect. Rates hold over the whole world."""
     rng = np.random.default_rng((config.seed, 2))
     total = config.num_identities * config.num_photos_per_identity
     rates = {
@@ -125,7 +142,7 @@ def plan_photos(config: WorldConfig) -> list[list[str]]:
 
 
 def _count(rate: float, total: int) -> int:
-    """Number of photos for a rate; at least one where the rate is not zero and the world not tiny."""
+    """Number of photos for a rate; at least one for any rate above zero, unless the world is tiny."""
     return max(round(rate * total), 1) if rate > 0 and total >= 20 else round(rate * total)
 
 
@@ -165,8 +182,12 @@ def _write_gallery(
         (folder / file).write_bytes(photo.data)
         entries.append({"file": file, "width": photo.width, "height": photo.height})
         truth: dict[str, Any] = {
-            "file": file, "slug": slug, "width": photo.width, "height": photo.height, **photo.truth
-        }  # fmt: skip
+            "file": file,
+            "slug": slug,
+            "width": photo.width,
+            "height": photo.height,
+            **photo.truth,
+        }
         if truth["duplicate_of"] is not None:
             truth["duplicate_of"] = entries[truth["duplicate_of"]]["file"]
         truth_file.write(json.dumps(truth) + "\n")
@@ -181,7 +202,7 @@ def _write_gallery(
 
 
 def _order_galleries(config: WorldConfig) -> list[_Gallery]:
-    """Everybody's gallery, then the one that is not a person."""
+    """The gallery of everybody, then one of a place."""
     people = zip(draw_identities(config), plan_photos(config), strict=True)
     galleries = [
         _Gallery(slug=slug, name=name, is_person=True, orders=_order_photos(config, identity, number, plan))

@@ -1,6 +1,4 @@
-"""Captions in a closed vocabulary: one phrase per slot, so that a captioner can score each slot by itself."""
-
-from __future__ import annotations
+"""Captions in a closed vocabulary, one phrase per slot, so that a captioner can score each slot by itself."""
 
 from bodyworld.render.identity import HAIR_COLOURS, HAIR_STYLES, BodyIdentity
 from bodyworld.render.scene import BOTTOMS, COLOURS, PATTERNS, POSES, TOPS, Scene
@@ -65,7 +63,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
 
 
 def caption_slots(identity: BodyIdentity, scene: Scene) -> dict[str, str]:
-    """The phrase of every slot. A dress, and a frame that ends above the hips, leave out the two `bottom` slots."""
+    """The phrase of each slot. With a dress, or a frame that ends above the hips, the `bottom` slots are missing."""
     slots = {
         "camera": CAMERA_PHRASES[scene.camera],
         "height": HEIGHTS[(identity.height_m > 1.66) + (identity.height_m > 1.80)],
@@ -85,7 +83,7 @@ def caption_slots(identity: BodyIdentity, scene: Scene) -> dict[str, str]:
 
 
 def compose_caption(slots: dict[str, str]) -> str:
-    """One sentence from the slots; `bottom` may be missing, `plain` is not said.
+    """The slots as one sentence; `bottom` may be missing, and what is ordinary (`plain`, `average`) is left out.
 
     Example: "a full-length photo of a tall slim woman with long black hair, facing left, arms raised, wearing a red
     striped t-shirt and blue trousers, on a beach".

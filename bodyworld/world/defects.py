@@ -1,9 +1,7 @@
-"""What goes wrong with photos of a gallery site: watermarks, near duplicates, broken and small files.
+"""What spoils photos on a gallery site: watermarks, near duplicates, broken and small files.
 
-Images are (H, W, 3) uint8 RGB; functions return a new image, or the bytes of a file.
+Images are (H, W, 3) uint8 RGB. Functions return a new image, or the bytes of a file.
 """
-
-from __future__ import annotations
 
 import io
 
@@ -30,7 +28,9 @@ SITE_TEXTS = (
     "hq-faces.example",
     "MORE AT FANPICS.example",
 )
-_SMALLEST_LETTER = 0.034  # of the shorter side: about 9 px at 256 px
+_SMALLEST_LETTER = 0.034  # share of the shorter side: about 9 px at 256 px
+_TONES = np.array([(0.08, 0.08, 0.10), (0.95, 0.85, 0.25), (0.85, 0.12, 0.12), (0.20, 0.35, 0.80)])
+_UNMOVED = (1.0, 1.0, 0.0, 0.0)
 
 
 def encode_jpeg(image: Picture, quality: int) -> bytes:
@@ -41,7 +41,7 @@ def encode_jpeg(image: Picture, quality: int) -> bytes:
 
 
 def add_watermark(image: Picture, kind: str, opacity: float, rng: np.random.Generator) -> Picture:
-    """Lay a watermark over the picture; `kind` of `WATERMARK_KINDS`, `opacity` 0.25..0.9."""
+    """The picture with a watermark of one of `WATERMARK_KINDS` over it; an opacity from 0.25 to 0.9 looks natural."""
     height, width = image.shape[:2]
     mask = {"text": _text_mask, "logo": _logo_mask, "tiled": _tiled_mask}[kind](height, width, rng)
     tone = (1.0, 1.0, 1.0) if rng.random() < 0.7 else tuple(float(v) for v in rng.choice(_TONES))
@@ -53,11 +53,8 @@ def add_watermark(image: Picture, kind: str, opacity: float, rng: np.random.Gene
     return np.clip(result, 0, 255).astype(np.uint8)
 
 
-_TONES = np.array([(0.08, 0.08, 0.10), (0.95, 0.85, 0.25), (0.85, 0.12, 0.12), (0.20, 0.35, 0.80)])
-
-
 def _letters(text: str, size: int) -> NDArray[np.float32]:
-    """Text as a mask in [0, 1], tight."""
+    """(h, w) float32 mask in [0, 1] of a text, cut close to the letters."""
     font = ImageFont.load_default(max(size, 6))
     left, top, right, bottom = font.getbbox(text)
     canvas = Image.new("L", (int(right - left) + 6, int(bottom - top) + 6))
@@ -82,7 +79,7 @@ def _paste(canvas: NDArray[np.float32], mask: NDArray[np.float32], x: int, y: in
 
 
 def _fit(mask: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """Shrink a mask that is wider than `width`."""
+    """The mask, shrunk if it is wider than `width`."""
     if mask.shape[1] <= width:
         return mask
     size = (width, max(round(mask.shape[0] * width / mask.shape[1]), 1))
@@ -119,10 +116,8 @@ def _logo_mask(height: int, width: int, rng: np.random.Generator) -> NDArray[np.
     if rng.random() < 0.5:
         angles = np.arange(10) * np.pi / 5 - np.pi / 2
         radii = np.where(np.arange(10) % 2 == 0, 0.36, 0.15) * size
-        points = np.stack([middle + radii * np.cos(angles), middle + radii * np.sin(angles)], -1).astype(
-            np.int32
-        )
-        cv2.fillPoly(badge, [points], 1.0, cv2.LINE_AA)
+        points = np.stack([middle + radii * np.cos(angles), middle + radii * np.sin(angles)], -1)
+        cv2.fillPoly(badge, [points.astype(np.int32)], 1.0, cv2.LINE_AA)
     else:
         initials = "".join(rng.choice(tuple("ABCDEGHKMNPRSTVW"), 2))
         letters = _fit(_letters(initials, int(size * 0.5)), int(size * 0.7))
@@ -142,26 +137,21 @@ def _tiled_mask(height: int, width: int, rng: np.random.Generator) -> NDArray[np
     side = min(height, width)
     letters = _letters(str(rng.choice(SITE_TEXTS)), int(side * rng.uniform(_SMALLEST_LETTER, 0.065)))
     letters = _rotated(_fit(letters, int(width * 0.7)), float(rng.uniform(15, 45)))
-    step_x, step_y = (
-        int(letters.shape[1] * rng.uniform(1.0, 1.25)),
-        int(letters.shape[0] * rng.uniform(0.9, 1.3)),
-    )
+    step_x = int(letters.shape[1] * rng.uniform(1.0, 1.25))
+    step_y = int(letters.shape[0] * rng.uniform(0.9, 1.3))
     for row, y in enumerate(range(-letters.shape[0] // 2, height, max(step_y, 8))):
         for x in range(-letters.shape[1] + (row % 2) * step_x // 2, width, max(step_x, 8)):
             _paste(canvas, letters, x, y)
     return canvas
 
 
-_UNMOVED = (1.0, 1.0, 0.0, 0.0)
-
-
 def near_duplicate(
     image: Picture, kind: str, rng: np.random.Generator
 ) -> tuple[Picture, tuple[float, float, float, float]]:
-    """The same photo, hardly changed; `kind` of `DUPLICATE_KINDS`.
+    """The same photo with a small change, one of `DUPLICATE_KINDS`.
 
-    Returns the image and the map of the coordinates (scale_x, scale_y, offset_x, offset_y): new = scale * old + offset,
-    in pixels (a flip has scale_x -1).
+    Returns the image and how coordinates move: (scale_x, scale_y, offset_x, offset_y) for new = scale * old + offset in
+    pixels. A flip has scale_x -1.
     """
     height, width = image.shape[:2]
     if kind == "resize":
@@ -173,12 +163,8 @@ def near_duplicate(
         left, right, top, bottom = (
             int(rng.uniform(0, 0.02) * side) for side in (width, width, height, height)
         )
-        return image[top : height - bottom, left : width - right].copy(), (
-            1.0,
-            1.0,
-            -float(left),
-            -float(top),
-        )
+        part = image[top : height - bottom, left : width - right].copy()
+        return part, (1.0, 1.0, -float(left), -float(top))
     if kind == "flip":
         return image[:, ::-1].copy(), (-1.0, 1.0, float(width), 0.0)
     if kind == "brightness":
@@ -188,7 +174,7 @@ def near_duplicate(
 
 
 def truncate(data: bytes, rng: np.random.Generator) -> bytes:
-    """The first part of a file, as after a broken download: the header is whole, the picture is not."""
+    """The first part of a file, as after a broken download: a whole header and a part of the picture."""
     return data[: int(len(data) * rng.uniform(0.25, 0.8))]
 
 
@@ -197,14 +183,13 @@ def wrong_type_bytes(image: Picture, rng: np.random.Generator) -> bytes:
     if rng.random() < 0.5:
         return b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
     buffer = io.BytesIO()
-    Image.fromarray(cv2.resize(image, (160, 200), interpolation=cv2.INTER_AREA).astype(np.uint8)).save(
-        buffer, "GIF"
-    )
+    small = cv2.resize(image, (160, 200), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    Image.fromarray(small).save(buffer, "GIF")
     return buffer.getvalue()
 
 
 def shrink(image: Picture, longest_px: int) -> Picture:
-    """A photo too small for the data set, its longest side as given."""
+    """The photo at another size, its longest side as given, to make it too small for the data set."""
     height, width = image.shape[:2]
     factor = longest_px / max(height, width)
     size = (max(round(width * factor), 1), max(round(height * factor), 1))

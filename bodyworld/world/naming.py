@@ -1,29 +1,25 @@
 """Names of people, slugs and files, as odd as on the real site."""
 
-from __future__ import annotations
-
 import numpy as np
 
-_FIRST_NAMES = {
-    "woman": ("Anna", "Clara", "Dunja", "Elif", "Freya", "Greta", "Hanna", "Ines", "Jorun", "Kaia", "Lina", "Mira",
-              "Nadia", "Olga", "Petra", "Rosa", "Selma", "Tilda", "Vera", "Ylva"),
-    "man": ("Arne", "Boris", "Carlo", "Davor", "Emil", "Fabio", "Goran", "Hugo", "Ivan", "Jonas", "Karl", "Luca",
-            "Milan", "Nils", "Otto", "Pavel", "Rolf", "Stefan", "Timo", "Viktor"),
-}  # fmt: skip
-_LAST_NAMES = (
-    "Berg", "Castell", "Dorn", "Ekman", "Falk", "Grove", "Holm", "Ilves", "Jarvi", "Krantz", "Lund", "Moreau", "Nyberg",
-    "Orlow", "Pavic", "Quist", "Rask", "Stahl", "Torin", "Ulrich", "Varga", "Winter", "Young", "Zeller",
-)  # fmt: skip
+_WOMEN = "Anna Clara Dunja Elif Freya Greta Hanna Ines Jorun Kaia Lina Mira Nadia Olga Petra Rosa Selma Tilda Vera Ylva"
+_MEN = "Arne Boris Carlo Davor Emil Fabio Goran Hugo Ivan Jonas Karl Luca Milan Nils Otto Pavel Rolf Stefan Timo Viktor"
+_FAMILIES = (
+    "Berg Castell Dorn Ekman Falk Grove Holm Ilves Jarvi Krantz Lund Moreau Nyberg "
+    "Orlow Pavic Quist Rask Stahl Torin Ulrich Varga Winter Young Zeller"
+)
+_FIRST_NAMES = {"woman": _WOMEN.split(), "man": _MEN.split()}
+_LAST_NAMES = _FAMILIES.split()
 _LATIN = "abcdefghijklmnopqrstuvwyz"
 _CYRILLIC = "абкдефгхийклмнопкрстуввиц"
 _TO_CYRILLIC = str.maketrans(_LATIN + _LATIN.upper(), _CYRILLIC + _CYRILLIC.upper())
 
 
 def invent_name(sex: str, number: int, taken: set[str], rng: np.random.Generator) -> tuple[str, str]:
-    """(slug, name) such as `anna_berg`, "Anna Berg", for the person of that number; the slug is not in `taken`.
+    """(slug, name) of the person of that number, such as `anna_berg` and "Anna Berg"; the slug is not in `taken`.
 
-    The second person has an initial, as in `anna_p._berg`; every fourth name is Cyrillic, letter by letter, with the
-    Latin slug.
+    The second person has an initial, as in `anna_p._berg`. Every fourth name is written in Cyrillic letters; its slug
+    stays Latin.
     """
     while True:
         first, last = str(rng.choice(_FIRST_NAMES[sex])), str(rng.choice(_LAST_NAMES))
@@ -37,7 +33,10 @@ def invent_name(sex: str, number: int, taken: set[str], rng: np.random.Generator
 
 
 def file_name(slug: str, index: int) -> str:
-    """`anna_berg_0012.jpg`; some names have a blank, a copy's `(1)`, a `+`, or are cut to 20 characters."""
+    """The file name of a photo, such as `anna_berg_0012.jpg`.
+
+    Some names have a blank, the `(1)` of a copy or a `+`, or are cut to 20 characters.
+    """
     stem = f"{slug}_{index:04d}"
     match index % 17:
         case 5:

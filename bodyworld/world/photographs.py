@@ -1,9 +1,7 @@
-"""One photo file, sound or spoiled, and all that is true of it.
+"""One photo file, sound or spoiled, with its ground truth.
 
-A photo is a pure function of its order: photos may be taken in any sequence and in any process.
+A photo is a pure function of its order, so photos may be taken in any sequence and in any process.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,35 +16,37 @@ from bodyworld.render.scene import Scene, sample_scene, sample_yaw_deg
 from bodyworld.world import defects
 from bodyworld.world.ground_truth import describe, describe_place, mirror_caption, move
 
-PHOTO_SIZES = ((1500, 1000), (1440, 1080), (1200, 1200), (1050, 1400), (1536, 1024))  # height, width
+PHOTO_SIZES = ((1500, 1000), (1440, 1080), (1200, 1200), (1050, 1400), (1536, 1024))
+"""(height, width) in px of the photos that are not spoiled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoOrder:
-    """All that decides a photo of a person.
-
-    `kind`: `normal` or a defect's name. `person` and `index`: numbers of the person in the world and of the photo in
-    the gallery. `copied_index`: the sound photo that a near duplicate copies. `hidden_face_rate`: chance that one of
-    several people hides the face. `forced_scene`: fields of `Scene` by name.
-    """
+    """Everything that decides a photo of a person."""
 
     identity: BodyIdentity
     kind: str
+    """`normal`, or the name of a defect as in `WorldConfig`, without `_rate`."""
     world_seed: int
     person: int
+    """Number of the person in the world."""
     index: int
+    """Number of the photo in the gallery."""
     copied_index: int | None = None
+    """The sound photo that a near duplicate copies."""
     hidden_face_rate: float = 0.0
+    """Chance that one of several people hides the face."""
     forced_scene: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of `Scene` by name."""
 
     def rng(self) -> np.random.Generator:
-        """The chance of this photo alone."""
+        """The random numbers of this photo, independent of all others."""
         return np.random.default_rng((self.world_seed, 3, self.person, self.index))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOrder:
-    """All that decides a photo without people."""
+    """Everything that decides a photo without people."""
 
     world_seed: int
     index: int
@@ -54,16 +54,17 @@ class PlaceOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """A file to be written and all that is true of it; `duplicate_of` is still an index of the gallery."""
+    """A file to be written, with its ground truth."""
 
     data: bytes
     height: int
     width: int
     truth: dict[str, Any]
+    """A line of `ground_truth.jsonl`, but for `duplicate_of`, which is still an index of the gallery."""
 
 
 def take_photo(order: PhotoOrder | PlaceOrder) -> Photo:
-    """Carry out an order."""
+    """The photo that an order describes."""
     if isinstance(order, PlaceOrder):
         return _take_place(order)
     rng = order.rng()
@@ -74,7 +75,7 @@ def take_photo(order: PhotoOrder | PlaceOrder) -> Photo:
 
 
 def _take_person(order: PhotoOrder, rng: np.random.Generator) -> tuple[defects.Picture, dict[str, Any]]:
-    """Render one photo and describe it."""
+    """An (H, W, 3) image as the order asks, before any defect, and its ground truth."""
     identity = order.identity
     scene = sample_scene(rng, sex=identity.sex, **order.forced_scene)
     cast = [(identity, scene)]
@@ -94,7 +95,7 @@ def _take_person(order: PhotoOrder, rng: np.random.Generator) -> tuple[defects.P
 def add_companions(
     identity: BodyIdentity, scene: Scene, num_people: int, is_face_hidden: bool, rng: np.random.Generator
 ) -> list[tuple[BodyIdentity, Scene]]:
-    """The person with strangers beside; the last one may hide the face. Poses are those that leave room."""
+    """The person with strangers beside, all in poses that leave room; the last one may hide the face."""
     calm = ("standing", "hands on hips", "arms crossed", "walking")
     main = replace(scene, pose=str(rng.choice(calm)), facing="front", yaw_deg=sample_yaw_deg(rng, "front"))
     cast = [(identity, main)]
@@ -121,7 +122,7 @@ def _take_place(order: PlaceOrder) -> Photo:
 
 
 def _spoil(image: defects.Picture, truth: dict[str, Any], kind: str, rng: np.random.Generator) -> Photo:
-    """Apply the defect and encode."""
+    """The photo with its defect, encoded."""
     quality = int(rng.integers(82, 96))
     truth = {**truth, "jpeg_quality": quality}
     if kind == "watermark":
@@ -144,7 +145,7 @@ def _spoil(image: defects.Picture, truth: dict[str, Any], kind: str, rng: np.ran
 
 
 def _duplicate(original: PhotoOrder, rng: np.random.Generator) -> Photo:
-    """A near duplicate of a sound photo, which is rendered once more."""
+    """A near duplicate of a sound photo; rendering that once more is cheaper than keeping all photos."""
     image, truth = _take_person(original, original.rng())
     kind = str(rng.choice(defects.DUPLICATE_KINDS))
     copy, (scale_x, scale_y, offset_x, offset_y) = defects.near_duplicate(image, kind, rng)

@@ -1,7 +1,5 @@
 """Photos taken by several processes at once, in the order they were asked for."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -18,22 +16,26 @@ from bodyworld.world.photographs import Photo, PhotoOrder, PlaceOrder, take_phot
 
 MAX_WORKERS = 8
 _PHOTOS_PER_CHUNK = 4
-_PHOTOS_PER_WORKER = 2 * _PHOTOS_PER_CHUNK  # fewer than these are not worth a process's start
+_PHOTOS_PER_WORKER = 2 * _PHOTOS_PER_CHUNK  # starting a process for fewer takes longer than the photos
 
 
 def take_photos(
     orders: Sequence[PhotoOrder | PlaceOrder], num_workers: int | None = None
 ) -> Generator[Photo, None, None]:
-    """Yield the photo of each order; `num_workers`: processes, one per core by default, 1 for this process alone.
+    """Yield the photo of each order. An error of `take_photo` is raised here.
 
-    Close the generator when leaving it early: that ends the processes. An error of `take_photo` is raised here.
+    Close the generator when you leave it early: that ends the processes.
+
+    Args:
+        orders: in the sequence that the photos come back in.
+        num_workers: processes; one per core by default, 1 for this process alone.
     """
     wanted = num_workers or min(os.cpu_count() or 1, MAX_WORKERS)
     num_processes = min(wanted, len(orders) // _PHOTOS_PER_WORKER)
     if num_processes <= 1:
         yield from map(take_photo, orders)
         return
-    # Not forked: a fork of a process with threads (torch's, Dagster's) may hang.
+    # "spawn", because a fork of a process with threads (torch's, Dagster's) may hang.
     pool = ProcessPoolExecutor(num_processes, mp_context=get_context("spawn"), initializer=_start_worker)
     try:
         with _without_main_module():
@@ -45,9 +47,10 @@ def take_photos(
 
 @contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Let processes that start now not run the caller's script again, as `spawn` does with the `__main__` it finds.
+    """Hide the caller's script from processes that start now.
 
-    The workers need nothing of it; it may import torch, or have no guard, or be no file at all.
+    `spawn` runs the `__main__` that it finds in every new process. The workers need nothing of it, and it may import
+    torch, lack the guard `if __name__ == "__main__"`, or have no file.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -58,7 +61,7 @@ def _without_main_module() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """One core each; Ctrl-C is the parent's to handle; a worker whose parent was killed ends too."""
+    """Use one core, leave Ctrl-C to the parent process, and end when the parent does."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

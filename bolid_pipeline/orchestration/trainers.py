@@ -1,7 +1,7 @@
-"""The processes of a training on several devices: torchrun starts and ends them, Dagster Pipes listens to the first.
+"""Starts the processes of a training on several devices with torchrun, and listens to the first by Dagster Pipes.
 
-They run `training_process.py` and never see the Dagster run, but end with it, however it ends: `setpriv` ties each
-process to the one that started it. Where there is none (it comes with Linux), a killed run leaves them training.
+They run `training_process.py`, know nothing of the Dagster run, and end with it, however it ends: `setpriv` ties each
+process to the one that started it. On a system without `setpriv` (Linux has it) they outlive a killed run.
 """
 
 import json
@@ -11,23 +11,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster as dg
-from dagster._core.errors import DagsterPipesExecutionError
 
 from bolid_pipeline.training.config import TrainingConfig
 from resources.deployments import Deployment
 from resources.environment import environment_of
 
 _SECONDS_TO_END = 60.0
-"""For trainers that are asked to: torchrun itself waits 30 s for them."""
+"""How long trainers may take to end when a run is cancelled. torchrun itself waits 30 s for them."""
 
 
 def train_in_processes(
     context: dg.AssetExecutionContext, deployment: Deployment
 ) -> dg.MaterializeResult[None]:
-    """Train the deployment's checkpoint in a process for each device; returns what the first process reports.
+    """Train the deployment's checkpoint in one process per device; returns what the first process reports.
 
     Raises:
-        dg.Failure: with the message of the process that failed first.
+        dg.Failure: a process failed; the message is that of the first one.
     """
     client = dg.PipesSubprocessClient(termination_timeout_seconds=_SECONDS_TO_END)
     with TemporaryDirectory() as folder:
@@ -35,13 +34,16 @@ def train_in_processes(
         environment = {**environment_of(deployment, Path(folder)), "TORCHELASTIC_ERROR_FILE": str(error_file)}
         try:
             done = client.run(context=context, command=_torchrun(deployment.training), env=environment)
-        except DagsterPipesExecutionError as error:
+        except Exception as error:
             raise dg.Failure(f"the training failed: {_first_error(error_file) or error}") from error
     return done.get_materialize_result()
 
 
 def _torchrun(training: TrainingConfig) -> list[str]:
-    """For this machine, the first; further ones run the same with their own --node-rank (docs/kubernetes.md)."""
+    """Return torchrun's command for this machine.
+
+    This machine is the first. Further ones run the same command with their own --node-rank (docs/kubernetes.md).
+    """
     tied = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     is_alone = training.num_nodes == 1
     machines = ["--standalone"] if is_alone else ["--node-rank", "0", "--nnodes", str(training.num_nodes)]
@@ -60,5 +62,5 @@ def _torchrun(training: TrainingConfig) -> list[str]:
 
 
 def _first_error(error_file: Path) -> str | None:
-    """What torchrun found out; None where a process ended without a word, such as for lack of memory."""
+    """Return the message that torchrun wrote down; None if the process could not leave one, e.g. out of memory."""
     return json.loads(error_file.read_bytes())["message"]["message"] if error_file.is_file() else None

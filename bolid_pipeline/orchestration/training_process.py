@@ -1,6 +1,6 @@
-"""A process of a training on several devices: torchrun starts one for each, see `trainers.py`.
+"""One process of a training on several devices; `trainers.py` starts one per device with torchrun.
 
-Only the first one talks to Dagster, by Pipes.
+Only the first one reports to Dagster, by Pipes.
 """
 
 import logging

@@ -15,8 +15,11 @@ from filelock import FileLock, Timeout
 from bolid_pipeline.errors import StoreLocked
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate
-from bolid_pipeline.storage.object_lock import hold_object
+from bolid_pipeline.storage.object_lock import hold_object, living_note
 from bolid_pipeline.storage.writer_note import in_words, introduction
+
+_LOCK, _NOTE = ".writer.lock", ".writer.json"
+_PATIENCE_SECONDS = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -37,17 +40,33 @@ def hold_store(data_dir: str | Location, holder: str) -> Iterator[None]:
         with _hold_folder(place, holder):
             yield
     else:
-        with hold_object(place / ".writer.json", holder):
+        with hold_object(place / _NOTE, holder):
             yield
+
+
+def living_holder(data_dir: str | Location) -> str | None:
+    """Return who writes to the data folder at this moment, as it introduced itself to `hold_store`; None for nobody.
+
+    On object storage this waits for the next renewal of the lock, or until it should have been renewed.
+    """
+    place = locate(data_dir)
+    if not isinstance(place, Path):
+        note = living_note(place / _NOTE)
+    elif _is_free(place / _LOCK):
+        note = b""
+    else:
+        note = _read(place / _NOTE)
+    return json.loads(note)["holder"] if note else None
 
 
 @contextmanager
 def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / ".writer.json"
-    lock = FileLock(folder / ".writer.lock")
+    note = folder / _NOTE
+    lock = FileLock(folder / _LOCK)
     try:
-        lock.acquire(timeout=0)
+        # `living_holder` takes the lock for a moment; that must not turn a writer away.
+        lock.acquire(timeout=_PATIENCE_SECONDS)
     except Timeout:
         raise StoreLocked(
             f"{folder} is being written to by {_holder(note)}; wait until it has ended, or end it"
@@ -64,4 +83,21 @@ def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
 
 def _holder(note: Path) -> str:
     """Who left the note, in words."""
-    return in_words(note.read_bytes() if note.exists() else b"")
+    return in_words(_read(note))
+
+
+def _read(note: Path) -> bytes:
+    try:
+        return note.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _is_free(lock: Path) -> bool:
+    if not lock.exists():
+        return True
+    try:
+        with FileLock(lock, timeout=0):
+            return True
+    except Timeout:
+        return False

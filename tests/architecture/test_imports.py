@@ -1,5 +1,6 @@
 """The layout's rules that a machine can hold: docs/adr/0001-layout.md."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -42,6 +43,17 @@ def test_the_environment_is_read_in_one_place():
         if "BOLID_" in path.read_text("utf-8") and "environ" in path.read_text("utf-8")
     ]
     assert readers == ["resources/environment.py"]
+
+
+def test_dagsters_private_modules_are_imported_in_one_file():
+    folders = ("bolid_pipeline", "bodyworld", "assets", "resources", "tests", "benchmarks")
+    importers = [
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in folders
+        for path in (REPOSITORY / folder).rglob("*.py")
+        if re.search(r"^\s*(from|import) dagster\._", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert importers == ["bolid_pipeline/orchestration/run_launcher.py"]
 
 
 def test_every_room_of_the_domain_is_under_the_contract_about_dagster():

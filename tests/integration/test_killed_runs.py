@@ -22,7 +22,6 @@ DAEMON = Path(sys.executable).with_name("dagster-daemon")
 DEFINITIONS = f"""
 import os, pathlib, time
 import dagster as dg
-from bolid_pipeline.orchestration.executor import one_process_executor
 from resources.table_store import DataStore
 
 @dg.asset(pool="gpu")
@@ -39,7 +38,7 @@ defs = dg.Definitions(
         dg.define_asset_job("all_steps"),
         dg.define_asset_job("nightly", tags={dict(nightly_dataset_refresh.tags)!r}),
     ],
-    executor=one_process_executor,
+    executor=dg.in_process_executor,
     resources={{"store": DataStore(data_dir="data")}},
 )
 """

@@ -14,7 +14,7 @@ from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
 from bolid_pipeline.storage import object_lock
 from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.store_lock import hold_store
+from bolid_pipeline.storage.store_lock import hold_store, living_holder
 from bolid_pipeline.storage.tables import TableStore
 
 
@@ -92,6 +92,17 @@ def test_the_second_writer_is_told_who_the_first_one_is(address):
     with hold_store(address, "run 43"):
         pass
     assert list(address.glob(".writer*")) == []
+
+
+@pytest.mark.usefixtures("quick_renewal")
+def test_the_living_holder_is_named_and_a_killed_one_is_not(address, monkeypatch):
+    assert living_holder(address) is None
+    with hold_store(address, "run 42"):
+        assert living_holder(address) == "run 42"
+    monkeypatch.setattr(object_lock, "DEAD_AFTER_SECONDS", 2.0)
+    killed = {"holder": "run 42", "pid": 1, "host": "gone", "since": "long ago", "token": "0"}
+    object_lock._create(address / ".writer.json", killed)
+    assert living_holder(address) is None
 
 
 @pytest.mark.usefixtures("quick_renewal")

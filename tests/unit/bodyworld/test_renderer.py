@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +6,8 @@ import pytest
 from bodyworld.render.identity import BodyIdentity, sample_identity
 from bodyworld.render.renderer import Rendering, render, render_thumbnail
 from bodyworld.render.scene import BACKGROUNDS, POSES, Scene, sample_scene
-from bodyworld.render.visibility import KEYPOINT_NAMES
 from bodyworld.world.photographs import add_companions
+from bolid_pipeline.pose.skeleton import KEYPOINT_NAMES
 
 LEFT = [i for i, name in enumerate(KEYPOINT_NAMES) if name.startswith("left")]
 RIGHT = [i for i, name in enumerate(KEYPOINT_NAMES) if name.startswith("right")]
