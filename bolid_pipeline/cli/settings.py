@@ -10,6 +10,8 @@ from bolid_pipeline.cli.errors import one_line_errors
 from resources.deployments import Deployment
 from resources.environment import VARIABLES, current_deployment, current_settings_file, file_values
 
+_TYPES: Mapping[str, str] = {"null": "none", "array": "list", "object": "table"}
+"""JSON Schema's names in TOML's words."""
 _RANGES = {
     "exclusiveMinimum": "greater than",
     "minimum": "at least",
@@ -59,8 +61,8 @@ def _describe_field(
     for group in groups:
         kind = group["properties"].get("kind", {}).get("const")
         yield f"\n[{name}]  {field.get('description', '')}{f' With kind = {kind!r}:' if kind else ''}"
-        is_chosen = kind is None or value["kind"] == kind
-        yield from _describe_fields(root, group, value if is_chosen else None, f"{name}.")
+        is_here = isinstance(value, Mapping) and value.get("kind") == kind
+        yield from _describe_fields(root, group, value if is_here else None, f"{name}.")
 
 
 def _references(field: Mapping[str, Any]) -> list[str]:
@@ -74,5 +76,5 @@ def _type(field: Mapping[str, Any]) -> str:
         return " or ".join(map(_type, field["anyOf"]))
     if "const" in field or "enum" in field:
         return " or ".join(map(repr, field.get("enum", [field.get("const")])))
-    kind = {"null": "none", "array": "list", "object": "table"}.get(field["type"], field["type"])
+    kind = _TYPES.get(field["type"], field["type"])
     return ", ".join([kind, *(f"{words} {field[key]}" for key, words in _RANGES.items() if key in field)])

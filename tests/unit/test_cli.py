@@ -95,6 +95,16 @@ def test_forgetting_says_what_was_removed(bolid, tmp_path):
     assert "removed 0 photos and 1 rows of anna" in done.output
 
 
+def test_a_forgotten_person_is_not_crawled_again(bolid, own_photos):
+    options = ("--min-photos", "1")
+    bolid("crawl", *options, BOLID_SOURCE_URL=own_photos)
+    bolid("forget", "anna", "--yes")
+    said = bolid("crawl", *options, BOLID_SOURCE_URL=own_photos)
+    assert "1 known" in said.output
+    planned = bolid("crawl", "--dry-run", *options, BOLID_SOURCE_URL=own_photos)
+    assert "anna" not in planned.output
+
+
 @pytest.fixture
 def own_photos(tmp_path):
     """A folder per person: three photos of Anna, one of Boris."""
