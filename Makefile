@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 UV_RUN := uv run --env-file .env
 
-.PHONY: help setup dev demo check test bench
+.PHONY: help setup dev demo check test golden bench
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,9 @@ check:  ## lint, format, types, import contracts
 
 test:  ## all tests that need neither GPU nor network
 	uv run pytest
+
+golden:  ## the losses that tests compare with, made anew: only when the maths changed on purpose
+	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
 
 bench:  ## the benchmarks, one after the other
 	@for script in benchmarks/*.py; do echo "== $$script"; uv run python "$$script" || exit 1; done

@@ -38,7 +38,7 @@ def bolid_checkpoint(
         folder, checkpoint.training_fingerprint(deployment.training, **inputs)
     )
     reported: dg.RawMetadataMapping = {}
-    if not is_known and deployment.training.num_processes > 1:
+    if not is_known and deployment.training.hardware.num_processes > 1:
         reported = train_in_processes(context, deployment).metadata or {}
     elif not is_known:
         fit_checkpoint(store, model_hub, deployment)

@@ -133,7 +133,7 @@ def train_one_step(pipe: Any, encoder: BodyEncoder) -> dict[str, Any]:
     unet.train()
     side = SIDE_PX // pipe.vae_scale_factor
     views_BNCGG = torch.rand(1, 2, num_view_channels(4), 16, 16, dtype=DTYPE)
-    c_body_BD = encoder(views_BNCGG, torch.ones(1, 2)).sample(torch.Generator().manual_seed(0))
+    c_body_BD = encoder(views_BNCGG, torch.ones(1, 2)).sample(torch.randn(1, encoder.config.c_body_dim))
     text = encode_text(pipe, ["a full-length photo of a woman"])
     prediction_BCHW = unet(
         torch.randn(1, 4, side, side, dtype=DTYPE),

@@ -28,8 +28,8 @@ from bolid_pipeline.latents.layout import TABLE, LatentLayout, to_binary
 from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.stages.refresh import refresh_table
 from bolid_pipeline.storage.tables import TableStore
-from bolid_pipeline.training.config import demo
 from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.presets import demo
 
 PHOTOS_EACH = 50
 NUM_BATCHES = 1000

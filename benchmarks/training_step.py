@@ -30,10 +30,11 @@ from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.pretrained.weights import WeightsFile
-from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig, demo
+from bolid_pipeline.training.config import FewStepConfig, Loss, Term, TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.fit import make_system, new_trainer
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
+from bolid_pipeline.training.presets import demo
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.system import BoLIDSystem
 
@@ -42,12 +43,12 @@ PHOTOS_EACH = 20
 LATENT_SHAPE = (4, 16, 16)
 IMAGE_EMBED_DIM = 128
 _ON = Term(weight=1.0)
-_FULL = LightningConfig(every_n_steps=1, l_id=_ON, l_clip=_ON, checkpointing=False)
-MODES: dict[str, LightningConfig | None] = {
+_FULL = FewStepConfig(every_n_steps=1, l_id=_ON, l_clip=_ON, checkpointing=False)
+MODES: dict[str, FewStepConfig | None] = {
     "L_diff alone": None,
-    "Lightning, k = 1": _FULL,
-    "Lightning, k = 4": replace(_FULL, gradient_steps=4),
-    "Lightning, k = 4, recomputed": replace(_FULL, gradient_steps=4, checkpointing=True),
+    "few steps, k = 1": _FULL,
+    "few steps, k = 4": replace(_FULL, gradient_steps=4),
+    "few steps, k = 4, recomputed": replace(_FULL, gradient_steps=4, checkpointing=True),
 }
 
 
@@ -132,9 +133,9 @@ def bare_steps(system: BoLIDSystem, data: BoLIDDataModule, count: int) -> list[f
         started = time.perf_counter()
         batch = data.batch(step)
         optimizer.zero_grad()
-        terms = system.objective.diffusion_terms(batch, StepRandomness(system.config.seed, step))
-        (terms["l_diff"] + system.config.kl.weight * terms["kl"]).backward()
-        torch.nn.utils.clip_grad_norm_(system.trainable_parameters(), system.config.max_grad_norm)
+        terms = system.diffusion.terms(batch, StepRandomness(system.config.seed, step))
+        (terms[Loss.L_DIFF] + system.config.diffusion.kl.weight * terms[Loss.KL]).backward()
+        torch.nn.utils.clip_grad_norm_(system.trainable_parameters(), system.config.optimizer.max_grad_norm)
         optimizer.step()
         system.ema.step(system.trainable_parameters())
         seconds.append(time.perf_counter() - started)
@@ -175,14 +176,14 @@ def measure_time(rounds: int, steps: int) -> None:
 def measure_memory(mode: str) -> None:
     """Print by how many MiB two steps raise this process's peak."""
     torch.set_num_threads(1)
-    system, data = make(replace(demo(), batch_size=8, lightning=MODES[mode]))
+    system, data = make(replace(demo(), batch_size=8, few_step=MODES[mode]))
     before = resident_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew; loading the models had a higher one
     for step in range(2):
         randomness = StepRandomness(0, step)
-        system.objective.diffusion_terms(data.batch(step), randomness)["l_diff"].backward()
-        if MODES[mode] is not None:
-            terms = system.objective.lightning_terms(data.batch(step), randomness)
+        system.diffusion.terms(data.batch(step), randomness)[Loss.L_DIFF].backward()
+        if system.few_step is not None:
+            terms = system.few_step.terms(data.batch(step), randomness)
             torch.stack(list(terms.values())).sum().backward()
     print(resident_mib("VmHWM") - before)
 

@@ -25,7 +25,6 @@ from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.model_card import model_card
 
 _logger = logging.getLogger(__name__)
@@ -153,7 +152,7 @@ def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str
         training[name] = [photo_id for photo_id in training[name] if photo_id not in photo_ids]
     people = [name for name, count in zip(bank.identities, bank.num_views, strict=True) for _ in range(count)]
     card = model_card(
-        TrainingConfig.from_json(training["config"]),
+        checkpoint.read_config(folder),
         base_model=training["base_model"],
         identities=people,
         metrics=checkpoint.read_metrics(folder),

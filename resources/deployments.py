@@ -17,14 +17,14 @@ from pydantic import (
 
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.curation.config import CurationConfig, PeopleConfig
-from bolid_pipeline.evaluation import config as evaluation_presets
+from bolid_pipeline.evaluation import presets as evaluation_presets
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.config import LatentConfig
 from bolid_pipeline.pose.config import PoseConfig
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL, CrawlConfig
 from bolid_pipeline.settings import Field, settings
 from bolid_pipeline.storage.location import Location, local_root, locate
-from bolid_pipeline.training import config as training_presets
+from bolid_pipeline.training import presets as training_presets
 from bolid_pipeline.training.config import TrainingConfig
 
 Role = Literal[

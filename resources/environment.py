@@ -68,7 +68,7 @@ class BolidSettings(BaseSettings):
     """Most actors of a stage; by default as many as there is room for."""
     training: Annotated[Json[dict[str, Any]] | None, Sets(("training",)), NoDecode] = None
     """JSON: settings of the training that differ from the deployment's, `{"optimizer": {"learning_rate": 1e-5}}`."""
-    devices: Annotated[PositiveInt | None, Sets(("training", "devices"))] = None
+    devices: Annotated[PositiveInt | None, Sets(("training", "hardware", "devices"))] = None
     """Devices of each machine that a training uses: short for a setting in BOLID_TRAINING; 1 by default."""
     https_proxy: Annotated[str | None, Field(validation_alias="HTTPS_PROXY")] = None
     """Proxy that the crawler goes through to a site that is not on this machine."""

@@ -39,10 +39,9 @@ class BodyPosterior:
     logvar_BD: torch.Tensor
     has_views_B: torch.Tensor
 
-    def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Draw c_body (B, D); zero where a person has no view. The generator lives on the CPU."""
-        noise_BD = torch.randn(self.mean_BD.shape, generator=generator).to(self.mean_BD)
-        c_body_BD = self.mean_BD + torch.exp(0.5 * self.logvar_BD) * noise_BD
+    def sample(self, noise_BD: torch.Tensor) -> torch.Tensor:
+        """The c_body (B, D) that standard normal noise leads to; zero where a person has no view."""
+        c_body_BD = self.mean_BD + torch.exp(0.5 * self.logvar_BD) * noise_BD.to(self.mean_BD)
         return c_body_BD * self.has_views_B[:, None]
 
 

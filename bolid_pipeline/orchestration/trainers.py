@@ -45,9 +45,11 @@ def _torchrun(training: TrainingConfig) -> list[str]:
     This machine is the first. Further ones run the same command with their own --node-rank (docs/kubernetes.md).
     """
     tied = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    is_alone = training.num_nodes == 1
-    machines = ["--standalone"] if is_alone else ["--node-rank", "0", "--nnodes", str(training.num_nodes)]
-    devices = ["--nproc-per-node", str(training.devices)]
+    is_alone = training.hardware.num_nodes == 1
+    machines = (
+        ["--standalone"] if is_alone else ["--node-rank", "0", "--nnodes", str(training.hardware.num_nodes)]
+    )
+    devices = ["--nproc-per-node", str(training.hardware.devices)]
     trainer = [*tied, sys.executable, "-m", "bolid_pipeline.orchestration.training_process"]
     return [
         *tied,

@@ -41,12 +41,12 @@ class Branches(nn.Module):
                 self.unet,
                 adapters.new_ref_state(self.unet, image_embed_dim),
                 adapters.new_body_state(
-                    self.unet, config.c_body_dim, config.num_body_tokens, is_dense=config.is_body_dense
+                    self.unet, config.body.c_body_dim, config.body.num_tokens, is_dense=config.body.is_dense
                 ),
             )
-        if config.gradient_checkpointing:
+        if config.hardware.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
-        if config.compile_unet:
+        if config.hardware.compile_unet:
             self.unet.compile()
         self._unfreeze()
 
@@ -92,11 +92,11 @@ def _new_body_encoder(config: TrainingConfig, base: BaseModel) -> BodyEncoder:
     return BodyEncoder(
         latent_channels=base.vae.config.latent_channels,
         scaling_factor=base.vae.config.scaling_factor,
-        grid=config.encoder_grid,
-        width=config.encoder_width,
-        num_layers=config.encoder_layers,
-        c_body_dim=config.c_body_dim,
-        num_dense_tokens=config.num_body_tokens if config.is_body_dense else None,
+        grid=config.body.grid,
+        width=config.body.width,
+        num_layers=config.body.num_layers,
+        c_body_dim=config.body.c_body_dim,
+        num_dense_tokens=config.body.num_tokens if config.body.is_dense else None,
     )
 
 

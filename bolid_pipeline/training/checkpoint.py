@@ -14,13 +14,15 @@ from typing import Any
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.settings import from_json, to_json
 from bolid_pipeline.stages.refresh import fingerprint
 from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.flat_config import in_groups, is_flat
 
 CODE_VERSION = "3"
 """Raised with every change of the training code that changes what it makes of the same inputs."""
 
-_HOW_NOT_WHAT = ("devices", "num_nodes", "strategy", "checkpoint_every_n_steps")
+_HOW_NOT_WHAT = {"hardware": ("devices", "num_nodes", "shard_frozen_weights"), "intervals": ("checkpoint",)}
 """Settings that change nothing of what a training makes."""
 
 CONFIG_FILE = "training_config.json"
@@ -69,12 +71,22 @@ def training_fingerprint(
     """What a checkpoint is a function of: settings, code, base model, data, and the checkpoint it started from."""
     return fingerprint(
         code_version=CODE_VERSION,
-        config={name: value for name, value in config.to_json().items() if name not in _HOW_NOT_WHAT},
+        config=_what_it_makes(config),
         base_model=folder_sha256(base_model),
         rows=captioned_rows(latents, captions),
         clusters=sorted((clusters or {}).items()),
         start_from=None if start_from is None else folder_sha256(start_from),
     )
+
+
+def _what_it_makes(config: TrainingConfig) -> dict[str, Any]:
+    """The settings as JSON, without those that change nothing of what a training makes."""
+    return {
+        name: {key: each for key, each in value.items() if key not in _HOW_NOT_WHAT[name]}
+        if name in _HOW_NOT_WHAT
+        else value
+        for name, value in to_json(config).items()
+    }
 
 
 def captioned_rows(latents: LatentTable, captions: Mapping[str, str]) -> list[list[str]]:
@@ -98,6 +110,18 @@ def read_training(folder: Path) -> dict[str, Any]:
         WeightsMissing: the folder is no checkpoint.
     """
     return _read_json(folder / CONFIG_FILE)
+
+
+def read_config(folder: Path) -> TrainingConfig:
+    """The settings that a checkpoint was trained with, also as versions before the settings were grouped stored them.
+
+    Raises:
+        WeightsMissing: the folder is no checkpoint.
+        ConfigurationError: it was trained with settings that this version does not have.
+    """
+    stored = read_training(folder)["config"]
+    values = in_groups(stored) if is_flat(stored) else stored
+    return from_json(TrainingConfig, values, source=str(folder / CONFIG_FILE))
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

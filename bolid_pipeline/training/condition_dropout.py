@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.config import DropoutConfig
 from bolid_pipeline.training.randomness import StepRandomness
 
 
@@ -30,11 +30,11 @@ class KeptConditions:
 
 
 def draw_kept_conditions(
-    num_samples: int, config: TrainingConfig, randomness: StepRandomness
+    num_samples: int, config: DropoutConfig, randomness: StepRandomness
 ) -> KeptConditions:
     """Drop text, reference and body independently at their rates, and then all three at theirs."""
-    rates = torch.tensor([config.drop_text, config.drop_ref, config.drop_body])
-    is_bare_B = randomness.uniform(num_samples) < config.drop_all
+    rates = torch.tensor([config.text, config.ref, config.body])
+    is_bare_B = randomness.uniform(num_samples) < config.all
     is_dropped_B3 = randomness.uniform(num_samples, 3) < rates
     text_B, ref_B, body_B = (~(is_dropped_B3 | is_bare_B[:, None])).unbind(1)
     return KeptConditions(text_B, ref_B, body_B)

@@ -7,7 +7,6 @@ G side of the body encoder's view grid, K keypoints, M limbs, R rows of the tabl
 import random
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NotRequired, TypedDict, cast
 
 import lightning
 import numpy as np
@@ -18,6 +17,7 @@ from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.text import EncodedText, count_windows, empty_text, encode_text
+from bolid_pipeline.training.batch import Batch, samples_of
 from bolid_pipeline.training.batches_ahead import BatchesAhead
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.losses.clip import ClipSimilarity
@@ -26,28 +26,6 @@ from bolid_pipeline.training.sampling import PADDING, BatchSampler, split_rows
 from bolid_pipeline.training.views import BodyViews
 
 _PROMPTS_PER_CALL = 64
-
-
-class Batch(TypedDict):
-    """One training batch; latents are unscaled, weights are 0 for padded views and photos."""
-
-    step: int
-    latents_BCHW: torch.Tensor
-    text_BLD: torch.Tensor
-    refs_BND: torch.Tensor
-    """CLIP embeddings of the reference photos: one, or with a reference encoder the body's views."""
-    ref_weights_BN: torch.Tensor
-    views_BNCGG: torch.Tensor
-    weights_BN: torch.Tensor
-    keypoints_BK3: torch.Tensor
-    """Of the target photo: x, y in [0, 1], confidence."""
-    proportions_BM: torch.Tensor
-    """The person's log proportions, and how well they are known."""
-    proportion_weights_BM: torch.Tensor
-    pooled_text_BD: NotRequired[torch.Tensor]
-    """SDXL's."""
-    clip_text_BD: NotRequired[torch.Tensor]
-    """The caption by the CLIP of L_CLIP, where there is one."""
 
 
 class TextEmbeddings:
@@ -100,6 +78,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         check_latents(latents, base)
+        self.base = base
         self.latents = latents
         self.captions = _captions_of_rows(latents, captions)
         self._variants = [
@@ -108,7 +87,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
         ]
         self.text = TextEmbeddings([text for variants in self._variants for text in variants], base)
         self._clip_text = None if clip is None else ClipTexts(self.captions, clip)
-        self.views = BodyViews(latents, config.encoder_grid)
+        self.views = BodyViews(latents, config.body.grid)
         cluster_R = [(clusters or {}).get(photo_id, photo_id) for photo_id in latents.photo_ids]
         self.train_rows, self.heldout_rows = split_rows(
             latents.photo_ids, latents.identities, config.heldout_fraction, cluster_R
@@ -119,7 +98,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
             [latents.bucket(row) for row in range(len(latents))],
             self.train_rows,
             batch_size=config.batch_size,
-            max_views=config.max_views,
+            max_views=config.body.max_views,
             seed=config.seed,
             clusters=cluster_R,
             groups=latents.group_N,
@@ -248,14 +227,6 @@ def check_latents(latents: LatentTable, base: BaseModel) -> None:
                 f"the latents were made by another model: their {what} is {found[what]}, the base model's {value}; "
                 "refresh the latents with this base model"
             )
-
-
-def samples_of(batch: Batch, rank: int, num_processes: int) -> Batch:
-    """Samples rank, rank + processes, ... of a batch."""
-    whole: Any = batch
-    own = slice(rank, None, num_processes)
-    parts = {name: value[own] if isinstance(value, torch.Tensor) else value for name, value in whole.items()}
-    return cast("Batch", parts)
 
 
 def _captions_of_rows(latents: LatentTable, captions: Mapping[str, str]) -> list[str]:

@@ -20,12 +20,17 @@ from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior, text_vector
 from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
+from bolid_pipeline.settings import to_json
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.branches import Branches
+from bolid_pipeline.training.conditioner import Conditioner
+from bolid_pipeline.training.config import PriorConfig, TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.few_step import FewStepObjective
 from bolid_pipeline.training.loss_networks import LossNetworkFiles, LossNetworks
 from bolid_pipeline.training.losses_log import join_logs, new_logger
 from bolid_pipeline.training.model_card import model_card
+from bolid_pipeline.training.objective import DiffusionObjective
 from bolid_pipeline.training.previews import Previews
 from bolid_pipeline.training.progress import Progress
 from bolid_pipeline.training.system import BoLIDSystem
@@ -94,8 +99,8 @@ def fit(
         system.eval()
         bank = _body_bank(system, data)
         system.branches.save(folder, bank)
-        if config.prior_steps:
-            _fit_prior(config, bank, data).save_pretrained(folder / BODY_PRIOR_FOLDER)
+        if config.prior is not None:
+            _fit_prior(config.prior, config.seed, bank, data).save_pretrained(folder / BODY_PRIOR_FOLDER)
         losses = join_logs(work, folder / checkpoint.LOSSES_FILE)
         if (work / _PREVIEWS).is_dir():
             shutil.copytree(work / _PREVIEWS, folder / _PREVIEWS)
@@ -106,7 +111,7 @@ def fit(
             {
                 "fingerprint": made_by,
                 "base_model": str(base_model),
-                "config": config.to_json(),
+                "config": to_json(config),
                 "train_photo_ids": [latents.photo_ids[row] for row in data.train_rows],
                 "heldout_photo_ids": [latents.photo_ids[row] for row in data.heldout_rows],
             },
@@ -131,7 +136,11 @@ def make_system(
     base = load_base_model(base_model)
     opened = LossNetworks(config, networks or LossNetworkFiles(), base.vae)
     data = BoLIDDataModule(config, latents, captions, base, clip=opened.clip, clusters=clusters)
-    return BoLIDSystem(config, base, latents.layout.image_embed_dim, data.text.empty, opened), data
+    branches = Branches(config, base, latents.layout.image_embed_dim)
+    conditioner = Conditioner(config.dropout, branches, base, data.text.empty)
+    diffusion = DiffusionObjective(config.diffusion, base, conditioner, opened)
+    few_step = config.few_step and FewStepObjective(config.few_step, base, conditioner, opened)
+    return BoLIDSystem(config, branches, opened, diffusion, few_step), data
 
 
 def _train(
@@ -145,12 +154,12 @@ def _train(
         ModelCheckpoint(
             dirpath=work,
             filename=state.stem,
-            every_n_train_steps=config.checkpoint_every_n_steps,
+            every_n_train_steps=config.intervals.checkpoint,
             enable_version_counter=False,
         ),
     ]
-    if config.preview_every_n_steps is not None:
-        callbacks.append(Previews(system.base, data, work / _PREVIEWS, config.preview_every_n_steps))
+    if config.intervals.preview is not None:
+        callbacks.append(Previews(data.base, data, work / _PREVIEWS, config.intervals.preview))
     trainer, without_advice = new_trainer(config, work, callbacks, first_step=first_step, progress=progress)
     with without_advice:
         trainer.fit(system, datamodule=data, ckpt_path=state if first_step else None, weights_only=True)
@@ -170,9 +179,9 @@ def new_trainer(
         trainer = lightning.Trainer(
             max_steps=config.steps,
             accelerator="auto",
-            devices=config.devices,
-            num_nodes=config.num_nodes,
-            strategy="auto" if config.num_processes == 1 else "ddp_find_unused_parameters_true",
+            devices=config.hardware.devices,
+            num_nodes=config.hardware.num_nodes,
+            strategy="auto" if config.hardware.num_processes == 1 else "ddp_find_unused_parameters_true",
             use_distributed_sampler=False,
             precision=_precision(config),
             logger=new_logger(folder, first_step),
@@ -206,8 +215,8 @@ def _without_advice() -> Iterator[None]:
 
 
 def _precision(config: TrainingConfig) -> Any:
-    if config.precision != "auto":
-        return config.precision
+    if config.hardware.precision != "auto":
+        return config.hardware.precision
     is_supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return "bf16-mixed" if is_supported else "32-true"
 
@@ -225,11 +234,11 @@ def _body_bank(system: BoLIDSystem, data: BoLIDDataModule) -> BodyBank:
     )
 
 
-def _fit_prior(config: TrainingConfig, bank: BodyBank, data: BoLIDDataModule) -> PriorTransformer:
+def _fit_prior(config: PriorConfig, seed: int, bank: BodyBank, data: BoLIDDataModule) -> PriorTransformer:
     """The body prior of the bank's people and the captions of their training photos."""
     captions = [data.captions[row] for row in data.train_rows]
     return fit_body_prior(
-        BodyPriorConfig(steps=config.prior_steps, width=config.prior_width, seed=config.seed),
+        BodyPriorConfig(**to_json(config), seed=seed),
         bank,
         [data.latents.identities[row] for row in data.train_rows],
         torch.cat([text_vector(data.text.gather([caption]).hidden_BLD) for caption in captions]),

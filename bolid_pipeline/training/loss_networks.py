@@ -1,11 +1,10 @@
-"""The frozen networks that look at generated pictures: a decoder, a pose network, a CLIP."""
+"""The frozen networks that generated pictures are looked at with: a decoder, a pose network, a CLIP."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderTiny
 from torch import nn
 
 from bolid_pipeline.errors import ConfigurationError
@@ -17,12 +16,10 @@ from bolid_pipeline.training.pose_network import PoseNetwork
 
 @dataclass(frozen=True, kw_only=True)
 class LossNetworkFiles:
-    """Where they come from; only those that the configuration's terms need are opened."""
+    """Where the networks come from; only those that a term needs are opened."""
 
     pose: WeightsFile | None = None
     clip: Path | None = None
-    decoder: Path | None = None
-    """An `AutoencoderTiny` of the base model's latents; its own, larger decoder if None."""
 
 
 class LossNetworks(nn.Module):
@@ -51,22 +48,8 @@ class LossNetworks(nn.Module):
         self._scaling_factor: float = vae.config.scaling_factor
         self._shift_factor: float = getattr(vae.config, "shift_factor", None) or 0.0
         self.vae = vae
-        self.tiny = None if files.decoder is None else _open_tiny(files.decoder)
 
     def decode(self, latents_BCHW: torch.Tensor) -> torch.Tensor:
         """Scaled latents to pictures (B, 3, H, W) in [0, 1], with gradient."""
-        if self.tiny is not None:
-            return (
-                self.tiny.decode(latents_BCHW.to(self.tiny.dtype))
-                .sample.float()
-                .mul(0.5)
-                .add(0.5)
-                .clamp(0, 1)
-            )
         unscaled = latents_BCHW / self._scaling_factor + self._shift_factor
         return self.vae.decode(unscaled.to(self.vae.dtype)).sample.float().mul(0.5).add(0.5).clamp(0, 1)
-
-
-def _open_tiny(folder: Path) -> Any:
-    decoder = AutoencoderTiny.from_pretrained(folder, local_files_only=True)
-    return decoder.requires_grad_(False).eval()

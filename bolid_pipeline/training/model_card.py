@@ -57,6 +57,8 @@ def model_card(
         num_people=len(people),
         people=listed,
         example=people[0],
-        **config.to_json(),
+        steps=config.steps,
+        batch_size=config.batch_size,
+        heldout_fraction=config.heldout_fraction,
         **{name: metrics[name] for name in ("seconds", "l_diff_first", "l_diff_last")},
     )

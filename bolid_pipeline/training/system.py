@@ -4,6 +4,7 @@ The two halves have a backward pass each before one optimiser step, so that the 
 half. Each term is logged raw, and times its weight under its name with `_weighted`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,12 @@ import torch
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 
-from bolid_pipeline.models.base import BaseModel
-from bolid_pipeline.models.text import EncodedText
+from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.branches import Branches
-from bolid_pipeline.training.config import TrainingConfig
-from bolid_pipeline.training.datamodule import Batch
+from bolid_pipeline.training.config import Loss, TrainingConfig
+from bolid_pipeline.training.few_step import FewStepObjective
 from bolid_pipeline.training.loss_networks import LossNetworks
-from bolid_pipeline.training.objective import Objective, Terms
+from bolid_pipeline.training.objective import DiffusionObjective
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
 
@@ -29,28 +29,29 @@ class BoLIDSystem(lightning.LightningModule):
     What a step draws at random is a function of (seed, step), so it does the same whenever it runs.
 
     Args:
-        config: of the run.
-        base: the base model, frozen; its U-Net gets the branches attached, in place.
-        image_embed_dim: length of the reference photo's CLIP embedding.
-        empty_text: the empty prompt, encoded, in place of dropped captions.
-        networks: what looks at generated pictures; None where no term needs it.
+        config: settings of the run.
+        branches: what is trained, attached to the U-Net of the base model.
+        networks: the networks that the objective looks at pictures with; they follow this module to its device.
+        diffusion: the half of the objective that every step minimises.
+        few_step: the half that some steps minimise too; None where it is not configured.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
-        base: BaseModel,
-        image_embed_dim: int,
-        empty_text: EncodedText,
-        networks: LossNetworks | None = None,
+        branches: Branches,
+        networks: LossNetworks,
+        diffusion: DiffusionObjective,
+        few_step: FewStepObjective | None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False  # checkpoints hold what is trained, not the frozen base model
         self.config = config
-        self.base = base
-        self.branches = Branches(config, base, image_embed_dim)
-        self.objective = Objective(config, self.branches, base, empty_text, networks)
+        self.branches = branches
+        self.networks = networks
+        self.diffusion = diffusion
+        self.few_step = few_step
         self.ema = self._new_ema()
 
     def trainable_parameters(self) -> list[torch.nn.Parameter]:
@@ -70,19 +71,19 @@ class BoLIDSystem(lightning.LightningModule):
         step = batch["step"]
         randomness = self._randomness(step)
         optimizer.zero_grad()
-        terms = self.objective.diffusion_terms(batch, randomness)
-        losses = self._descend(terms, self._diffusion_weights(step))
-        branch = self.config.lightning
-        if branch is not None and (weights := branch.weights_at(step)):
-            terms = self.objective.lightning_terms(batch, randomness, weights)
-            losses |= self._descend(terms, weights)
+        terms = self.diffusion.terms(batch, randomness)
+        losses = self._descend(terms, self.config.diffusion.weights_at(step))
+        if self.few_step is not None and self.config.few_step is not None:
+            weights = self.config.few_step.weights_at(step)
+            if weights:
+                losses |= self._descend(self.few_step.terms(batch, randomness, weights), weights)
         self.clip_gradients(
-            optimizer, gradient_clip_val=self.config.max_grad_norm, gradient_clip_algorithm="norm"
+            optimizer, gradient_clip_val=self.config.optimizer.max_grad_norm, gradient_clip_algorithm="norm"
         )
         optimizer.step()
         schedule.step()
         self.ema.step(self.trainable_parameters())
-        if step % self.config.log_every_n_steps == 0 and self.logger is not None:
+        if step % self.config.intervals.log == 0 and self.logger is not None:
             means = {
                 name: self.trainer.strategy.reduce(loss, reduce_op="mean") for name, loss in losses.items()
             }
@@ -104,7 +105,7 @@ class BoLIDSystem(lightning.LightningModule):
 
     def configure_model(self) -> None:
         """Before several processes start, leave this one its share of the frozen weights, where that is wanted."""
-        if self.config.strategy == "fsdp" and self.trainer.world_size > 1:
+        if self.config.hardware.shard_frozen_weights and self.trainer.world_size > 1:
             device_type = self.trainer.strategy.root_device.type
             share_frozen_weights(self, self.branches.unet, device_type, self.trainer.world_size)
 
@@ -120,27 +121,25 @@ class BoLIDSystem(lightning.LightningModule):
         """AdamW with warm-up and cosine, per step."""
         optimizer = torch.optim.AdamW(
             self.trainable_parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
+            lr=self.config.optimizer.learning_rate,
+            weight_decay=self.config.optimizer.weight_decay,
         )
-        schedule = get_cosine_schedule_with_warmup(optimizer, self.config.warmup_steps, self.config.steps)
+        schedule = get_cosine_schedule_with_warmup(
+            optimizer, self.config.optimizer.warmup_steps, self.config.steps
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _new_ema(self) -> EMAModel:
-        return EMAModel(self.trainable_parameters(), decay=self.config.ema_decay)
+        return EMAModel(self.trainable_parameters(), decay=self.config.optimizer.ema_decay)
 
-    def _descend(self, terms: Terms, weights: dict[str, float]) -> Terms:
-        """Add one half's gradients to those that are there; returns the terms, raw and weighted."""
-        weighted = {f"{name}_weighted": weights[name] * term for name, term in terms.items()}
+    def _descend(
+        self, terms: Mapping[Loss, torch.Tensor], weights: Mapping[Loss, float]
+    ) -> dict[str, torch.Tensor]:
+        """Add the gradients of one half to those that are there; returns its terms by name, raw and weighted."""
+        weighted = {f"{loss}_weighted": weights.get(loss, 0.0) * term for loss, term in terms.items()}
         self.manual_backward(torch.stack(list(weighted.values())).sum())
-        return {name: term.detach() for name, term in (terms | weighted).items()}
+        raw = {str(loss): term for loss, term in terms.items()}
+        return {name: term.detach() for name, term in (raw | weighted).items()}
 
     def _randomness(self, step: int) -> StepRandomness:
         return StepRandomness(self.config.seed, step, self.global_rank, self.trainer.world_size)
-
-    def _diffusion_weights(self, step: int) -> dict[str, float]:
-        return {
-            "l_diff": 1.0,
-            "kl": self.config.kl.weight_at(step),
-            "l_id": self.config.l_id.weight_at(step),
-        }

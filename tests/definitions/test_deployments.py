@@ -76,9 +76,13 @@ def test_another_site_is_read_by_its_own_parsers_and_remembered_by_its_own_addre
 
 def test_the_environment_changes_settings_of_the_training_and_leaves_the_others():
     preset = DEPLOYMENTS["theplace_sd15"](Path("data")).training
-    shared = {"BOLID_DEVICES": "4", "BOLID_TRAINING": '{"num_nodes": 2, "strategy": "fsdp"}'}
+    shared = {
+        "BOLID_DEVICES": "4",
+        "BOLID_TRAINING": '{"hardware": {"num_nodes": 2, "shard_frozen_weights": true}}',
+    }
     training = current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15", **shared}).training
-    assert training == replace(preset, devices=4, num_nodes=2, strategy="fsdp")
+    hardware = replace(preset.hardware, devices=4, num_nodes=2, shard_frozen_weights=True)
+    assert training == replace(preset, hardware=hardware)
     assert current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15"}).training == preset
 
 
@@ -106,7 +110,7 @@ def test_a_trainer_has_the_settings_of_the_run_whatever_else_is_in_the_environme
             "BOLID_TRAINING: training.steps is '3': input should be a valid integer",
         ),
         ({"BOLID_TRAINING": '{"stpes": 3}'}, "training.stpes = 3 is unknown; did you mean steps?"),
-        ({"BOLID_DEVICES": "3"}, "batch_size 16 cannot be shared by 3 processes"),
+        ({"BOLID_DEVICES": "3"}, "BOLID_DEVICES: training: batch_size 16 cannot be shared by 3 processes"),
         ({"BOLID_DEVICES": "0"}, "BOLID_DEVICES is '0': input should be greater than 0"),
     ],
 )

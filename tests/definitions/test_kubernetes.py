@@ -82,16 +82,15 @@ def test_the_variables_are_those_of_the_deployments_and_make_sense(pod):
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     assert set(environment) <= set(VARIABLES)
     training = current_deployment(environment).training
-    assert str(training.devices) == container["resources"]["limits"]["nvidia.com/gpu"]
+    assert str(training.hardware.devices) == container["resources"]["limits"]["nvidia.com/gpu"]
 
 
 def test_the_second_machine_trains_what_the_first_does():
     (container,) = TRAINER["spec"]["template"]["spec"]["containers"]
     first = {variable["name"]: variable["value"] for variable in _code_server("values.yaml")["env"]}
     second = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert json.loads(second.pop("BOLID_TRAINING")) == json.loads(first.pop("BOLID_TRAINING")) | {
-        "num_nodes": 2
-    }
+    hardware = {**json.loads(first.pop("BOLID_TRAINING"))["hardware"], "num_nodes": 2}
+    assert json.loads(second.pop("BOLID_TRAINING")) == {"hardware": hardware}
     assert second == first
     torchrun = container["command"]
     assert torchrun[torchrun.index("--nproc-per-node") + 1] == first["BOLID_DEVICES"]

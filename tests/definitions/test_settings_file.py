@@ -112,17 +112,20 @@ def test_variables_count_more_than_the_file(write):
 
 
 WRONG_TRAINING: dict[str, tuple[dict[str, Any], str]] = {
-    "id_mode": ({"lightning": {"id_mode": "absolut"}}, "training.lightning.id_mode is 'absolut'"),
-    "gradient_from": ({"lightning": {"gradient_from": "lst"}}, "training.lightning.gradient_from is 'lst'"),
-    "sampler": ({"lightning": {"sampler": "dmp"}}, "training.lightning.sampler is 'dmp'"),
-    "every_n_steps": ({"lightning": {"every_n_steps": 0}}, "training.lightning.every_n_steps is 0"),
-    "precision": ({"precision": "fp8"}, "training.precision is 'fp8'"),
-    "kl": ({"kl": 0.1}, "training.kl is 0.1"),
+    "id_mode": ({"few_step": {"id_mode": "absolut"}}, "training.few_step.id_mode is 'absolut'"),
+    "gradient_from": ({"few_step": {"gradient_from": "lst"}}, "training.few_step.gradient_from is 'lst'"),
+    "sampler": ({"few_step": {"sampler": "dmp"}}, "training.few_step.sampler is 'dmp'"),
+    "every_n_steps": ({"few_step": {"every_n_steps": 0}}, "training.few_step.every_n_steps is 0"),
+    "precision": ({"hardware": {"precision": "fp8"}}, "training.hardware.precision is 'fp8'"),
+    "kl": ({"diffusion": {"kl": 0.1}}, "training.diffusion.kl is 0.1"),
     "steps": ({"steps": 10.5}, "training.steps is 10.5"),
-    "learning_rate": ({"learning_rate": True}, "training.learning_rate is True"),
-    "is_body_dense": ({"is_body_dense": "no"}, "training.is_body_dense is 'no'"),
-    "drop_text": ({"drop_text": "0.1"}, "training.drop_text is '0.1'"),
-    "misspelt": ({"wieght_decay": 0.1}, "training.wieght_decay = 0.1 is unknown; did you mean weight_decay?"),
+    "learning_rate": ({"optimizer": {"learning_rate": True}}, "training.optimizer.learning_rate is True"),
+    "is_body_dense": ({"body": {"is_dense": "no"}}, "training.body.is_dense is 'no'"),
+    "drop_text": ({"dropout": {"text": "0.1"}}, "training.dropout.text is '0.1'"),
+    "misspelt": (
+        {"optimizer": {"wieght_decay": 0.1}},
+        "training.optimizer.wieght_decay = 0.1 is unknown; did you mean weight_decay",
+    ),
 }
 
 
@@ -221,7 +224,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, path):
 
 
 CHANGES = {
-    "BOLID_TRAINING": '{"steps": 9, "preview_every_n_steps": null}',
+    "BOLID_TRAINING": '{"steps": 9, "few_step": null, "hardware": {"precision": "32-true"}}',
     "BOLID_SITE_PARSERS": "my_site",
     "BOLID_SOURCE_URL": "https://gallery.example",
     "BOLID_COMPUTE": "ray",

@@ -16,20 +16,12 @@ from bolid_pipeline.latents.layout import TABLE
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.storage import parts
 from bolid_pipeline.storage.tables import TableStore
-from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.presets import tiny
 
 NUM_PEOPLE, PHOTOS_EACH = 8, 6
 GROUP_ROWS = 12
-CONFIG = TrainingConfig(
-    steps=40,
-    batch_size=4,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    heldout_fraction=0.0,
-)
+CONFIG = replace(tiny(), steps=40, heldout_fraction=0.0)
 
 
 MODELS: Any = SimpleNamespace(vae="random", fingerprint=lambda: "random")

@@ -31,11 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SETTINGS: dict[str, Any] = {
     "steps": 2,
     "batch_size": 4,
-    "max_views": 2,
-    "prior_steps": 0,
-    "encoder_grid": 8,
-    "encoder_width": 32,
-    "c_body_dim": 12,
+    "prior": None,
+    "body": {"max_views": 2, "grid": 8, "width": 32, "c_body_dim": 12},
 }
 BIN = Path(sys.executable).parent
 MATERIALIZE = [BIN / "dagster", "asset", "materialize", "-m", "bolid_pipeline.definitions"]
@@ -117,12 +114,12 @@ def events(project, monkeypatch):
         yield lambda: instance.all_logs(instance.get_runs()[0].run_id)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_devices_train_in_processes_that_report_to_the_run(project, events, strategy):
-    with materialize(project, devices=2, strategy=strategy) as run:
+@pytest.mark.parametrize("is_sharded", [False, True])
+def test_two_devices_train_in_processes_that_report_to_the_run(project, events, is_sharded):
+    with materialize(project, hardware={"devices": 2, "shard_frozen_weights": is_sharded}) as run:
         assert run.wait(PATIENCE_SECONDS) == 0, said(project)
     folder = project / "data" / "checkpoints" / "demo"
-    assert checkpoint.read_training(folder)["config"]["devices"] == 2
+    assert checkpoint.read_config(folder).hardware.devices == 2
     assert (folder / "body_adapter.safetensors").is_file()
     assert [path.name for path in folder.parent.iterdir()] == ["demo"]
     (made,) = [event.asset_materialization for event in events() if event.asset_materialization]
@@ -148,8 +145,8 @@ def test_two_machines_of_one_device_train_together(project):
             "bolid_pipeline.orchestration.training_process",
         ]
         with (
-            process(project, *second, num_nodes=2) as other,
-            materialize(project, num_nodes=2) as run,
+            process(project, *second, hardware={"num_nodes": 2}) as other,
+            materialize(project, hardware={"num_nodes": 2}) as run,
         ):
             assert run.wait(PATIENCE_SECONDS) == 0, said(project)
             assert other.wait(PATIENCE_SECONDS) == 0, said(project)
@@ -157,8 +154,9 @@ def test_two_machines_of_one_device_train_together(project):
 
 
 def test_a_failing_training_fails_the_asset_with_its_message(project, events):
-    # Only the trainers open the pose network, and refuse pictures of this size.
-    with materialize(project, devices=2, l_id={"weight": 1.0}, pose_image_size_px=33) as run:
+    # Only the trainers make the body encoder, which refuses this number of tokens.
+    body = {**SETTINGS["body"], "is_dense": True, "num_tokens": 5}
+    with materialize(project, hardware={"devices": 2}, body=body) as run:
         assert run.wait(PATIENCE_SECONDS) == 1
     (failure,) = [
         event.dagster_event.step_failure_data
@@ -166,14 +164,14 @@ def test_a_failing_training_fails_the_asset_with_its_message(project, events):
         if event.dagster_event and event.dagster_event.is_step_failure
     ]
     assert "the training failed: ConfigurationError: " in failure.error.message
-    assert "33" in failure.error.message
+    assert "not 5" in failure.error.message
     assert not (project / "data" / "checkpoints" / "demo").exists()
     assert trainers_of(project) == []
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="without setpriv nothing ties processes together")
 def test_a_killed_run_leaves_no_trainers(project):
-    with materialize(project, devices=2, steps=100_000, checkpoint_every_n_steps=1) as run:
+    with materialize(project, hardware={"devices": 2}, steps=100_000, intervals={"checkpoint": 1}) as run:
         wait_for(lambda: bool(list(project.glob("data/checkpoints/.demo.training-*/state.ckpt"))), run)
         assert len(trainers_of(project)) == 3  # torchrun, and one for each device
         run.send_signal(signal.SIGKILL)

@@ -6,31 +6,27 @@ python killed_training.py BASE_MODEL CLIP RUN_DIR
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from random_latents import captions_of, random_latents
 
-from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
-from bolid_pipeline.training.datamodule import Batch
+from bolid_pipeline.training.batch import Batch
+from bolid_pipeline.training.config import FewStepConfig, IntervalsConfig, OptimizerConfig, Term
 from bolid_pipeline.training.fit import fit
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
+from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.system import BoLIDSystem
 
 FATAL_STEP = 5
-CONFIG = TrainingConfig(
+CONFIG = replace(
+    tiny(),
     steps=7,
     batch_size=2,
-    learning_rate=0.01,
-    warmup_steps=2,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    ema_decay=0.9,
-    lightning=LightningConfig(every_n_steps=2, sampler="lcm", l_clip=Term(weight=0.1, start_step=2)),
-    checkpoint_every_n_steps=2,
-    preview_every_n_steps=6,
+    optimizer=OptimizerConfig(learning_rate=0.01, warmup_steps=2, ema_decay=0.9),
+    few_step=FewStepConfig(every_n_steps=2, sampler="lcm", l_clip=Term(weight=0.1, start_step=2)),
+    intervals=IntervalsConfig(checkpoint=2, preview=6),
 )
 
 

@@ -12,11 +12,12 @@ from bolid_pipeline.forgetting import forget
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.models.body_bank import BodyBank
+from bolid_pipeline.settings import to_json
 from bolid_pipeline.storage.forgotten import forgotten_identities
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
-from bolid_pipeline.training.config import demo
+from bolid_pipeline.training.presets import demo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LAYOUT = LatentLayout(
@@ -103,7 +104,7 @@ def add_checkpoint(data_dir, name, photo_ids_of):
     BodyBank.of({who: (torch.ones(4), len(ids)) for who, ids in photo_ids_of.items()}).save(folder)
     training = {
         "base_model": "base",
-        "config": demo().to_json(),
+        "config": to_json(demo()),
         "train_photo_ids": [photo_id for ids in photo_ids_of.values() for photo_id in ids[1:]],
         "heldout_photo_ids": [ids[0] for ids in photo_ids_of.values()],
         "fingerprint": "made",

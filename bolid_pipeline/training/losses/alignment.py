@@ -18,30 +18,23 @@ from torch.nn import functional as F
 
 @dataclass
 class CrossAttentionRecord:
-    """Queries (B, S, D) and text keys (B, T, D) of each cross-attention layer, call after call."""
+    """Queries (B, S, D) and text keys (B, T, D) of each cross-attention layer, in the order of the calls."""
 
     queries: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
     keys: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
     num_heads: list[int] = field(default_factory=list[int])
 
-    def extend(self, other: "CrossAttentionRecord") -> None:
-        """Append another record's calls."""
-        self.queries += other.queries
-        self.keys += other.keys
-        self.num_heads += other.num_heads
-
 
 @contextmanager
-def recorded_cross_attention(unet: UNet2DConditionModel) -> Iterator[CrossAttentionRecord]:
-    """What the cross-attention layers ask and the text answers, for the length of a `with`."""
-    record = CrossAttentionRecord()
+def recorded_cross_attention(unet: UNet2DConditionModel, record: CrossAttentionRecord) -> Iterator[None]:
+    """Append queries and text keys of all cross-attention layers to `record`, for the length of a `with`."""
     attentions = [module for name, module in unet.named_modules() if name.endswith("attn2")]
     handles: list[Any] = []
     for attention in attentions:
         handles.append(attention.to_q.register_forward_hook(_keep(record, attention.heads)))
         handles.append(attention.to_k.register_forward_hook(lambda *call: record.keys.append(call[2])))
     try:
-        yield record
+        yield
     finally:
         for handle in handles:
             handle.remove()

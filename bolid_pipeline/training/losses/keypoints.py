@@ -5,6 +5,27 @@ Shape suffixes: B pictures, K keypoints.
 
 import torch
 
+from bolid_pipeline.training.pose_network import FoundKeypoints
+
+_VISIBLE = 0.5  # a keypoint of the reference that is less sure than this takes no part in L_id
+
+
+def absolute_l_id(
+    found: FoundKeypoints, keypoints_BK3: torch.Tensor, weights_B: torch.Tensor
+) -> torch.Tensor:
+    """L_id against the keypoints of real photos, a scalar.
+
+    A picture counts as much as the pose network is sure to see somebody, times `weights_B`.
+
+    Args:
+        found: what the pose network found in the generated pictures.
+        keypoints_BK3: x, y in [0, 1] and confidence, of the real photos; only visible keypoints count.
+        weights_B: weight of each picture, >= 0.
+    """
+    is_visible_BK = (keypoints_BK3[..., 2] >= _VISIBLE).float()
+    weights_BK = is_visible_BK * (found.person_B * weights_B)[:, None]
+    return keypoint_loss(found.keypoints_BK2, keypoints_BK3[..., :2], weights_BK)
+
 
 def keypoint_loss(
     found_BK2: torch.Tensor, wanted_BK2: torch.Tensor, weights_BK: torch.Tensor
@@ -15,8 +36,8 @@ def keypoint_loss(
     the size of the term does not depend on how much of a body a photo shows.
 
     Args:
-        found_BK2: x, y in [0, 1] of the generated pictures, with gradient.
-        wanted_BK2: those of the references.
+        found_BK2: x, y in [0, 1] in the generated pictures, with gradient.
+        wanted_BK2: x, y in [0, 1] in the references.
         weights_BK: >= 0: what is visible in the reference, times how much the picture counts.
 
     Returns:

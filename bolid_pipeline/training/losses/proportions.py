@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from bolid_pipeline.pose.skeleton import EDGES
+from bolid_pipeline.training.pose_network import FoundKeypoints
 
 LIMBS = tuple(edge for edge in EDGES if min(edge) >= 5)
 """Bones of shoulders, hips, trunk, arms and legs: pairs of keypoints. The face's have no length worth comparing."""
@@ -19,6 +20,23 @@ LIMBS = tuple(edge for edge in EDGES if min(edge) >= 5)
 _RESOLUTION = 0.03  # of a picture's height; about how far off a found keypoint is
 _OUTLIER = 0.25  # of a limb's length: more than people differ by
 _SHORTEST = 1e-3  # of a picture's height; keeps the logarithm finite where two keypoints coincide
+
+
+def proportion_l_id(
+    found: FoundKeypoints, wanted_BM: torch.Tensor, weights_BM: torch.Tensor, *, aspect: float
+) -> torch.Tensor:
+    """L_id against the proportions of persons, a scalar.
+
+    A limb counts as much as the pose network is sure of both its ends and of seeing somebody, times `weights_BM`.
+
+    Args:
+        found: what the pose network found in the generated pictures.
+        wanted_BM: the persons' log proportions, from `typical_proportions`.
+        weights_BM: weight of each limb, >= 0.
+        aspect: width of the pictures over their height.
+    """
+    lengths_BM, sure_BM = limb_lengths(found.keypoints_BK2, found.confidence_BK, aspect)
+    return proportion_loss(lengths_BM, wanted_BM, sure_BM * weights_BM * found.person_B[:, None])
 
 
 def limb_lengths(

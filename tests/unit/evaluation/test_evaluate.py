@@ -17,8 +17,8 @@ from bolid_pipeline.evaluation.loss_curve import read_losses
 from bolid_pipeline.evaluation.report import Figure, Report, is_up_to_date, read_report, report_html
 from bolid_pipeline.evaluation.samples import who_is
 from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE
-from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.fit import fit
+from bolid_pipeline.training.presets import tiny
 
 CONFIG = EvaluationConfig(
     prompts=("a {who} standing", "a {who} on a beach"),
@@ -35,15 +35,7 @@ CONFIG = EvaluationConfig(
 def checkpoint(tiny_stable_diffusion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     latents = random_latents()
     return fit(
-        TrainingConfig(
-            steps=2,
-            batch_size=2,
-            encoder_grid=8,
-            encoder_width=32,
-            encoder_layers=1,
-            c_body_dim=12,
-            heldout_fraction=0.2,
-        ),
+        replace(tiny(), batch_size=2),
         base_model=tiny_stable_diffusion,
         latents=latents,
         captions=captions_of(latents),

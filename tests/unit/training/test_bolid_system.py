@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,36 +11,30 @@ from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.training.condition_dropout import draw_kept_conditions
-from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.config import DropoutConfig, Loss, OptimizerConfig, TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule, caption_variants
+from bolid_pipeline.training.fit import make_system
+from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.system import BoLIDSystem
 
-TINY = TrainingConfig(
-    steps=2,
-    batch_size=4,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    drop_text=0.0,
-    drop_ref=0.0,
-    drop_body=0.0,
-    drop_all=0.0,
-    heldout_fraction=0.2,
-)
 
-
-def _make(folder: Path, config: TrainingConfig = TINY) -> tuple[BoLIDSystem, BoLIDDataModule]:
+def _make(
+    base_model: Path, config: TrainingConfig | None = None, clusters: Mapping[str, str] | None = None
+) -> tuple[BoLIDSystem, BoLIDDataModule]:
     latents = random_latents()
-    base = load_base_model(folder)
-    data = BoLIDDataModule(config, latents, captions_of(latents), base)
-    return BoLIDSystem(config, base, latents.layout.image_embed_dim, data.text.empty), data
+    return make_system(
+        config or tiny(),
+        base_model=base_model,
+        latents=latents,
+        captions=captions_of(latents),
+        clusters=clusters,
+    )
 
 
 def _loss(system: BoLIDSystem, data: BoLIDDataModule, step: int = 0) -> torch.Tensor:
-    terms = system.objective.diffusion_terms(data.batch(step), StepRandomness(0, step))
-    return terms["l_diff"] + system.config.kl.weight * terms["kl"]
+    terms = system.diffusion.terms(data.batch(step), StepRandomness(0, step))
+    return terms[Loss.L_DIFF] + system.config.diffusion.kl.weight * terms[Loss.KL]
 
 
 def test_every_trainable_gets_a_gradient_and_nothing_frozen_moves(tiny_stable_diffusion):
@@ -61,8 +56,8 @@ def test_every_trainable_gets_a_gradient_and_nothing_frozen_moves(tiny_stable_di
 @pytest.mark.parametrize("drop_ref", [0.0, 0.999])
 @pytest.mark.parametrize("drop_body", [0.0, 0.999])
 def test_every_subset_of_conditions_trains(tiny_stable_diffusion, drop_text, drop_ref, drop_body):
-    dropped = {"drop_text": drop_text, "drop_ref": drop_ref, "drop_body": drop_body}
-    system, data = _make(tiny_stable_diffusion, replace(TINY, **dropped))
+    dropout = DropoutConfig(text=drop_text, ref=drop_ref, body=drop_body, all=0.0)
+    system, data = _make(tiny_stable_diffusion, replace(tiny(), dropout=dropout))
     loss = _loss(system, data)
     loss.backward()
     assert torch.isfinite(loss)
@@ -75,7 +70,7 @@ def test_every_subset_of_conditions_trains(tiny_stable_diffusion, drop_text, dro
 
 
 def test_conditions_are_dropped_independently_at_their_rates():
-    config = replace(TINY, drop_text=0.1, drop_ref=0.2, drop_body=0.3, drop_all=0.05)
+    config = DropoutConfig(text=0.1, ref=0.2, body=0.3, all=0.05)
     kept = draw_kept_conditions(20_000, config, StepRandomness(0, 0))
     for kept_B, rate in ((kept.text_B, 0.1), (kept.ref_B, 0.2), (kept.body_B, 0.3)):
         assert (~kept_B).float().mean().item() == pytest.approx(0.05 + 0.95 * rate, abs=0.015)
@@ -87,7 +82,7 @@ def test_conditions_are_dropped_independently_at_their_rates():
 
 def test_the_same_seed_gives_the_same_run(tiny_stable_diffusion):
     losses = [_loss(*_make(tiny_stable_diffusion)).item() for _ in range(2)]
-    other = _loss(*_make(tiny_stable_diffusion, replace(TINY, seed=1))).item()
+    other = _loss(*_make(tiny_stable_diffusion, replace(tiny(), seed=1))).item()
     assert losses[0] == losses[1] != other
 
 
@@ -116,8 +111,7 @@ def test_near_duplicates_stay_on_one_side_and_are_never_shown_for_each_other(tin
     latents = random_latents()
     ids = latents.photo_ids
     clusters = {ids[0]: ids[0], ids[1]: ids[0], ids[2]: ids[0]}
-    base = load_base_model(tiny_stable_diffusion)
-    data = BoLIDDataModule(TINY, latents, captions_of(latents), base, clusters=clusters)
+    _, data = _make(tiny_stable_diffusion, clusters=clusters)
     assert len({row in data.train_rows for row in range(3)}) == 1
     for step in range(20):
         plan = data._sampler.plan(step)
@@ -130,7 +124,7 @@ def test_captions_of_any_length_share_a_batch(tiny_stable_diffusion):
     latents = random_latents()
     captions = captions_of(latents)
     captions[latents.photo_ids[0]] = "x" * 100
-    data = BoLIDDataModule(TINY, latents, captions, load_base_model(tiny_stable_diffusion))
+    data = BoLIDDataModule(tiny(), latents, captions, load_base_model(tiny_stable_diffusion))
     assert data.batch(0)["text_BLD"].shape[:2] == (4, 2 * 77)
 
 
@@ -141,7 +135,7 @@ def test_captions_of_any_length_share_a_batch(tiny_stable_diffusion):
 def test_latents_of_another_model_are_refused(tiny_stable_diffusion, latents, what):
     foreign = random_latents(**latents)
     with pytest.raises(ForeignLatents, match=what):
-        BoLIDDataModule(TINY, foreign, captions_of(foreign), load_base_model(tiny_stable_diffusion))
+        BoLIDDataModule(tiny(), foreign, captions_of(foreign), load_base_model(tiny_stable_diffusion))
 
 
 def test_latents_without_a_caption_are_refused(tiny_stable_diffusion):
@@ -149,16 +143,16 @@ def test_latents_without_a_caption_are_refused(tiny_stable_diffusion):
     captions = captions_of(latents)
     del captions[latents.photo_ids[3]]
     with pytest.raises(NotEnoughData, match=latents.photo_ids[3]):
-        BoLIDDataModule(TINY, latents, captions, load_base_model(tiny_stable_diffusion))
+        BoLIDDataModule(tiny(), latents, captions, load_base_model(tiny_stable_diffusion))
 
 
 def test_an_empty_table_is_refused(tiny_stable_diffusion):
     with pytest.raises(NotEnoughData, match="empty"):
-        BoLIDDataModule(TINY, random_latents(0, 0), {}, load_base_model(tiny_stable_diffusion))
+        BoLIDDataModule(tiny(), random_latents(0, 0), {}, load_base_model(tiny_stable_diffusion))
 
 
 def test_the_running_mean_follows_and_replaces_the_weights(tiny_stable_diffusion):
-    system, _ = _make(tiny_stable_diffusion, replace(TINY, ema_decay=0.5))
+    system, _ = _make(tiny_stable_diffusion, replace(tiny(), optimizer=OptimizerConfig(ema_decay=0.5)))
     start = [parameter.detach().clone() for parameter in system.trainable_parameters()]
     for _ in range(3):
         for parameter in system.trainable_parameters():
@@ -174,7 +168,8 @@ def test_sdxl_trains(tmp_path):
     """Two text encoders, pooled text and sizes: gradients everywhere, with and without text."""
     base_model = save_tiny_sdxl(tmp_path / "sdxl")
     for drop_text in (0.0, 0.999):
-        system, data = _make(base_model, replace(TINY, drop_text=drop_text))
+        dropout = replace(tiny().dropout, text=drop_text)
+        system, data = _make(base_model, replace(tiny(), dropout=dropout))
         assert data.batch(0).get("pooled_text_BD") is not None
         _loss(system, data).backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in system.trainable_parameters())

@@ -15,19 +15,11 @@ from tiny_models import save_tiny_stable_diffusion
 from bolid_pipeline.errors import ConfigurationError, NotEnoughData, WeightsMissing
 from bolid_pipeline.models.pipeline import load_pipeline
 from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.config import OptimizerConfig, PriorConfig, TrainingConfig
 from bolid_pipeline.training.fit import fit
+from bolid_pipeline.training.presets import tiny
 
-CONFIG = TrainingConfig(
-    steps=4,
-    batch_size=3,
-    learning_rate=0.01,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    heldout_fraction=0.2,
-)
+CONFIG = replace(tiny(), steps=4, batch_size=3)
 
 
 def _fit(
@@ -75,7 +67,7 @@ def test_the_numbers_are_there(trained):
     assert [int(row["step"]) for row in rows] == [0, 1, 2, 3]
     assert all(float(row["l_diff"]) > 0 and float(row["kl"]) > 0 for row in rows)
     training = checkpoint.read_training(trained)
-    assert TrainingConfig.from_json(training["config"]) == CONFIG
+    assert checkpoint.read_config(trained) == CONFIG
     assert len(training["train_photo_ids"]) == 15
     assert len(training["heldout_photo_ids"]) == 3
     assert "person-0, person-1, person-2" in (trained / "README.md").read_text()
@@ -96,7 +88,9 @@ def test_the_pipeline_draws_from_it(trained, tiny_stable_diffusion):
 
 def test_a_body_prior_comes_along_where_it_is_asked_for(tiny_stable_diffusion, tmp_path):
     run_dir = _fit(
-        tiny_stable_diffusion, tmp_path / "run", replace(CONFIG, steps=1, prior_steps=2, prior_width=16)
+        tiny_stable_diffusion,
+        tmp_path / "run",
+        replace(CONFIG, steps=1, prior=PriorConfig(steps=2, width=16)),
     )
     pipe = load_pipeline(run_dir, tiny_stable_diffusion)
     pipe.set_progress_bar_config(disable=True)
@@ -105,7 +99,7 @@ def test_a_body_prior_comes_along_where_it_is_asked_for(tiny_stable_diffusion, t
 
 
 def test_several_reference_photos_train_an_encoder_of_them(tiny_stable_diffusion, tmp_path):
-    config = replace(CONFIG, ref_encoder_layers=1, max_views=3, drop_ref=0.0)
+    config = replace(CONFIG, ref_encoder_layers=1)
     run_dir = _fit(tiny_stable_diffusion, tmp_path / "run", config)
     again = _fit(tiny_stable_diffusion, tmp_path / "again", config)
     weights = [
@@ -129,9 +123,9 @@ def test_several_reference_photos_train_an_encoder_of_them(tiny_stable_diffusion
 
 
 def test_the_reference_encoder_goes_on_from_a_checkpoint(tiny_stable_diffusion, tmp_path):
-    config = replace(CONFIG, ref_encoder_layers=1, max_views=3, drop_ref=0.0)
+    config = replace(CONFIG, ref_encoder_layers=1)
     first = _fit(tiny_stable_diffusion, tmp_path / "first", config)
-    still = replace(config, steps=1, learning_rate=1e-12)
+    still = replace(config, steps=1, optimizer=OptimizerConfig(learning_rate=1e-12))
     second = _fit(tiny_stable_diffusion, tmp_path / "second", still, start_from=first)
     old, new = (load_file(run / "ref_encoder/diffusion_pytorch_model.safetensors") for run in (first, second))
     for name in old:
@@ -139,7 +133,7 @@ def test_the_reference_encoder_goes_on_from_a_checkpoint(tiny_stable_diffusion, 
 
 
 def test_a_training_can_start_from_a_checkpoint(trained, tiny_stable_diffusion, tmp_path):
-    still = replace(CONFIG, steps=1, learning_rate=1e-12)
+    still = replace(CONFIG, steps=1, optimizer=OptimizerConfig(learning_rate=1e-12))
     run_dir = _fit(tiny_stable_diffusion, tmp_path / "run", still, start_from=trained)
     for name in ("ref_adapter.safetensors", "body_adapter.safetensors"):
         old, new = load_file(trained / name), load_file(run_dir / name)

@@ -1,5 +1,6 @@
 """What each of several processes gets of a batch, of the random numbers and of the base model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,22 +9,20 @@ from random_latents import captions_of, random_latents
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from bolid_pipeline.models.base import load_base_model
-from bolid_pipeline.training.config import TrainingConfig
-from bolid_pipeline.training.datamodule import BoLIDDataModule, samples_of
+from bolid_pipeline.training.batch import samples_of
+from bolid_pipeline.training.datamodule import BoLIDDataModule
+from bolid_pipeline.training.fit import make_system
+from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
 from bolid_pipeline.training.system import BoLIDSystem
 
-CONFIG = TrainingConfig(
-    steps=2, batch_size=6, encoder_grid=8, encoder_width=32, encoder_layers=1, c_body_dim=12
-)
+CONFIG = replace(tiny(), batch_size=6)
 
 
 def _make(folder: Path) -> tuple[BoLIDSystem, BoLIDDataModule]:
-    latents, base = random_latents(), load_base_model(folder)
-    data = BoLIDDataModule(CONFIG, latents, captions_of(latents), base)
-    return BoLIDSystem(CONFIG, base, latents.layout.image_embed_dim, data.text.empty), data
+    latents = random_latents()
+    return make_system(CONFIG, base_model=folder, latents=latents, captions=captions_of(latents))
 
 
 @pytest.mark.parametrize("num_processes", [2, 3])

@@ -17,30 +17,19 @@ from bodyworld.render.renderer import render_thumbnail
 from bodyworld.render.scene import Scene
 from bodyworld.weights import weights_folder
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.models.samplers import SAMPLERS, make_sampler
 from bolid_pipeline.pretrained.weights import WeightsFile
-from bolid_pipeline.training.config import LightningConfig, Term, TrainingConfig
+from bolid_pipeline.training.config import DiffusionConfig, FewStepConfig, Loss, Term
+from bolid_pipeline.training.few_step import draw_gradient_steps, few_step_sample
 from bolid_pipeline.training.fit import make_system
-from bolid_pipeline.training.lightning_branch import draw_gradient_steps, few_step_sample
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.randomness import StepRandomness
 
 ON = Term(weight=1.0)
 POSE = WeightsFile(path=next(weights_folder("pose_estimator").glob("*.safetensors")))
-TINY = TrainingConfig(
-    steps=2,
-    batch_size=3,
-    encoder_grid=8,
-    encoder_width=32,
-    encoder_layers=1,
-    c_body_dim=12,
-    drop_text=0.0,
-    drop_ref=0.0,
-    drop_body=0.0,
-    drop_all=0.0,
-    pose_image_size_px=64,
-)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +37,15 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> LossNetworkFiles:
     return LossNetworkFiles(pose=POSE, clip=save_tiny_clip(tmp_path_factory.mktemp("tiny") / "clip"))
 
 
-def _make(folder: Path, networks: LossNetworkFiles, branch: LightningConfig, **settings: Any):
+def _make(
+    folder: Path,
+    networks: LossNetworkFiles,
+    few_step: FewStepConfig,
+    diffusion: DiffusionConfig | None = None,
+):
     latents = random_latents()
     return make_system(
-        replace(TINY, lightning=branch, **settings),
+        replace(tiny(), batch_size=3, few_step=few_step, diffusion=diffusion or DiffusionConfig()),
         base_model=folder,
         latents=latents,
         captions=captions_of(latents),
@@ -60,15 +54,15 @@ def _make(folder: Path, networks: LossNetworkFiles, branch: LightningConfig, **s
 
 
 def _gradients(system: Any, data: Any) -> list[torch.Tensor]:
-    """Of the trained parameters, by the Lightning half alone."""
-    terms = system.objective.lightning_terms(data.batch(0), StepRandomness(0, 0))
+    """Of the trained parameters, by the few-step half alone."""
+    terms = system.few_step.terms(data.batch(0), StepRandomness(0, 0))
     torch.stack(list(terms.values())).sum().backward()
     return [torch.zeros(()) if p.grad is None else p.grad.clone() for p in system.trainable_parameters()]
 
 
 @pytest.mark.parametrize("term", ["l_id", "l_clip", "l_semantic", "l_layout"])
 def test_each_term_alone_reaches_both_branches_and_nothing_frozen(tiny_stable_diffusion, networks, term):
-    system, data = _make(tiny_stable_diffusion, networks, replace(LightningConfig(), **{term: ON}))
+    system, data = _make(tiny_stable_diffusion, networks, replace(FewStepConfig(), **{term: ON}))
     trained = {id(parameter) for parameter in system.trainable_parameters()}
     frozen = [parameter for parameter in system.parameters() if id(parameter) not in trained]
     before = [parameter.clone() for parameter in frozen]
@@ -90,24 +84,23 @@ def test_absolute_l_id_and_the_one_step_estimate_reach_the_branches(tiny_stable_
     system, data = _make(
         tiny_stable_diffusion,
         networks,
-        LightningConfig(l_id=ON, id_mode="absolute"),
-        l_id=ON,
-        id_max_timestep=1000,
+        FewStepConfig(l_id=ON, id_mode="absolute"),
+        DiffusionConfig(l_id=ON, id_max_timestep=1000),
     )
     assert any(gradient.any() for gradient in _gradients(system, data))
     system.zero_grad()
-    terms = system.objective.diffusion_terms(data.batch(0), StepRandomness(0, 0))
-    terms["l_id"].backward()
+    terms = system.diffusion.terms(data.batch(0), StepRandomness(0, 0))
+    terms[Loss.L_ID].backward()
     for projection in system.branches.unet.encoder_hid_proj.image_projection_layers:
         assert next(projection.parameters()).grad.any()
 
 
 def test_samples_that_are_too_noisy_take_no_part_in_l_id(tiny_stable_diffusion, networks):
     system, data = _make(
-        tiny_stable_diffusion, networks, LightningConfig(l_id=ON), l_id=ON, id_max_timestep=-1
+        tiny_stable_diffusion, networks, FewStepConfig(l_id=ON), DiffusionConfig(l_id=ON, id_max_timestep=-1)
     )
-    terms = system.objective.diffusion_terms(data.batch(0), StepRandomness(0, 0))
-    assert terms["l_id"] == 0
+    terms = system.diffusion.terms(data.batch(0), StepRandomness(0, 0))
+    assert terms[Loss.L_ID] == 0
 
 
 def test_recomputed_activations_give_the_same_gradient(tiny_stable_diffusion, networks):
@@ -116,7 +109,7 @@ def test_recomputed_activations_give_the_same_gradient(tiny_stable_diffusion, ne
             *_make(
                 tiny_stable_diffusion,
                 networks,
-                LightningConfig(l_id=ON, l_layout=ON, gradient_steps=2, checkpointing=checkpointing),
+                FewStepConfig(l_id=ON, l_layout=ON, gradient_steps=2, checkpointing=checkpointing),
             )
         )
         for checkpointing in (False, True)
@@ -127,14 +120,14 @@ def test_recomputed_activations_give_the_same_gradient(tiny_stable_diffusion, ne
 
 def test_terms_without_their_network_are_refused(tiny_stable_diffusion):
     with pytest.raises(ConfigurationError, match="pose network"):
-        _make(tiny_stable_diffusion, LossNetworkFiles(), LightningConfig(l_id=ON))
+        _make(tiny_stable_diffusion, LossNetworkFiles(), FewStepConfig(l_id=ON))
     with pytest.raises(ConfigurationError, match="CLIP"):
-        _make(tiny_stable_diffusion, LossNetworkFiles(), LightningConfig(l_clip=ON))
+        _make(tiny_stable_diffusion, LossNetworkFiles(), FewStepConfig(l_clip=ON))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # diffusers 0.42's Euler under NumPy 2
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("sampler", ["euler", "ddim", "lcm", "tcd"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_perfect_prediction_gives_the_clean_latents_with_a_gradient(sampler, prediction_type):
     """The 'U-Net' knows the answer: whatever the noise, it names the noise or velocity that leads to `clean`."""
     base = DDPMScheduler(
@@ -146,20 +139,20 @@ def test_a_perfect_prediction_gives_the_clean_latents_with_a_gradient(sampler, p
     )
     clean = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
 
-    def predict(noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+    def predict(step: int, noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         alpha_bar = base.alphas_cumprod[timesteps.long()][:, None, None, None]
-        noise = (noisy - alpha_bar.sqrt() * clean) / (1 - alpha_bar).sqrt()
+        answer = clean if step == 3 else clean.detach()
+        noise = (noisy - alpha_bar.sqrt() * answer) / (1 - alpha_bar).sqrt()
         if prediction_type == "epsilon":
             return noise
-        return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * clean
+        return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * answer
 
     sample = few_step_sample(
         predict,
-        base.config,
+        make_sampler(sampler, base.config),
+        4,
         torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(0)),
-        LightningConfig(sampler=sampler),
-        gradient_steps=draw_gradient_steps(LightningConfig(), torch.Generator()),
-        generator=torch.Generator().manual_seed(2),
+        torch.Generator().manual_seed(2),
     )
     # TCD ends on the first level of the schedule, whose noise has a standard deviation of 0.03.
     torch.testing.assert_close(sample, clean, atol=0.15, rtol=0)
@@ -168,7 +161,7 @@ def test_a_perfect_prediction_gives_the_clean_latents_with_a_gradient(sampler, p
 
 
 def test_the_gradient_goes_through_the_steps_that_are_asked_for():
-    last = LightningConfig(gradient_steps=2)
+    last = FewStepConfig(gradient_steps=2)
     assert draw_gradient_steps(last, torch.Generator()) == {2, 3}
     generator = torch.Generator().manual_seed(0)
     drawn = [draw_gradient_steps(replace(last, gradient_from="random"), generator) for _ in range(50)]
