@@ -1,6 +1,7 @@
 """The layout's rules that a machine can hold: docs/adr/0001-layout.md."""
 
 import re
+import re
 import subprocess
 import sys
 import tomllib
@@ -40,7 +41,7 @@ def test_the_environment_is_read_in_one_place():
         path.relative_to(REPOSITORY).as_posix()
         for folder in ("bolid_pipeline", "assets", "resources")
         for path in (REPOSITORY / folder).rglob("*.py")
-        if "BOLID_" in path.read_text("utf-8") and "environ" in path.read_text("utf-8")
+        if "BOLID_" in (text := path.read_text("utf-8")) and re.search(r"\benviron\b|\bgetenv\b", text)
     ]
     assert readers == ["resources/environment.py"]
 
