@@ -10,8 +10,8 @@ from assets.metadata import OWNERS, counts_as_table, photo_sheet, refresh_metada
 from assets.orphans import orphan_check
 from assets.scraping import raw_photos
 from bolid_pipeline.curation.curate import count_reasons, curate, kept_photos
-from bolid_pipeline.curation.fingerprints import people_fingerprint, watermark_fingerprint
-from bolid_pipeline.stages.refresh import Stage, refresh_table, sync_table
+from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
+from bolid_pipeline.stages.refresh import sync_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -22,7 +22,7 @@ from resources.table_store import DataStore
     group_name="curation",
     kinds={"pytorch", "parquet"},
     owners=OWNERS,
-    code_version="1",
+    code_version=WatermarkRecipe.code_version,
     deps=[raw_photos],
     pool="gpu",
 )
@@ -30,21 +30,8 @@ def watermark_scores(
     store: DataStore, model_hub: ModelHub, compute_engine: ComputeEngine
 ) -> dg.MaterializeResult:
     """The probability that a photo carries a watermark, by a ConvNeXt."""
-
-    def make_stage() -> Stage:
-        from bolid_pipeline.curation.watermark import WatermarkStage
-
-        return WatermarkStage(
-            photo_store, weights.path, sha256=weights.sha256, fingerprint=made_by, device=find_device()
-        )
-
-    photo_store, find_device = store.photos, compute_engine.find_device
-    weights = model_hub.file("watermark_classifier")
-    made_by = watermark_fingerprint(weights.path)
-    photos = store.tables.read("raw_photos")
-    report = refresh_table(
-        store.tables, "watermark_scores", photos, make_stage, fingerprint=made_by, **compute_engine.batches
-    )
+    recipe = WatermarkRecipe(weights=model_hub.file("watermark_classifier"))
+    report = compute_engine.refresh(store, recipe, store.tables.read("raw_photos"))
     return dg.MaterializeResult(metadata=refresh_metadata(report))
 
 
@@ -52,7 +39,7 @@ def watermark_scores(
     group_name="curation",
     kinds={"yolo", "parquet"},
     owners=OWNERS,
-    code_version="1",
+    code_version=PeopleRecipe.code_version,
     deps=[raw_photos],
     pool="gpu",
 )
@@ -63,28 +50,12 @@ def face_detections(
     deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """Faces and persons per photo; the persons catch those whose face is hidden."""
-
-    def make_stage() -> Stage:
-        from bolid_pipeline.curation.people import PeopleStage
-
-        return PeopleStage(
-            photo_store,
-            faces.path,
-            persons.path,
-            config,
-            fingerprint=made_by,
-            face_sha256=faces.sha256,
-            pose_sha256=persons.sha256,
-            device=find_device(),
-        )
-
-    photo_store, find_device, config = store.photos, compute_engine.find_device, deployment.people
-    faces, persons = model_hub.file("face_detector"), model_hub.file("pose_estimator")
-    made_by = people_fingerprint(faces.path, persons.path, config)
-    photos = store.tables.read("raw_photos")
-    report = refresh_table(
-        store.tables, "face_detections", photos, make_stage, fingerprint=made_by, **compute_engine.batches
+    recipe = PeopleRecipe(
+        face_weights=model_hub.file("face_detector"),
+        pose_weights=model_hub.file("pose_estimator"),
+        config=deployment.people,
     )
+    report = compute_engine.refresh(store, recipe, store.tables.read("raw_photos"))
     return dg.MaterializeResult(metadata=refresh_metadata(report))
 
 

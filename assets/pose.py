@@ -5,8 +5,7 @@ import pyarrow.compute as pc
 
 from assets.curation import curated_photos
 from assets.metadata import OWNERS, refresh_metadata, skeleton_sheet, spread
-from bolid_pipeline.pose.fingerprints import pose_fingerprint
-from bolid_pipeline.stages.refresh import Stage, refresh_table
+from bolid_pipeline.pose.recipe import PoseRecipe
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -17,7 +16,7 @@ from resources.table_store import DataStore
     group_name="pose",
     kinds={"yolo", "parquet"},
     owners=OWNERS,
-    code_version="1",
+    code_version=PoseRecipe.code_version,
     deps=[curated_photos],
     pool="gpu",
 )
@@ -28,26 +27,9 @@ def poses(
     deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
     """17 COCO keypoints and the box of each kept person, in pixels of the photo."""
-
-    def make_stage() -> Stage:
-        from bolid_pipeline.pose.estimator import PoseStage
-
-        return PoseStage(
-            photo_store,
-            weights.path,
-            config,
-            fingerprint=made_by,
-            sha256=weights.sha256,
-            device=find_device(),
-        )
-
-    photo_store, find_device, config = store.photos, compute_engine.find_device, deployment.pose
-    weights = model_hub.file("pose_estimator")
-    made_by = pose_fingerprint(weights.path, config)
     photos = store.kept_photos()
-    report = refresh_table(
-        store.tables, "poses", photos, make_stage, fingerprint=made_by, **compute_engine.batches
-    )
+    recipe = PoseRecipe(weights=model_hub.file("pose_estimator"), config=deployment.pose)
+    report = compute_engine.refresh(store, recipe, photos)
     sample = skeleton_sheet(store.photos, spread(photos, 16), store.tables.read("poses"))
     return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": sample})
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.captioning import captions
-from assets.latents import latents_asset
+from assets.latents import latents
 from assets.metadata import OWNERS
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.orchestration.fitting import fit_checkpoint, training_inputs
@@ -19,7 +19,7 @@ from resources.table_store import DataStore
     kinds={"lightning", "safetensors"},
     owners=OWNERS,
     code_version="1",
-    deps=[captions, latents_asset],
+    deps=[captions, latents],
     pool="gpu",
 )
 def bolid_checkpoint(

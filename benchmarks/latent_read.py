@@ -52,7 +52,6 @@ def bolid(latents: NDArray[np.float16], folder: Path) -> Reader:
         models="benchmark",
     )
     tables = TableStore(folder)
-    tables.register(TABLE, layout.schema())
     for start in range(0, len(latents), 64):
         rows = list(latents[start : start + 64])
         small = [np.zeros(length, np.float16) for length in (8, 51)]
@@ -67,7 +66,7 @@ def bolid(latents: NDArray[np.float16], folder: Path) -> Reader:
             "model_fingerprint": [""] * len(rows),
             "body_fingerprint": [""] * len(rows),
         }
-        tables.append(TABLE, pa.table(columns, layout.schema().columns))
+        tables.append(TABLE, pa.table(columns, layout.columns))
     tables.compact(TABLE)
     table: LatentTable = open_latents(tables, OurModels())  # pyright: ignore[reportArgumentType]
     return lambda order: map(table.latent, order.tolist())

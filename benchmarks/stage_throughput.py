@@ -26,8 +26,7 @@ from safetensors.torch import save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from bolid_pipeline.curation.config import PeopleConfig
-from bolid_pipeline.curation.people import PeopleStage
-from bolid_pipeline.curation.watermark import WatermarkStage
+from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
 from bolid_pipeline.curation.watermark_network import (
     INPUT_SIDE_PX,
     WatermarkClassifier,
@@ -37,9 +36,10 @@ from bolid_pipeline.images import decode_rgb, encode_jpeg, resize_to
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.config import LatentConfig, LatentModels
 from bolid_pipeline.latents.recipe import LatentRecipe
-from bolid_pipeline.latents.stage import LatentStage
+from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
-from bolid_pipeline.stages.batches import ReadingStage, run_stage
+from bolid_pipeline.stages.batches import run_stage
+from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
 HEIGHT, WIDTH = 2048, 1365
@@ -68,7 +68,7 @@ def main() -> None:
             _compare_stage(make.__name__, stage, bare, batches, options.rounds)
 
 
-def watermark(store: PhotoStore, folder: Path) -> tuple[ReadingStage, Bare]:
+def watermark(store: PhotoStore, folder: Path) -> tuple[PhotoStage[Any], Bare]:
     """ConvNeXt-tiny."""
     path = folder / "watermark.safetensors"
     save_file(WatermarkClassifier().state_dict(), path)
@@ -78,10 +78,10 @@ def watermark(store: PhotoStore, folder: Path) -> tuple[ReadingStage, Bare]:
     def bare(inputs: list[Any]) -> object:
         return model(torch.stack(inputs)).softmax(dim=-1)
 
-    return WatermarkStage(store, path, fingerprint=""), bare
+    return WatermarkRecipe(weights=WeightsFile(path=path)).open(store, "cpu"), bare
 
 
-def people(store: PhotoStore, folder: Path) -> tuple[ReadingStage, Bare]:
+def people(store: PhotoStore, folder: Path) -> tuple[PhotoStage[Any], Bare]:
     """A face detector and a pose estimator."""
     paths = [folder / "face.safetensors", folder / "pose.safetensors"]
     save_yolo(build_yolo("yolo11n.yaml"), paths[0], "yolo11n.yaml")
@@ -97,10 +97,12 @@ def people(store: PhotoStore, folder: Path) -> tuple[ReadingStage, Bare]:
             for model, size, conf in zip(models, sizes, confs, strict=True)
         ]
 
-    return PeopleStage(store, *paths, config, fingerprint=""), bare
+    face, pose = (WeightsFile(path=path) for path in paths)
+    recipe = PeopleRecipe(face_weights=face, pose_weights=pose, config=config)
+    return recipe.open(store, "cpu"), bare
 
 
-def latents(store: PhotoStore, folder: Path) -> tuple[ReadingStage, Bare]:
+def latents(store: PhotoStore, folder: Path) -> tuple[PhotoStage[Any], Bare]:
     """VAE of the photo and of its weighted twin, and CLIP."""
     blocks = 4
     AutoencoderKL(
@@ -117,14 +119,16 @@ def latents(store: PhotoStore, folder: Path) -> tuple[ReadingStage, Bare]:
     CLIPVisionModelWithProjection(vision).save_pretrained(folder / "image_encoder")
     CLIPImageProcessor().save_pretrained(folder / "feature_extractor")
     models = LatentModels.of_base_model(folder)
-    recipe = LatentRecipe.of(models, LatentConfig(resolution_px=256, bucket_multiple_px=64), "")
+    config = LatentConfig(resolution_px=256, bucket_multiple_px=64)
+    poses = pa.table({"model_fingerprint": ["benchmark"]})
+    recipe = LatentRecipe.from_poses(poses, models=models, config=config)
     vae, clip = LatentEncoder(models.vae), ImageEncoder(models.image_encoder, models.feature_extractor)
 
     def bare(prepared: list[Any]) -> object:
         plain = [each.plain for each in prepared]
         return vae(plain), vae([each.weighted for each in prepared]), clip(plain)
 
-    return LatentStage(recipe, store), bare
+    return recipe.open(store, "cpu"), bare
 
 
 def _draw_photos(store: PhotoStore, count: int) -> pa.Table:
@@ -173,7 +177,7 @@ def _compare_decoders(files: Sequence[bytes], num_rounds: int) -> None:
 
 
 def _compare_stage(
-    name: str, stage: ReadingStage, bare: Bare, batches: Sequence[pa.Table], num_rounds: int
+    name: str, stage: PhotoStage[Any], bare: Bare, batches: Sequence[pa.Table], num_rounds: int
 ) -> None:
     read = [stage.read(batch) for batch in batches]
     ways: dict[str, Callable[[], object]] = {

@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,10 @@ from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import LatentTable, open_latents
 from bolid_pipeline.latents.layout import TABLE, LatentLayout, to_binary
 from bolid_pipeline.models.base import BaseModel, load_base_model
+from bolid_pipeline.stages.batches import compute_here
+from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.stages.refresh import refresh_table
+from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.presets import demo
@@ -45,16 +50,19 @@ class OurModels:
         return "benchmark"
 
 
-class RandomLatents:
-    """A stage that draws what the networks would say."""
+class RandomLatentStage(PhotoStage[None]):
+    """Draws what the networks would say."""
 
-    def __init__(self, layout: LatentLayout) -> None:
-        self._layout = layout
+    def __init__(self, recipe: "RandomLatentRecipe") -> None:
+        self._recipe = recipe
         self._rng = np.random.default_rng(0)
 
-    def __call__(self, photos: pa.Table) -> pa.Table:
+    def read(self, photos: pa.Table) -> None:
+        """Reads nothing."""
+
+    def compute(self, photos: pa.Table, read: None) -> pa.Table:  # noqa: ARG002 - nothing was read
         """As `LatentStage`."""
-        count, layout = photos.num_rows, self._layout
+        count, layout = photos.num_rows, self._recipe.layout
         shape = next(iter(layout.latent_shapes.values()))
         columns = {
             "photo_id": photos["photo_id"],
@@ -64,13 +72,40 @@ class RandomLatents:
             "image_embed": self._draw(count, layout.image_embed_dim),
             "crop": pa.array([[0.0, 0.0, 64.0, 64.0]] * count, pa.list_(pa.float32(), 4)),
             "keypoints": to_binary(list(self._rng.uniform(0.2, 1, (count, 17, 3))), 17 * 3),
-            "model_fingerprint": ["benchmark"] * count,
-            "body_fingerprint": ["benchmark"] * count,
         }
-        return pa.table(columns, layout.schema().columns)
+        return pa.table(columns, self._recipe.made_columns)
 
     def _draw(self, count: int, *shape: int) -> pa.Array:
         return to_binary(list(self._rng.standard_normal((count, *shape))), int(np.prod(shape)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomLatentRecipe(Recipe):
+    """Opens a stage that costs nothing."""
+
+    table = "latents"
+    code_version = "1"
+
+    layout: LatentLayout
+
+    @property
+    def ingredients(self) -> dict[str, Any]:
+        """The layout's model."""
+        return {"models": self.layout.models}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Both columns."""
+        return dict.fromkeys(("model_fingerprint", "body_fingerprint"), self.fingerprint)
+
+    @property
+    def table_columns(self) -> pa.Schema:
+        """Of the layout."""
+        return self.layout.columns
+
+    def open(self, photos: PhotoStore, device: str) -> RandomLatentStage:  # noqa: ARG002 - there is no model
+        """A `RandomLatentStage`."""
+        return RandomLatentStage(self)
 
 
 def main() -> None:
@@ -110,18 +145,18 @@ def _measure_refresh(num_rows: int, base: BaseModel, tables: TableStore) -> dict
         image_embed_dim=64 if base.image_encoder is None else base.image_encoder.config.projection_dim,
         models="benchmark",
     )
-    tables.register(TABLE, layout.schema())
     photos = pa.table(
         {
             "photo_id": [hashlib.sha256(str(row).encode()).hexdigest() for row in range(num_rows)],
             "identity": [f"person-{row // PHOTOS_EACH:06d}" for row in range(num_rows)],
         }
     )
+    recipe, store = RandomLatentRecipe(layout=layout), PhotoStore(tables.root.parent)
     seconds: list[float] = []
     memory = _anonymous_mb()
     for _ in ("first", "nothing new"):
         started = time.process_time()
-        refresh_table(tables, TABLE, photos, lambda: RandomLatents(layout), fingerprint="benchmark")
+        refresh_table(tables, recipe, photos, partial(compute_here, recipe, store, device="cpu"))
         seconds.append(time.process_time() - started)
     file_bytes = sum(part.stat().st_size for part in tables.parts(TABLE))
     return {

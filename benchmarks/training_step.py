@@ -91,7 +91,7 @@ def table() -> LatentTable:
         "model_fingerprint": ["random"] * NUM_PHOTOS,
         "body_fingerprint": ["random"] * NUM_PHOTOS,
     }
-    return LatentTable(pa.table(columns, layout.schema().columns), layout)
+    return LatentTable(pa.table(columns, layout.columns), layout)
 
 
 class StepTimes(lightning.Callback):

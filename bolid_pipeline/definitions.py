@@ -5,11 +5,11 @@ import logging
 import dagster as dg
 
 from assets import captioning, curation, evaluation, latents, pose, scraping, training
+from resources.compute_engine import compute_engine_of
 from resources.deployments import Deployment
 from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
-from resources.ray_engine import compute_engine_of
 from resources.table_store import data_store_of
 
 logging.getLogger("bolid_pipeline").setLevel(logging.INFO)  # into the run's log: dagster.yaml

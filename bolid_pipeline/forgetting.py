@@ -14,7 +14,6 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from bolid_pipeline.errors import UnknownIdentity
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
 from bolid_pipeline.scraping.changed_pages import drop_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchJournal
@@ -71,7 +70,6 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     tables = TableStore(data_dir)
     tables.recover()
     tables.delete_set_aside()
-    register_as_stored(tables)
     PhotoStore(data_dir).recover()
     photos = tables.read("raw_photos", ["photo_id", "identity", "path"])
     theirs = photos.filter(pc.field("identity") == identity)
@@ -85,9 +83,7 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     for folder in banks:
         _forget_in_checkpoint(folder, identity, photo_ids)
         shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
-    num_rows = sum(
-        tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO if table in tables.names
-    )
+    num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO)
     num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
     num_rows += tables.prune("catalogue_pages", [])  # lists of many people: all are asked for again
     for row in theirs.to_pylist():

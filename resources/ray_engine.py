@@ -6,14 +6,15 @@ died to another one. Only the photo rows and the stage's rows travel: each node 
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from bolid_pipeline.stages.batches import Stage, StageActor, cut
+from bolid_pipeline.stages.batches import StageActor, cut
+from bolid_pipeline.stages.recipe import Recipe
+from bolid_pipeline.storage.photos import PhotoStore
 from resources.compute_engine import ComputeEngine
-from resources.deployments import Deployment
 
 _MAX_BLOCKS = 10_000
 """Ray spends about a millisecond of the driver on each."""
@@ -27,24 +28,21 @@ class RayComputeEngine(ComputeEngine):
     gpus_per_actor: float = 0.0
     """May be a fraction, for several models on a GPU."""
     max_actors: int | None = None
-    """Of a stage; None for as many as there is room for."""
+    """Most actors of a stage; None for as many as there is room for."""
 
-    def map_batches(
-        self, make_stage: Callable[[], Stage], photos: pa.Table, batch_size: int
-    ) -> Iterator[pa.Table]:
-        """As `MapBatches` says.
+    def compute(self, recipe: Recipe, store: PhotoStore, photos: pa.Table) -> Iterator[pa.Table]:
+        """The rows of the photos as they are done; the recipe is pickled, and opened by each actor.
 
         A block, which is what an actor is given at a time, is one batch, or several of them where there are very many.
         """
         ray_data = self._connect()
-        blocks = cut(
-            photos.combine_chunks(), batch_size * math.ceil(photos.num_rows / batch_size / _MAX_BLOCKS)
-        )
+        batches_per_block = math.ceil(photos.num_rows / self.photos_per_batch / _MAX_BLOCKS)
+        blocks = cut(photos.combine_chunks(), self.photos_per_batch * batches_per_block)
         max_actors = min(self.max_actors or len(blocks), len(blocks))
         made = ray_data.from_arrow(blocks).map_batches(
             StageActor,
-            fn_constructor_args=(make_stage,),
-            batch_size=batch_size,
+            fn_constructor_args=(recipe, store, self.device),
+            batch_size=self.photos_per_batch,
             batch_format="pyarrow",
             compute=ray_data.ActorPoolStrategy(min_size=1, max_size=max_actors),
             num_gpus=self.gpus_per_actor,
@@ -71,11 +69,3 @@ def load_ray() -> Any:
 
     ray.data.DataContext.get_current().enable_progress_bars = False  # refresh_table shows one
     return ray
-
-
-def compute_engine_of(deployment: Deployment) -> ComputeEngine:
-    """The run's own process, or the deployment's cluster."""
-    ray = deployment.ray
-    if ray is None:
-        return ComputeEngine()
-    return RayComputeEngine(address=ray.address, gpus_per_actor=ray.gpus_per_actor, max_actors=ray.max_actors)

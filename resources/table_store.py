@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -44,7 +45,7 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
         """The folder of this machine for what training and evaluation write."""
         return local_root(self.root, Path(self.local_dir) if self.local_dir else None)
 
-    @property
+    @cached_property
     def tables(self) -> TableStore:
         """The Parquet tables under `<data_dir>/tables/`."""
         return TableStore(self.root)

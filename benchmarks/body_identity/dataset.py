@@ -67,7 +67,7 @@ def _latent_rows(pictures: list[Picture], models: LatentModels) -> pa.Table:
             "model_fingerprint": ["body_identity"] * len(pictures),
             "body_fingerprint": ["body_identity"] * len(pictures),
         },
-        layout.schema().columns,
+        layout.columns,
     )
 
 

@@ -23,10 +23,12 @@ from bodyworld.pretrain.pose_estimator import WEIGHTS_NAME as POSE_WEIGHTS_NAME
 from bodyworld.weights import weights_folder
 from bodyworld.world.build import WorldConfig, build_world
 from bolid_pipeline.curation.config import PeopleConfig
-from bolid_pipeline.curation.people import PeopleStage
-from bolid_pipeline.curation.watermark import WatermarkStage
+from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
 from bolid_pipeline.pose.config import PoseConfig
-from bolid_pipeline.pose.estimator import PoseStage
+from bolid_pipeline.pose.recipe import PoseRecipe
+from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.stages.batches import compute_here
+from bolid_pipeline.stages.recipe import Recipe
 from bolid_pipeline.storage.photos import PhotoStore
 
 HELD_OUT_WORLD = WorldConfig(
@@ -96,10 +98,10 @@ def read_world(world_dir: Path, store_dir: Path) -> tuple[pa.Table, list[dict[st
     return pa.Table.from_pylist(rows), truths
 
 
-def run_stage(stage: Any, photos: pa.Table) -> list[dict[str, Any]]:
-    """Rows of a stage for all photos, in their order."""
-    starts = range(0, photos.num_rows, BATCH_SIZE)
-    return [row for start in starts for row in stage(photos.slice(start, BATCH_SIZE)).to_pylist()]
+def rows_by(recipe: Recipe, store: PhotoStore, photos: pa.Table) -> list[dict[str, Any]]:
+    """The rows that a recipe makes of all photos, in their order."""
+    pieces = compute_here(recipe, store, photos, batch_size=BATCH_SIZE, device="cpu")
+    return [row for piece in pieces for row in piece.to_pylist()]
 
 
 def match_boxes(found: NDArray[Any], true: NDArray[Any], min_iou: float = 0.5) -> int:
@@ -231,12 +233,15 @@ def evaluate(
     build_world(world, work_dir / "world")
     photos, truths = read_world(work_dir / "world", work_dir / "store")
     store = PhotoStore(work_dir / "store")
-    face_weights = weights_folder("face_detector") / FACE_WEIGHTS_NAME
-    pose_weights = weights_folder("pose_estimator") / POSE_WEIGHTS_NAME
-    watermark_weights = weights_folder("watermark_classifier") / "model.safetensors"
-    watermark_rows = run_stage(WatermarkStage(store, watermark_weights, fingerprint=""), photos)
-    people_rows = run_stage(PeopleStage(store, face_weights, pose_weights, people, fingerprint=""), photos)
-    pose_rows = run_stage(PoseStage(store, pose_weights, pose, fingerprint=""), photos)
+    face_weights = WeightsFile(path=weights_folder("face_detector") / FACE_WEIGHTS_NAME)
+    pose_weights = WeightsFile(path=weights_folder("pose_estimator") / POSE_WEIGHTS_NAME)
+    watermark_weights = WeightsFile(path=weights_folder("watermark_classifier") / "model.safetensors")
+    find_watermarks = WatermarkRecipe(weights=watermark_weights)
+    count_people = PeopleRecipe(face_weights=face_weights, pose_weights=pose_weights, config=people)
+    find_poses = PoseRecipe(weights=pose_weights, config=pose)
+    watermark_rows, people_rows, pose_rows = (
+        rows_by(recipe, store, photos) for recipe in (find_watermarks, count_people, find_poses)
+    )
     return {
         "world": {"seed": world.seed, "num_photos": len(truths)},
         "thresholds": {"face_conf": people.face_conf, "person_conf": people.person_conf, "iou": people.iou},

@@ -6,8 +6,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from bolid_pipeline.images import Rgb, decode_many
+from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
+from bolid_pipeline.storage.schemas import SCHEMAS, without_fingerprints
 
 
 class Captioner(Protocol):
@@ -18,34 +19,26 @@ class Captioner(Protocol):
         ...
 
 
-class CaptionStage:
+class CaptionStage(PhotoStage[list[Rgb | None]]):
     """Rows of `captions` for photos with `photo_id` and `path`; a null caption for an unreadable photo."""
 
-    def __init__(
-        self, photos: PhotoStore, captioner: Captioner, *, fingerprint: str, min_side_px: int = 448
-    ) -> None:
+    def __init__(self, photos: PhotoStore, captioner: Captioner, *, min_side_px: int = 448) -> None:
         """`min_side_px`: photos may be decoded smaller, as long as their shorter side keeps this many px."""
         self._photos = photos
         self._captioner = captioner
-        self._fingerprint = fingerprint
         self._min_side_px = min_side_px
-
-    def __call__(self, photos: pa.Table) -> pa.Table:
-        """See the class."""
-        return self.compute(photos, self.read(photos))
 
     def read(self, photos: pa.Table) -> list[Rgb | None]:
         """Each photo, no larger than the captioner needs."""
         return decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=self._min_side_px)
 
-    def compute(self, photos: pa.Table, images: list[Rgb | None]) -> pa.Table:
-        """The rows of photos that were read."""
-        captions = iter(self._captioner([image for image in images if image is not None]))
+    def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
+        """A caption for each photo that could be read; null for the others."""
+        captions = iter(self._captioner([image for image in read if image is not None]))
         return pa.table(
             {
                 "photo_id": photos["photo_id"],
-                "caption": [None if image is None else next(captions) for image in images],
-                "model_fingerprint": [self._fingerprint] * photos.num_rows,
+                "caption": [None if image is None else next(captions) for image in read],
             },
-            SCHEMAS["captions"].columns,
+            without_fingerprints(SCHEMAS["captions"].columns),
         )

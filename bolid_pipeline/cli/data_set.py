@@ -89,7 +89,6 @@ def forget(identity: str) -> None:
 @one_line_errors
 def compact() -> None:
     """Merge the small files that many refreshes leave; refreshes do so themselves where a table has very many."""
-    from bolid_pipeline.latents.cache import register_as_stored
     from bolid_pipeline.storage.store_lock import hold_store
     from bolid_pipeline.storage.tables import TableStore
 
@@ -97,6 +96,5 @@ def compact() -> None:
     with hold_store(data_dir, "bolid compact"):
         tables = TableStore(data_dir)
         tables.recover()
-        register_as_stored(tables)
         for table in tables.names:
             click.echo(f"{table}: {tables.compact(table)} files fewer")

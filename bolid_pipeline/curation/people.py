@@ -1,53 +1,36 @@
-"""The stage that counts faces and persons: by two networks, since a second person may hide either."""
-
-from pathlib import Path
+"""The stage that counts faces and persons by two networks: a second person may hide their face, or their body."""
 
 import pyarrow as pa
 
-from bolid_pipeline.curation.config import PeopleConfig
+from bolid_pipeline.curation.recipes import PeopleRecipe
 from bolid_pipeline.images import Rgb, decode_many
 from bolid_pipeline.pretrained.yolo import Detections, detect, load_yolo
+from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
 
 
-class PeopleStage:
+class PeopleStage(PhotoStage[list[Rgb | None]]):
     """Rows of `face_detections` for photos with `photo_id`, `path`, `width_px` and `height_px`.
 
     Face boxes are in px of the photo as stored; counts and faces are null for an unreadable photo.
     """
 
-    def __init__(
-        self,
-        photos: PhotoStore,
-        face_weights: Path,
-        pose_weights: Path,
-        config: PeopleConfig,
-        *,
-        fingerprint: str,
-        face_sha256: str | None = None,
-        pose_sha256: str | None = None,
-        device: str = "cpu",
-    ) -> None:
+    def __init__(self, recipe: PeopleRecipe, photos: PhotoStore, device: str = "cpu") -> None:
+        self._recipe = recipe
         self._photos = photos
-        self._faces = load_yolo(face_weights, face_sha256).to(device)
-        self._persons = load_yolo(pose_weights, pose_sha256).to(device)
-        self._config = config
-        self._fingerprint = fingerprint
-
-    def __call__(self, photos: pa.Table) -> pa.Table:
-        """See the class."""
-        return self.compute(photos, self.read(photos))
+        self._faces = load_yolo(recipe.face_weights.path, recipe.face_weights.sha256).to(device)
+        self._persons = load_yolo(recipe.pose_weights.path, recipe.pose_weights.sha256).to(device)
 
     def read(self, photos: pa.Table) -> list[Rgb | None]:
         """Each photo, no larger than the networks need."""
-        longest = max(self._config.face_image_size_px, self._config.person_image_size_px)
+        config = self._recipe.config
+        longest = max(config.face_image_size_px, config.person_image_size_px)
         return decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=longest)
 
-    def compute(self, photos: pa.Table, images: list[Rgb | None]) -> pa.Table:
-        """The rows of photos that were read."""
-        config = self._config
-        readable = [image for image in images if image is not None]
+    def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
+        """Faces and persons of each photo that could be read; nulls for the others."""
+        config = self._recipe.config
+        readable = [image for image in read if image is not None]
         faces = detect(
             self._faces, readable, image_size=config.face_image_size_px, conf=config.face_conf, iou=config.iou
         )
@@ -59,21 +42,16 @@ class PeopleStage:
             iou=config.iou,
         )
         found = iter(zip(readable, faces, persons, strict=True))
-        sizes = photos.select(["width_px", "height_px"]).to_pylist()
+        facts = photos.select(["photo_id", "width_px", "height_px"]).to_pylist()
         rows = [
-            {"num_faces": None, "num_persons": None, "faces": None}
-            if image is None
-            else _row(*next(found), size["width_px"], size["height_px"])
-            for image, size in zip(images, sizes, strict=True)
+            {"photo_id": photo["photo_id"]}
+            | (_UNREADABLE if image is None else _row(*next(found), photo["width_px"], photo["height_px"]))
+            for photo, image in zip(facts, read, strict=True)
         ]
-        ids = photos["photo_id"].to_pylist()
-        return pa.Table.from_pylist(
-            [
-                {"photo_id": photo_id, **row, "model_fingerprint": self._fingerprint}
-                for photo_id, row in zip(ids, rows, strict=True)
-            ],
-            SCHEMAS["face_detections"].columns,
-        )
+        return pa.Table.from_pylist(rows, self._recipe.made_columns)
+
+
+_UNREADABLE: dict[str, object] = {"num_faces": None, "num_persons": None, "faces": None}
 
 
 def _row(

@@ -7,7 +7,7 @@ from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import folder_sha256
 from bolid_pipeline.settings import to_json
-from bolid_pipeline.stages.refresh import fingerprint
+from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.checkpoint import captioned_rows
 
 CODE_VERSION = "2"

@@ -1,8 +1,7 @@
-"""The cached latents: preparing their table, opening it as a memory map, and proving that it is whole."""
+"""The cached latents: opening their table as a memory map, and proving that it is whole."""
 
-import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,42 +11,21 @@ from numpy.typing import NDArray
 
 from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.latents.buckets import Bucket
+from bolid_pipeline.latents.columns import Float16Column, RowGroupReader
 from bolid_pipeline.latents.config import LatentModels
-from bolid_pipeline.latents.halves import Halves, RowGroups
 from bolid_pipeline.latents.layout import (
     KEYPOINTS_SHAPE,
     LATENTS,
     TABLE,
     LatentLayout,
     layout_of,
-    table_schema,
-    to_binary,
 )
 from bolid_pipeline.latents.mapped_parts import map_part
 from bolid_pipeline.storage.parts import read_part, read_schema, row_group_sizes
 from bolid_pipeline.storage.tables import TableStore
 
 BUFFER_BYTES = 2**30
-"""Of latents on object storage that are held in memory."""
-
-_logger = logging.getLogger(__name__)
-
-
-def register_as_stored(tables: TableStore) -> None:
-    """Make the table known as its files say, whatever models they are of; nothing where there are none."""
-    parts = sorted((tables.root / TABLE).glob("part-*.parquet"), key=str)
-    if parts:
-        tables.register(TABLE, table_schema(read_schema(parts[0])))
-
-
-def prepare_table(tables: TableStore, layout: LatentLayout) -> None:
-    """Make the table known, and drop parts of another layout, which cannot stand beside new ones."""
-    tables.register(TABLE, layout.schema())
-    for part in tables.parts(TABLE):
-        columns = read_schema(part)
-        if layout_of(columns) != layout or not columns.equals(layout.schema().columns):
-            _logger.warning("%s holds latents of another model or layout: dropped, to be made again", part)
-            part.unlink()
+"""How much of the latents on object storage is held in memory."""
 
 
 def open_latents(
@@ -66,16 +44,15 @@ def open_latents(
         NotEnoughData: there are none.
         ForeignLatents: there are some, but of other models, or of more than one layout.
     """
-    layout = register(tables, models)
+    layout = stored_layout(tables, models)
     is_here = isinstance(tables.root, Path)
     rows, stored = _map_rows(tables) if is_here else _read_all_but_latents(tables, buffer_bytes)
     return LatentTable(rows, layout, order=_newest_by_identity(rows), stored=stored)
 
 
-def register(tables: TableStore, models: LatentModels) -> LatentLayout:
-    """Make the table known as `models` made it, and say how. Raises as `open_latents`."""
-    folder = tables.root / TABLE
-    parts = sorted(folder.glob("part-*.parquet"), key=str)
+def stored_layout(tables: TableStore, models: LatentModels) -> LatentLayout:
+    """The layout of the stored latents. Raises as `open_latents`."""
+    folder, parts = tables.folder(TABLE), tables.parts(TABLE)
     if not parts:
         raise NotEnoughData(f"no latents in {folder}: materialise `latents` first")
     layout, *others = [layout_of(read_schema(part)) for part in parts]
@@ -83,7 +60,6 @@ def register(tables: TableStore, models: LatentModels) -> LatentLayout:
         raise ForeignLatents(
             f"the latents in {folder} were not made by {models.vae}: materialise `latents` again"
         )
-    tables.register(TABLE, layout.schema())
     return layout
 
 
@@ -92,12 +68,12 @@ def _map_rows(tables: TableStore) -> tuple[pa.Table, None]:
     return pa.concat_tables(tables.read_parts(TABLE, lambda part: map_part(Path(str(part)), names))), None
 
 
-def _read_all_but_latents(tables: TableStore, buffer_bytes: int) -> tuple[pa.Table, RowGroups]:
+def _read_all_but_latents(tables: TableStore, buffer_bytes: int) -> tuple[pa.Table, RowGroupReader]:
     schema, parts = tables.schema(TABLE), tables.parts(TABLE)
     names = [name for name in schema.columns.names if name not in LATENTS]
     rows = pa.concat_tables([read_part(part, TABLE, schema, names) for part in parts])
     sizes = {part: row_group_sizes(part) for part in parts}
-    return rows, RowGroups(TABLE, schema, sizes, LATENTS, buffer_bytes)
+    return rows, RowGroupReader(TABLE, schema, sizes, LATENTS, buffer_bytes)
 
 
 def verify_latents(tables: TableStore) -> list[str]:
@@ -114,7 +90,7 @@ def verify_latents(tables: TableStore) -> list[str]:
     for group in tables.read_row_groups(TABLE, ["photo_id", *arrays]):
         is_finite = np.ones(group.num_rows, bool)
         for name in arrays:
-            column = Halves(group[name])
+            column = Float16Column(group[name])
             is_finite &= [np.isfinite(column.row(row)).all() for row in range(group.num_rows)]
         not_finite += group["photo_id"].filter(pa.array(~is_finite)).to_pylist()
     return not_finite
@@ -136,7 +112,7 @@ class LatentTable:
         layout: LatentLayout,
         order: NDArray[np.intp] | None = None,
         *,
-        stored: RowGroups | None = None,
+        stored: RowGroupReader | None = None,
     ) -> None:
         self.layout = layout
         self._rows = rows
@@ -149,9 +125,9 @@ class LatentTable:
             facts["model_fingerprint"].to_pylist(), facts["body_fingerprint"].to_pylist(), strict=True
         )
         self.row_fingerprints: list[str] = [f"{model}-{body}" for model, body in made_by]
-        self.image_embeds = Halves(rows["image_embed"]).gather(self._order)
+        self.image_embeds = Float16Column(rows["image_embed"]).gather(self._order)
         """(N, D) float16."""
-        self.keypoints = Halves(rows["keypoints"]).gather(self._order).reshape(-1, *KEYPOINTS_SHAPE)
+        self.keypoints = Float16Column(rows["keypoints"]).gather(self._order).reshape(-1, *KEYPOINTS_SHAPE)
         """(N, 17, 3) float16: x, y in [0, 1] of the crop, confidence (0 for a keypoint outside of it)."""
         self.crops = np.asarray(facts["crop"].combine_chunks().flatten()).reshape(-1, 4)
         """(N, 4) float32: x, y, width, height in px of the photo."""
@@ -176,17 +152,6 @@ class LatentTable:
         """The numbers of all rows of a bucket, rising."""
         return np.flatnonzero(self._bucket_N == self._buckets.index(bucket))
 
-    def rows(self, rows: Sequence[int]) -> pa.Table:
-        """Rows as they are stored, copied."""
-        columns = self.layout.schema().columns
-        names = [name for name in columns.names if name not in LATENTS]
-        made = dict(
-            zip(names, self._rows.select(names).take(pa.array(self._order[rows])).columns, strict=True)
-        )
-        for name, read in zip(LATENTS, (self._latents, self._body_latents), strict=True):
-            made[name] = to_binary([read(self._order[row]) for row in rows], self.layout.latent_length)
-        return pa.table([made[name] for name in columns.names], schema=columns)
-
     def latent(self, row: int) -> NDArray[np.float16]:
         """(C, h, w) float16: the unscaled posterior mean of the crop."""
         return self._shaped(self._latents, row)
@@ -203,8 +168,8 @@ class LatentTable:
 _RowReader = Callable[[int], NDArray[np.float16]]
 
 
-def _row_reader(rows: pa.Table, stored: RowGroups | None, name: str) -> _RowReader:
-    return Halves(rows[name]).row if stored is None else partial(stored.row, name)
+def _row_reader(rows: pa.Table, stored: RowGroupReader | None, name: str) -> _RowReader:
+    return Float16Column(rows[name]).row if stored is None else partial(stored.row, name)
 
 
 def _newest_by_identity(rows: pa.Table) -> NDArray[np.intp]:

@@ -9,9 +9,10 @@ from pydantic import PositiveFloat, PositiveInt
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.gaussian import ALPHA, SIGMA_FRACTION
+from bolid_pipeline.pose.skeleton import MIN_VISIBLE_CONF
 from bolid_pipeline.pretrained.weights import folder_sha256
 from bolid_pipeline.settings import Field, Probability, settings
-from bolid_pipeline.stages.refresh import fingerprint
+from bolid_pipeline.stages.recipe import fingerprint
 
 
 @settings
@@ -28,7 +29,7 @@ class LatentConfig:
     """Width of the Gaussians, as a fraction of the bucket's side (the square root of its area)."""
     alpha: Probability = ALPHA
     """Weight of a pixel far from every keypoint."""
-    min_keypoint_conf: Probability = 0.5
+    min_keypoint_conf: Probability = MIN_VISIBLE_CONF
     """Least confidence of a keypoint that counts as visible."""
 
     def __post_init__(self) -> None:

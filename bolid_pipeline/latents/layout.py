@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from bolid_pipeline.latents.buckets import Bucket, make_buckets
 from bolid_pipeline.latents.config import LatentConfig, LatentModels, read_model_config
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
-from bolid_pipeline.storage.schemas import TableSchema
+from bolid_pipeline.storage.schemas import SCHEMAS
 
 TABLE = "latents"
 LATENTS = ("latent", "body_latent")
@@ -63,21 +63,22 @@ class LatentLayout:
         """All buckets, the squarest first."""
         return tuple(self.latent_shapes)
 
-    def schema(self) -> TableSchema:
-        """The table's columns, with the layout as key-value metadata."""
-        columns: list[tuple[str, pa.DataType]] = [
-            ("photo_id", pa.string()),
-            ("identity", pa.string()),
-            ("latent", pa.binary(2 * self.latent_length)),
-            ("body_latent", pa.binary(2 * self.latent_length)),
-            ("image_embed", pa.binary(2 * self.image_embed_dim)),
-            ("crop", pa.list_(pa.float32(), 4)),
-            ("keypoints", pa.binary(2 * math.prod(KEYPOINTS_SHAPE))),
-            ("model_fingerprint", pa.string()),
-            ("body_fingerprint", pa.string()),
+    @property
+    def columns(self) -> pa.Schema:
+        """The table's columns, the arrays as wide as these models make them, with the layout as metadata."""
+        lengths = {
+            "latent": self.latent_length,
+            "body_latent": self.latent_length,
+            "image_embed": self.image_embed_dim,
+            "keypoints": math.prod(KEYPOINTS_SHAPE),
+        }
+        fields = [
+            field.with_type(pa.binary(HALF.itemsize * lengths[field.name]))
+            if field.name in lengths
+            else field
+            for field in SCHEMAS[TABLE].columns
         ]
-        fields = [pa.field(name, type_, nullable=False) for name, type_ in columns]
-        return table_schema(pa.schema(fields, self._metadata()))
+        return pa.schema(fields, self._metadata())
 
     def _metadata(self) -> dict[str, str]:
         content: dict[str, Any] = {
@@ -89,11 +90,6 @@ class LatentLayout:
             "models": self.models,
         }
         return {name: json.dumps(value) for name, value in content.items()}
-
-
-def table_schema(columns: pa.Schema) -> TableSchema:
-    """Of a latent table with these columns: mappable, and a person's views together."""
-    return TableSchema(key="photo_id", columns=columns, is_mappable=True, cluster_by=("identity", "photo_id"))
 
 
 def make_layout(models: LatentModels, config: LatentConfig) -> LatentLayout:

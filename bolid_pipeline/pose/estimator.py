@@ -1,67 +1,53 @@
-"""The stage that finds the body in every photo, and what makes its rows."""
+"""The stage that finds the body in every photo."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images import Rgb, decode_many
-from bolid_pipeline.pose.config import PoseConfig
+from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.pretrained.yolo import Detections, detect, load_yolo
+from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
 
 
-class PoseStage:
+class PoseStage(PhotoStage[list[Rgb | None]]):
     """Rows of `poses` for photos with `photo_id`, `path`, `width_px` and `height_px`.
 
     The surest person's box (x1, y1, x2, y2) and 17 keypoints (x, y, confidence), in px of the photo as
     stored; both null where nobody is found, or the photo cannot be read.
     """
 
-    def __init__(
-        self,
-        photos: PhotoStore,
-        weights: Path,
-        config: PoseConfig,
-        *,
-        fingerprint: str,
-        sha256: str | None = None,
-        device: str = "cpu",
-    ) -> None:
+    def __init__(self, recipe: PoseRecipe, photos: PhotoStore, device: str = "cpu") -> None:
+        self._recipe = recipe
         self._photos = photos
-        self._model = load_yolo(weights, sha256).to(device)
-        self._config = config
-        self._fingerprint = fingerprint
-
-    def __call__(self, photos: pa.Table) -> pa.Table:
-        """See the class."""
-        return self.compute(photos, self.read(photos))
+        self._model = load_yolo(recipe.weights.path, recipe.weights.sha256).to(device)
 
     def read(self, photos: pa.Table) -> list[Rgb | None]:
         """Each photo, no larger than the network needs."""
-        size = self._config.image_size_px
+        size = self._recipe.config.image_size_px
         return decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=size)
 
-    def compute(self, photos: pa.Table, images: list[Rgb | None]) -> pa.Table:
-        """The rows of photos that were read."""
-        size = self._config.image_size_px
-        readable = [image for image in images if image is not None]
+    def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
+        """The pose of each photo that could be read; null for the others."""
+        config = self._recipe.config
+        readable = [image for image in read if image is not None]
         people = iter(
             detect(
-                self._model, readable, image_size=size, conf=self._config.person_conf, iou=self._config.iou
+                self._model,
+                readable,
+                image_size=config.image_size_px,
+                conf=config.person_conf,
+                iou=config.iou,
             )
         )
+        facts = photos.select(["photo_id", "width_px", "height_px"]).to_pylist()
         rows = [
             _row(photo, image, None if image is None else next(people))
-            for photo, image in zip(
-                photos.select(["photo_id", "width_px", "height_px"]).to_pylist(), images, strict=True
-            )
+            for photo, image in zip(facts, read, strict=True)
         ]
-        return pa.Table.from_pylist(
-            [{**row, "model_fingerprint": self._fingerprint} for row in rows], SCHEMAS["poses"].columns
-        )
+        return pa.Table.from_pylist(rows, self._recipe.made_columns)
 
 
 def _row(photo: dict[str, Any], image: Rgb | None, people: Detections | None) -> dict[str, Any]:

@@ -20,6 +20,8 @@ KEYPOINT_NAMES = (
     "right_ankle",
 )
 NUM_KEYPOINTS = len(KEYPOINT_NAMES)
+MIN_VISIBLE_CONF = 0.5
+"""A keypoint found with less confidence than this counts as invisible."""
 
 EDGES = (
     (0, 1),

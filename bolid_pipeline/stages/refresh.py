@@ -1,29 +1,20 @@
-"""Stages that do only what is not done yet: rows missing, or made by something that has changed since."""
+"""Bringing a table up to date: only rows that are missing, or made by something that has changed since, are made."""
 
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from bolid_pipeline.stages.batches import MapBatches, Stage, map_batches_here
+from bolid_pipeline.stages.recipe import Recipe
+from bolid_pipeline.storage.snapshot import Snapshot
 from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
-
-
-class Batches(TypedDict, total=False):
-    """How many photos go into a call of a stage and into a commit, and where they go; see `refresh_table`."""
-
-    batch_size: int
-    rows_per_commit: int
-    map_batches: MapBatches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,61 +37,47 @@ class RefreshReport:
         return self.num_computed / self.seconds if self.num_computed else 0.0
 
 
-def fingerprint(**parts: Any) -> str:
-    """16 hex digits for what makes a row: weights, parameters, the stage's code version.
-
-    Args:
-        parts: anything JSON can hold. Order does not matter, names and values do.
-    """
-    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
 def refresh_table(
     tables: TableStore,
-    table: str,
+    recipe: Recipe,
     photos: pa.Table,
-    make_stage: Callable[[], Stage],
+    compute: Callable[[pa.Table], Iterator[pa.Table]],
     *,
-    fingerprint: str,
-    fingerprint_column: str = "model_fingerprint",
-    batch_size: int = 16,
     rows_per_commit: int = 64,
-    map_batches: MapBatches = map_batches_here,
 ) -> RefreshReport:
-    """Bring `table` up to date with `photos`, computing only rows that are missing or of another fingerprint.
+    """Bring the recipe's table up to date with `photos`, computing only missing and outdated rows.
 
     Rows of photos that are not in `photos` any more are dropped. Rows are committed every `rows_per_commit`,
-    so that a killed run loses little and the next one goes on from there.
+    so that a killed run loses little and the next one goes on from there. A refresh that finds nothing to do opens
+    each file of the table once.
 
     Args:
         tables: where the table is.
-        table: a table with the columns `photo_id` and `fingerprint_column`.
+        recipe: how its rows are made.
         photos: one row per photo: `photo_id` and whatever else the stage reads.
-        make_stage: makes the stage; called only if there is something to compute.
-        fingerprint: of the rows that the stage makes.
-        fingerprint_column: the column it stands in.
-        batch_size: photos per call of the stage.
-        rows_per_commit: photos per commit, at least `batch_size`.
-        map_batches: where the stage runs; rows are committed here, by one process.
+        compute: runs the stage over photos and yields its rows in pieces, in any order. Called only if there is
+            something to compute.
+        rows_per_commit: photos per commit.
     """
+    seen = tables.snapshot(recipe.table, [recipe.fingerprint_column], expected=recipe.table_columns)
+    if recipe.is_update:
+        photos = photos.filter(pc.field("photo_id").isin(seen.rows["photo_id"].combine_chunks()))
     photo_ids: list[str] = photos["photo_id"].to_pylist()
-    num_pruned = tables.prune(table, set(photo_ids))
-    outdated = tables.outdated(table, photo_ids, fingerprint, fingerprint_column=fingerprint_column)
+    stored = tables.keep(seen, seen.is_current_N & seen.holds("photo_id", photo_ids))
+    outdated = stored.missing(photo_ids, recipe.fingerprint_column, recipe.fingerprint)
     started = time.monotonic()
-    num_computed = _compute(
-        tables, table, _rows_of(photos, outdated), make_stage, batch_size, rows_per_commit, map_batches
-    )
-    tables.tidy(table)
+    made = _compute(tables, recipe, stored, _with_keys(photos, outdated), compute, rows_per_commit)
+    left = tables.keep(stored, ~stored.holds("photo_id", made)) if made else stored
+    tables.limit_parts(recipe.table)
     report = RefreshReport(
-        num_rows=tables.count(table),
-        num_computed=num_computed,
+        num_rows=left.num_current + len(made),
+        num_computed=len(made),
         num_up_to_date=len(photo_ids) - len(outdated),
-        num_pruned=num_pruned,
-        num_skipped=len(outdated) - num_computed,
+        num_pruned=seen.num_current - stored.num_current,
+        num_skipped=len(outdated) - len(made),
         seconds=time.monotonic() - started,
     )
-    _logger.info("%s: %s", table, report)
+    _logger.info("%s: %s", recipe.table, report)
     return report
 
 
@@ -112,16 +89,18 @@ def sync_table(tables: TableStore, table: str, rows: pa.Table | list[dict[str, A
     started = time.monotonic()
     schema = tables.schema(table)
     wanted = pa.Table.from_pylist(rows, schema.columns) if isinstance(rows, list) else rows
-    num_pruned = tables.prune(table, set(wanted[schema.key].to_pylist()))
-    stored = {row[schema.key]: row for row in tables.read(table).to_pylist()}
-    changed = [row[schema.key] for row in wanted.to_pylist() if stored.get(row[schema.key]) != row]
-    num_computed = tables.append(table, _rows_of(wanted, changed, schema.key))
-    tables.tidy(table)
+    seen = tables.snapshot(table, schema.columns.names)
+    stored = tables.keep(seen, seen.is_current_N & seen.holds(schema.key, wanted[schema.key].to_pylist()))
+    known = {row[schema.key]: row for row in stored.rows.to_pylist()}
+    changed = [row[schema.key] for row in wanted.to_pylist() if known.get(row[schema.key]) != row]
+    num_computed = tables.append(table, _with_keys(wanted, changed, schema.key))
+    tables.keep(stored, ~stored.holds(schema.key, changed))
+    tables.limit_parts(table)
     return RefreshReport(
         num_rows=wanted.num_rows,
         num_computed=num_computed,
         num_up_to_date=wanted.num_rows - num_computed,
-        num_pruned=num_pruned,
+        num_pruned=seen.num_current - stored.num_current,
         num_skipped=0,
         seconds=time.monotonic() - started,
     )
@@ -129,30 +108,50 @@ def sync_table(tables: TableStore, table: str, rows: pa.Table | list[dict[str, A
 
 def _compute(
     tables: TableStore,
-    table: str,
+    recipe: Recipe,
+    stored: Snapshot,
     photos: pa.Table,
-    make_stage: Callable[[], Stage],
-    batch_size: int,
+    compute: Callable[[pa.Table], Iterator[pa.Table]],
     rows_per_commit: int,
-    map_batches: MapBatches,
-) -> int:
-    """Have the stage run over `photos` and commit what it makes; returns the number of rows."""
+) -> list[str]:
+    """Run the stage over `photos` and commit its rows; returns their keys."""
     if not photos.num_rows:
-        return 0
-    num_made = 0
+        return []
+    made: list[str] = []
     waiting: list[pa.Table] = []
-    with tqdm(total=photos.num_rows, desc=table, unit="photo") as progress:
-        for made in map_batches(make_stage, photos, batch_size):
-            waiting.append(made)
-            progress.update(min(batch_size, photos.num_rows - progress.n))
-            if sum(piece.num_rows for piece in waiting) >= rows_per_commit:
-                num_made += tables.append(table, pa.concat_tables(waiting))
-                waiting = []
+    fingerprints = recipe.fingerprints
+
+    def commit() -> None:
+        rows = pa.concat_tables(waiting)
+        waiting.clear()
+        if rows.num_rows:
+            tables.append(recipe.table, _completed(tables, recipe, stored, rows, fingerprints))
+            made.extend(rows["photo_id"].to_pylist())
+
+    with tqdm(total=photos.num_rows, desc=recipe.table, unit="photo") as progress:
+        for piece in compute(photos):
+            waiting.append(piece)
+            progress.update(piece.num_rows)
+            if sum(each.num_rows for each in waiting) >= rows_per_commit:
+                commit()
     if waiting:
-        num_made += tables.append(table, pa.concat_tables(waiting))
-    return num_made
+        commit()
+    return made
 
 
-def _rows_of(rows: pa.Table, keys: Sequence[str], key: str = "photo_id") -> pa.Table:
+def _completed(
+    tables: TableStore, recipe: Recipe, stored: Snapshot, made: pa.Table, fingerprints: dict[str, str]
+) -> pa.Table:
+    """Whole rows: the columns that the stage made, the fingerprints, and for an update the rest as it is stored."""
+    whole = {name: made[name] for name in made.column_names}
+    whole |= {name: pa.array([value] * made.num_rows) for name, value in fingerprints.items()}
+    rest = [name for name in recipe.table_columns.names if name not in whole]
+    if recipe.is_update:
+        kept = tables.rows_at(stored, made["photo_id"].to_pylist(), rest)
+        whole |= {name: kept[name] for name in rest}
+    return pa.table([whole[name] for name in recipe.table_columns.names], schema=recipe.table_columns)
+
+
+def _with_keys(rows: pa.Table, keys: Sequence[str], key: str = "photo_id") -> pa.Table:
     """The rows whose key is one of `keys`, order kept."""
     return rows.filter(pc.field(key).isin(pa.array(keys, rows.schema.field(key).type)))

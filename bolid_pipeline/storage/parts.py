@@ -3,13 +3,17 @@
 The file's key-value metadata hold `bolid_table` and `bolid_schema_version`, beside the columns' own.
 """
 
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from bolid_pipeline.errors import DamagedTable, SchemaMismatch
 from bolid_pipeline.storage.atomic import write_atomically
@@ -75,6 +79,23 @@ def read_row_group(
         return file.read_row_group(group, columns=columns).select(columns)
 
 
+def read_rows(
+    part: Location, rows: NDArray[np.intp], table: str, schema: TableSchema, columns: list[str]
+) -> pa.Table:
+    """As `read_part`, some rows by their numbers, which rise; only the row groups that hold them are read."""
+    with _errors_by_name(part), _open(part) as file:
+        _check_schema(part, file.schema_arrow, table, schema)
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        group_of_row = np.searchsorted(ends, rows, side="right")
+        return pa.concat_tables(
+            file.read_row_group(group, columns=columns)
+            .select(columns)
+            .take(pa.array(rows[group_of_row == group] - (ends[group] - sizes[group])))
+            for group in np.unique(group_of_row).tolist()
+        )
+
+
 def row_group_sizes(part: Location) -> list[int]:
     """The number of rows of each row group of a file. Raises FileNotFoundError, DamagedTable."""
     with _errors_by_name(part), _open(part) as file:
@@ -94,6 +115,27 @@ def is_whole(part: Location) -> bool:
     except DamagedTable:
         return False
     return True
+
+
+def keep_rows(part: Location, table: str, schema: TableSchema, is_kept: pa.Array) -> None:
+    """Leave only the marked rows in a part, and no part without rows."""
+    kept = read_part(part, table, schema, schema.columns.names).filter(is_kept)
+    if kept.num_rows:
+        write_part(part, kept, table, schema)
+    else:
+        part.unlink()
+
+
+def next_part_name(parts: Sequence[Location]) -> str:
+    """A name that sorts after every part there is, also when the clock went back."""
+    newest_ns = int(parts[-1].name.split("-")[1]) if parts else 0
+    return f"part-{max(time.time_ns(), newest_ns + 1):020d}-{uuid.uuid4().hex[:8]}.parquet"
+
+
+def set_aside(part: Location) -> Location:
+    """Give a part a name that no Parquet reader looks at, and return it."""
+    target = part.with_name(f"_{part.name}.damaged")
+    return part.rename(target)  # pyright: ignore[reportArgumentType] - a Path takes a Path, a UPath a UPath
 
 
 @contextmanager
@@ -117,14 +159,16 @@ def _errors_by_name(part: Location) -> Iterator[None]:
 
 
 def _check_schema(part: Location, found: pa.Schema, table: str, schema: TableSchema) -> None:
-    """A file without marks, which another program wrote, is judged by its columns alone."""
+    """Raise SchemaMismatch unless the file holds this table. One that another program wrote has no marks to check."""
     marks = found.metadata or {}
     name = marks.get(b"bolid_table", table.encode()).decode()
     version = marks.get(b"bolid_schema_version", str(schema.version).encode()).decode()
-    if (name, version) != (table, str(schema.version)) or not found.equals(schema.columns):
+    expected = schema.columns.metadata or {}
+    other_metadata = [key.decode() for key, value in expected.items() if marks.get(key) != value]
+    if (name, version) != (table, str(schema.version)) or not found.equals(schema.columns) or other_metadata:
         different = sorted({str(field) for field in found} ^ {str(field) for field in schema.columns})
         raise SchemaMismatch(
             f"{part} is of table {name!r}, schema version {version}; this version of BoLID reads {table!r}, version "
-            f"{schema.version} (columns that differ: {', '.join(different) or 'none'}); move the file away to have "
-            "its rows made again"
+            f"{schema.version} (what differs: {', '.join(different + other_metadata) or 'nothing else'}); move the "
+            "file away to have its rows made again"
         )

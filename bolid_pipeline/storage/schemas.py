@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from bolid_pipeline.errors import UnknownTable
+
 _FACE = pa.struct([(name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "conf")])
 _KEYPOINTS = pa.list_(pa.list_(pa.float32(), 3), 17)
 _BOX = pa.list_(pa.float32(), 4)
@@ -12,18 +14,18 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 @dataclass(frozen=True, kw_only=True)
 class TableSchema:
-    """One table: its key column and its columns in order.
-
-    `version` is raised when the columns stay and their meaning changes; it stands in every file.
-    `is_mappable` lays the file out for arrays that are read as they lie: uncompressed, no dictionary, and
-    each row group one page. `cluster_by` names columns whose equal values lie together in a compacted file.
-    """
+    """One table: its key column and its columns in order."""
 
     key: str
     columns: pa.Schema
     version: int = 1
+    """Raised when the columns stay and their meaning changes; written into every file."""
     is_mappable: bool = False
+    """Lays the file out for memory mapping: uncompressed, no dictionary, one page per row group."""
+    is_sized_by_model: bool = False
+    """The widths of the binary columns depend on the model that made them: the files say how wide they are."""
     cluster_by: tuple[str, ...] = ()
+    """Columns whose equal values lie together in a compacted file."""
 
 
 def _table(key: str, *columns: tuple[str, pa.DataType]) -> TableSchema:
@@ -128,5 +130,42 @@ SCHEMAS: dict[str, TableSchema] = {
         ("person_box", _BOX),
         ("model_fingerprint", pa.string()),
     ),
+    # Arrays of float16, see `bolid_pipeline.latents.layout`.
+    "latents": TableSchema(
+        key="photo_id",
+        columns=pa.schema(
+            [
+                pa.field(name, type_, nullable=False)
+                for name, type_ in (
+                    ("photo_id", pa.string()),
+                    ("identity", pa.string()),
+                    ("latent", pa.binary()),
+                    ("body_latent", pa.binary()),
+                    ("image_embed", pa.binary()),
+                    ("crop", _BOX),
+                    ("keypoints", pa.binary()),
+                    ("model_fingerprint", pa.string()),
+                    ("body_fingerprint", pa.string()),
+                )
+            ]
+        ),
+        is_mappable=True,
+        is_sized_by_model=True,
+        cluster_by=("identity", "photo_id"),
+    ),
 }
-"""All tables but `latents`, whose array widths depend on the model: see `bolid_pipeline.latents.cache`."""
+"""Every table of the data set."""
+
+
+def schema_of(table: str) -> TableSchema:
+    """The schema of a table. Raises UnknownTable."""
+    try:
+        return SCHEMAS[table]
+    except KeyError:
+        raise UnknownTable(f"no table {table!r}; known tables: {', '.join(sorted(SCHEMAS))}") from None
+
+
+def without_fingerprints(columns: pa.Schema) -> pa.Schema:
+    """The columns that a model makes: all but those that say what made the row."""
+    content = [field for field in columns if not field.name.endswith("_fingerprint")]
+    return pa.schema(content, columns.metadata)

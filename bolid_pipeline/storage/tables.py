@@ -1,19 +1,32 @@
 """The tables of the contract: append-only Parquet parts in which the last write of a key wins."""
 
 import logging
-import time
-import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from bolid_pipeline.errors import SchemaMismatch, UnknownTable
+from bolid_pipeline.errors import SchemaMismatch
+from bolid_pipeline.storage.conform import conform, sized_as
 from bolid_pipeline.storage.location import Location, locate
-from bolid_pipeline.storage.parts import is_whole, read_part, read_row_groups, write_part
-from bolid_pipeline.storage.schemas import SCHEMAS, TableSchema
+from bolid_pipeline.storage.parts import (
+    is_whole,
+    keep_rows,
+    next_part_name,
+    read_part,
+    read_row_groups,
+    read_rows,
+    read_schema,
+    set_aside,
+    write_part,
+)
+from bolid_pipeline.storage.schemas import SCHEMAS, TableSchema, schema_of
+from bolid_pipeline.storage.snapshot import Snapshot, is_last_of_its_key
 
 MAX_PARTS = 32
 """A table of more parts is compacted after it was refreshed."""
@@ -33,7 +46,6 @@ class TableStore:
 
     def __init__(self, data_dir: str | Location) -> None:
         self._root = locate(data_dir) / "tables"
-        self._schemas = dict(SCHEMAS)
 
     @property
     def root(self) -> Location:
@@ -42,25 +54,22 @@ class TableStore:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tables that are known, whether they hold rows or not."""
-        return tuple(self._schemas)
-
-    def register(self, table: str, schema: TableSchema) -> None:
-        """Make a table known whose columns depend on a model, like `latents`."""
-        self._schemas[table] = schema
+        """All tables, whether they hold rows or not."""
+        return tuple(SCHEMAS)
 
     def schema(self, table: str) -> TableSchema:
-        """The table's key and columns. Raises UnknownTable."""
-        try:
-            return self._schemas[table]
-        except KeyError:
-            raise UnknownTable(
-                f"no table {table!r}; known tables: {', '.join(sorted(self._schemas))}"
-            ) from None
+        """The table's key and columns; widths that depend on a model are those of the newest file.
+
+        Raises:
+            UnknownTable, DamagedTable.
+        """
+        schema = schema_of(table)
+        parts = self.parts(table) if schema.is_sized_by_model else []
+        return replace(schema, columns=_columns_of_file(parts[-1])) if parts else schema
 
     def folder(self, table: str) -> Location:
-        """Where the table's parts lie; the folder may not exist yet."""
-        self.schema(table)
+        """Where the table's parts lie; the folder may not exist yet. Raises UnknownTable."""
+        schema_of(table)
         return self._root / table
 
     def parts(self, table: str) -> list[Location]:
@@ -86,7 +95,7 @@ class TableStore:
         return _last_of_each_key(rows, schema.key).select(wanted)
 
     def read_parts(self, table: str, read: Callable[[Location], pa.Table]) -> list[pa.Table]:
-        """What `read` makes of each part, oldest first; begins again if a writer merged or dropped some meanwhile."""
+        """The result of `read` for each part, oldest first; begins again if parts were merged or dropped meanwhile."""
         while True:
             parts = self.parts(table)
             try:
@@ -96,16 +105,17 @@ class TableStore:
                     raise
 
     def read_row_groups(self, table: str, columns: list[str]) -> Iterator[pa.Table]:
-        """All rows that are stored, superseded ones too, in pieces of at most a row group, checksums verified.
+        """All stored rows, superseded ones too, in pieces of at most a row group, checksums verified.
 
         For a table that nobody writes to meanwhile. Raises as `read`.
         """
+        schema = self.schema(table)
         for part in self.parts(table):
-            yield from read_row_groups(part, table, self.schema(table), columns)
+            yield from read_row_groups(part, table, schema, columns)
 
     def count(self, table: str) -> int:
-        """How many current rows there are."""
-        return self.read(table, [self.schema(table).key]).num_rows
+        """The number of current rows."""
+        return self.read(table, [schema_of(table).key]).num_rows
 
     def append(self, table: str, rows: pa.Table | list[dict[str, Any]]) -> int:
         """Commit rows as one part, all or none; no part for no rows.
@@ -120,55 +130,106 @@ class TableStore:
         Raises:
             UnknownTable, SchemaMismatch (another column, type, or a null where none may be), StorageFull.
         """
-        schema = self.schema(table)
-        checked = _last_of_each_key(_conform(table, rows, schema), schema.key)
+        schema, parts = self.schema(table), self.parts(table)
+        if schema.is_sized_by_model and not parts:
+            schema = sized_as(schema, table, rows)
+        checked = _last_of_each_key(conform(table, rows, schema.columns), schema.key)
         if checked.num_rows:
-            write_part(self.folder(table) / self._next_part_name(table), checked, table, schema)
+            write_part(self.folder(table) / next_part_name(parts), checked, table, schema)
         return checked.num_rows
 
-    def outdated(
-        self,
-        table: str,
-        keys: Sequence[str],
-        fingerprint: str | None = None,
-        *,
-        fingerprint_column: str = "model_fingerprint",
-    ) -> list[str]:
-        """The keys, in their order, without a row, or with one of another fingerprint."""
-        key = self.schema(table).key
-        if fingerprint is None:
-            current = set(self.read(table, [key])[key].to_pylist())
-        else:
-            rows = self.read(table, [key, fingerprint_column])
-            current = set(rows.filter(pc.field(fingerprint_column) == fingerprint)[key].to_pylist())
-        return [value for value in keys if value not in current]
+    def snapshot(
+        self, table: str, columns: Sequence[str] = (), *, expected: pa.Schema | None = None
+    ) -> Snapshot:
+        """The key and some columns of every stored row, by one look at each part.
+
+        Args:
+            table: the table's name.
+            columns: which columns to read beside the key.
+            expected: columns and metadata of a table that is sized by its model; parts of others are listed apart.
+
+        Raises:
+            As `read`.
+        """
+        schema = self.schema(table) if expected is None else replace(schema_of(table), columns=expected)
+        needed = list(dict.fromkeys([schema.key, *columns]))
+        parts: list[Location] = []
+        foreign: list[Location] = []
+        pieces = [schema.columns.empty_table().select(needed)]
+        for part in self.parts(table):
+            try:
+                pieces.append(read_part(part, table, schema, needed))
+                parts.append(part)
+            except SchemaMismatch:
+                if not schema.is_sized_by_model or expected is None:
+                    raise
+                foreign.append(part)
+        rows = pa.concat_tables(pieces)
+        return Snapshot(
+            table=table,
+            schema=schema,
+            parts=tuple(parts),
+            foreign_parts=tuple(foreign),
+            rows=rows,
+            part_N=np.repeat(np.arange(len(parts)), [piece.num_rows for piece in pieces[1:]]),
+            is_current_N=is_last_of_its_key(rows[schema.key]),
+        )
+
+    def keep(self, seen: Snapshot, is_kept_N: NDArray[np.bool_]) -> Snapshot:
+        """Drop all other rows, and foreign parts, out of the files; parts that lose no row are not touched.
+
+        Args:
+            seen: the table as it is.
+            is_kept_N: which of its rows stay. A superseded row must not stay without its successor.
+
+        Returns:
+            The table as it is now.
+        """
+        for part in seen.foreign_parts:
+            _logger.warning("%s holds %s of another model: dropped, to be made again", part, seen.table)
+            part.unlink()
+        # Oldest first: a kill in between leaves the successor of every superseded row that is still there.
+        for number in np.unique(seen.part_N[~is_kept_N]).tolist():
+            is_kept = pa.array(is_kept_N[seen.part_N == number])
+            keep_rows(seen.parts[number], seen.table, seen.schema, is_kept)
+        return seen.only(is_kept_N)
+
+    def rows_at(self, seen: Snapshot, keys: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """Columns of the stored rows with these keys, in their order; only the row groups that hold them are read.
+
+        Args:
+            seen: the table as it is, without superseded rows.
+            keys: keys that it holds, each once.
+            columns: which columns to read.
+        """
+        wanted = pa.array(keys, pa.string())
+        row_K = pc.index_in(wanted, value_set=seen.rows[seen.schema.key].combine_chunks()).to_numpy()
+        order_K = np.argsort(row_K)
+        pieces: list[pa.Table] = []
+        for number in np.unique(seen.part_N[row_K]).tolist():
+            first = int(np.searchsorted(seen.part_N, number))
+            in_part = np.sort(row_K[seen.part_N[row_K] == number]) - first
+            pieces.append(read_rows(seen.parts[number], in_part, seen.table, seen.schema, list(columns)))
+        return pa.concat_tables(pieces).take(pa.array(np.argsort(order_K)))
 
     def delete(self, table: str, column: str, values: Collection[str]) -> int:
         """Drop the rows whose `column` is one of `values`, out of the files too; returns how many went."""
-        gone = pa.array(list(values), self.schema(table).columns.field(column).type)
-        return self._rewrite(table, column, ~pc.field(column).isin(gone))
+        seen = self.snapshot(table, [column])
+        return self._drop_all_but(seen, ~seen.holds(column, values))
 
     def prune(self, table: str, keys: Collection[str]) -> int:
         """Drop the rows whose key is not one of `keys`; returns how many current rows went."""
-        schema = self.schema(table)
-        kept = pa.array(list(keys), schema.columns.field(schema.key).type)
-        return self._rewrite(table, schema.key, pc.field(schema.key).isin(kept))
+        seen = self.snapshot(table)
+        return self._drop_all_but(seen, seen.holds(seen.schema.key, keys))
 
     def drop_superseded(self, table: str) -> int:
         """Drop rows that a later write of their key replaced, so that any Parquet reader sees each key once.
 
         Returns how many rows went. `read` does not need it.
         """
-        schema = self.schema(table)
-        seen: set[str] = set()
-        num_dropped = 0
-        for part in reversed(self.parts(table)):
-            keys: list[str] = read_part(part, table, schema, [schema.key])[schema.key].to_pylist()
-            if not seen.isdisjoint(keys):
-                is_current = pa.array([key not in seen for key in keys], pa.bool_())
-                num_dropped += self._keep(part, table, is_current)
-            seen.update(keys)
-        return num_dropped
+        seen = self.snapshot(table)
+        self.keep(seen, seen.is_current_N)
+        return len(seen.is_current_N) - seen.num_current
 
     def compact(self, table: str, max_bytes: int = MAX_COMPACTED_BYTES) -> int:
         """Drop superseded rows and merge neighbouring parts of together at most `max_bytes`.
@@ -192,11 +253,15 @@ class TableStore:
                 part.unlink()
         return sum(len(run) - 1 for run in runs)
 
-    def tidy(self, table: str) -> None:
-        """What a table needs after it was written to: no superseded rows, and not too many parts."""
-        self.drop_superseded(table)
+    def limit_parts(self, table: str) -> None:
+        """Merge parts where there are more than MAX_PARTS."""
         if len(self.parts(table)) > MAX_PARTS:
             self.compact(table)
+
+    def tidy(self, table: str) -> None:
+        """Drop superseded rows, and merge parts where there are too many: what a table needs after writes."""
+        self.drop_superseded(table)
+        self.limit_parts(table)
 
     def delete_set_aside(self) -> None:
         """Remove the parts that `recover` set aside: nobody can say whose rows they hold."""
@@ -217,71 +282,15 @@ class TableStore:
         ]
         for part in cut_short:
             _logger.warning("%s was cut short: set aside, its rows will be made again", part)
-        return [_set_aside(part) for part in cut_short]
+        return [set_aside(part) for part in cut_short]
 
-    def _rewrite(self, table: str, column: str, is_kept: pc.Expression) -> int:
-        """Keep the rows that pass `is_kept`, an expression over `column`; parts that lose none are not touched.
-
-        Superseded rows go first: one of them must not become current because its successor was dropped.
-        """
-        self.drop_superseded(table)
-        schema = self.schema(table)
-        num_dropped = 0
-        for part in self.parts(table):
-            values = read_part(part, table, schema, [column])
-            if values.filter(is_kept).num_rows < values.num_rows:
-                num_dropped += self._keep(part, table, is_kept)
-        return num_dropped
-
-    def _keep(self, part: Location, table: str, mask: pa.Array | pc.Expression) -> int:
-        """Leave only the masked rows in a part, and no part without rows; returns how many went."""
-        schema = self.schema(table)
-        rows = read_part(part, table, schema, schema.columns.names)
-        kept = rows.filter(mask)
-        if kept.num_rows:
-            write_part(part, kept, table, schema)
-        else:
-            part.unlink()
-        return rows.num_rows - kept.num_rows
-
-    def _next_part_name(self, table: str) -> str:
-        """A name that sorts after every part there is, also when the clock went back."""
-        parts = self.parts(table)
-        newest_ns = int(parts[-1].name.split("-")[1]) if parts else 0
-        return f"part-{max(time.time_ns(), newest_ns + 1):020d}-{uuid.uuid4().hex[:8]}.parquet"
+    def _drop_all_but(self, seen: Snapshot, is_kept_N: NDArray[np.bool_]) -> int:
+        """Superseded rows go as well; returns how many current ones went."""
+        return seen.num_current - self.keep(seen, seen.is_current_N & is_kept_N).num_current
 
 
-def _conform(table: str, rows: pa.Table | list[dict[str, Any]], schema: TableSchema) -> pa.Table:
-    """The rows with exactly the schema's columns, in its order, or SchemaMismatch."""
-    arrow = _from_dicts(table, rows, schema.columns) if isinstance(rows, list) else rows
-    if set(arrow.column_names) != set(schema.columns.names):
-        different = sorted(set(arrow.column_names) ^ set(schema.columns.names))
-        raise SchemaMismatch(f"rows for {table!r} differ in the columns {different}")
-    arrow = arrow.select(schema.columns.names)
-    for field in schema.columns:
-        if not arrow.schema.field(field.name).type.equals(field.type):
-            found = arrow.schema.field(field.name).type
-            raise SchemaMismatch(f"{table}.{field.name} is {field.type}, the rows hold {found}")
-        if not field.nullable and arrow[field.name].null_count:
-            raise SchemaMismatch(f"{table}.{field.name} may not be null")
-    return arrow.cast(schema.columns)
-
-
-def _from_dicts(table: str, rows: Sequence[Mapping[str, Any]], columns: pa.Schema) -> pa.Table:
-    for row in rows:
-        different = sorted(set(row) ^ set(columns.names))
-        if different:
-            raise SchemaMismatch(f"a row for {table!r} differs in the columns {different}")
-    nullable = pa.schema([field.with_nullable(True) for field in columns])
-    try:
-        return pa.Table.from_pylist(list(rows), nullable)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        raise SchemaMismatch(f"rows for {table!r}: {error}") from error
-
-
-def _set_aside(part: Location) -> Location:
-    target = part.with_name(f"_{part.name}.damaged")
-    return part.rename(target)  # pyright: ignore[reportArgumentType] - a Path takes a Path, a UPath a UPath
+# A part's columns never change: it is rewritten only without some of its rows, and names are never used again.
+_columns_of_file = lru_cache(maxsize=64)(read_schema)
 
 
 def _runs_of_at_most(max_bytes: int, parts: list[Location]) -> list[list[Location]]:
@@ -300,6 +309,5 @@ def _runs_of_at_most(max_bytes: int, parts: list[Location]) -> list[list[Locatio
 
 def _last_of_each_key(rows: pa.Table, key: str) -> pa.Table:
     """Of rows with the same key the last one, order kept."""
-    numbered = pa.table({"key": rows[key], "row": np.arange(rows.num_rows)})
-    last = numbered.group_by("key").aggregate([("row", "max")])["row_max"]
-    return rows if len(last) == rows.num_rows else rows.take(last.sort())
+    is_last_N = is_last_of_its_key(rows[key])
+    return rows if is_last_N.all() else rows.filter(pa.array(is_last_N))

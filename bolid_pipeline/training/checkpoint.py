@@ -15,7 +15,7 @@ from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.pretrained.weights import folder_sha256
 from bolid_pipeline.settings import from_json, to_json
-from bolid_pipeline.stages.refresh import fingerprint
+from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups, is_flat
 

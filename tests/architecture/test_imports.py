@@ -1,7 +1,6 @@
 """The layout's rules that a machine can hold: docs/adr/0001-layout.md."""
 
 import re
-import re
 import subprocess
 import sys
 import tomllib

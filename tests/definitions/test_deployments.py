@@ -7,11 +7,11 @@ import pytest
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
-from resources.compute_engine import ComputeEngine
+from resources.compute_engine import ComputeEngine, compute_engine_of
 from resources.deployments import DEPLOYMENTS
 from resources.environment import current_deployment, environment_of
 from resources.photo_source import EmbeddedSource, OwnFolder, WebSource, photo_source_of
-from resources.ray_engine import RayComputeEngine, compute_engine_of
+from resources.ray_engine import RayComputeEngine
 from resources.table_store import DataStore, data_store_of
 
 

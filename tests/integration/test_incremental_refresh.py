@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from assets import captioning, curation, latents, pose
 from bodyworld.weights import weights_folder
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
-from bolid_pipeline.captioning.fingerprints import caption_fingerprint
+from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.curation.config import CurationConfig
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
@@ -169,10 +169,8 @@ def test_another_minimum_size_redoes_the_verdicts_it_changes_and_no_model_sees_a
 
 def test_another_prompt_is_another_captioner():
     clip = BUNDLED / "clip"
-    prompts = {
-        caption_fingerprint(clip, VlmConfig(prompt=prompt)) for prompt in ("Describe.", "Describe it.")
-    }
-    assert len(prompts | {caption_fingerprint(clip, ClipCaptionConfig())}) == 3
+    configs = (VlmConfig(prompt="Describe."), VlmConfig(prompt="Describe it."), ClipCaptionConfig())
+    assert len({CaptionRecipe(model=clip, config=config).fingerprint for config in configs}) == 3
 
 
 def test_one_new_person_among_twenty_costs_a_twentieth_and_nothing_new_costs_nothing(tmp_path):

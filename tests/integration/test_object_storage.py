@@ -9,7 +9,6 @@ from refresh_processes import contents
 
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
 from bolid_pipeline.storage import object_lock
 from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
@@ -49,7 +48,7 @@ def test_a_part_cut_short_is_named_and_set_aside(address):
     with pytest.raises(DamagedTable, match=part.name):
         tables.read("captions")
     tables.recover()
-    assert tables.outdated("captions", ["a", "b"]) == ["a", "b"]
+    assert tables.snapshot("captions").missing(["a", "b"]) == ["a", "b"]
     tables.delete_set_aside()
     assert list((address / "tables" / "captions").glob("*")) == []
 
@@ -154,7 +153,6 @@ def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
 
     forget(address, "anna", local_dir=tmp_path)
     tables = TableStore(address)
-    register_as_stored(tables)
     for table in ("raw_photos", "latents"):
         assert set(tables.read(table, ["identity"])["identity"].to_pylist()) == {"boris"}
     assert len(PhotoStore(address).paths()) == 3

@@ -16,8 +16,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from random_latents import captions_of, random_latents
+from random_latents import captions_of, random_rows
 
+from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.latents.layout import TABLE
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training import checkpoint
@@ -44,14 +45,13 @@ def project(tmp_path):
     """A folder with the instance's settings, and small random latents of the embedded base model, with captions."""
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
     hub = model_hub_of(current_deployment({}))
-    latents = random_latents(image_embed_dim=128, scaling_factor=0.61571)
-    schema = replace(latents.layout, models=hub.latent_models().fingerprint()).schema()
+    rows, layout = random_rows(image_embed_dim=128, scaling_factor=0.61571)
+    columns = replace(layout, models=hub.latent_models().fingerprint()).columns
     tables = TableStore(tmp_path / "data")
-    tables.register(TABLE, schema)
-    tables.append(TABLE, latents.rows(range(len(latents))).cast(schema.columns))
+    tables.append(TABLE, rows.cast(columns))
     captions = [
         {"photo_id": photo_id, "caption": caption, "model_fingerprint": "random"}
-        for photo_id, caption in captions_of(latents).items()
+        for photo_id, caption in captions_of(LatentTable(rows, layout)).items()
     ]
     tables.append("captions", captions)
     return tmp_path

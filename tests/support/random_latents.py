@@ -1,6 +1,7 @@
 """A table of random latents that fits the base model of `tiny_models`."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +14,20 @@ from bolid_pipeline.latents.layout import LatentLayout, to_binary
 BUCKETS = (Bucket(64, 64), Bucket(80, 48), Bucket(48, 80))
 
 
-def random_latents(
+def random_latents(num_people: int = 3, photos_each: int = 6, **sizes: Any) -> LatentTable:
+    """The table of `random_rows`, opened."""
+    return LatentTable(*random_rows(num_people, photos_each, **sizes))
+
+
+def random_rows(
     num_people: int = 3,
     photos_each: int = 6,
     *,
     image_embed_dim: int = 24,
     channels: int = 4,
     scaling_factor: float = 0.18215,
-) -> LatentTable:
-    """People have own mean colours, so that there is something to learn; photos cycle through the buckets."""
+) -> tuple[pa.Table, LatentLayout]:
+    """Rows of `latents`: each person has a mean colour that can be learned, and photos cycle through the buckets."""
     rng = np.random.default_rng(0)
     people = [f"person-{i}" for i in range(num_people) for _ in range(photos_each)]
     buckets = [BUCKETS[i % len(BUCKETS)] for i in range(len(people))]
@@ -49,9 +55,9 @@ def random_latents(
             "model_fingerprint": ["random"] * len(people),
             "body_fingerprint": ["random"] * len(people),
         },
-        layout.schema().columns,
+        layout.columns,
     )
-    return LatentTable(rows, layout)
+    return rows, layout
 
 
 def captions_of(latents: LatentTable) -> dict[str, str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bolid_pipeline.stages.batches import Stage
+from bolid_pipeline.stages.recipe import Recipe
+from bolid_pipeline.storage.photos import PhotoStore
 from resources.ray_engine import RayComputeEngine, load_ray
 
 FATAL_BATCH = 3
@@ -23,31 +24,30 @@ class WatchedEngine(RayComputeEngine):
 
     log: str
 
-    def map_batches(
-        self, make_stage: Callable[[], Stage], photos: pa.Table, batch_size: int
-    ) -> Iterator[pa.Table]:
-        return super().map_batches(_watched(make_stage, Path(self.log)), photos, batch_size)
+    def compute(self, recipe: Recipe, store: PhotoStore, photos: pa.Table) -> Iterator[pa.Table]:
+        return super().compute(_watched(recipe, Path(self.log)), store, photos)
 
 
-def _watched(make_stage: Callable[[], Stage], log: Path) -> Callable[[], Stage]:
-    """Functions within a function are pickled as they are: a worker needs no module of the tests."""
+def _watched(recipe: Recipe, log: Path) -> Any:
+    """A class within a function is pickled as it is: a worker needs no module of the tests."""
 
-    def make() -> Stage:
-        import ray
+    class WatchedRecipe:
+        def open(self, store: PhotoStore, device: str) -> Callable[[pa.Table], pa.Table]:
+            import ray
 
-        node, stage = ray.get_runtime_context().get_node_id(), make_stage()
+            node, stage = ray.get_runtime_context().get_node_id(), recipe.open(store, device)
 
-        def compute(photos: pa.Table) -> pa.Table:
-            with log.open("a") as file:
-                file.write(json.dumps({"node": node, "photo_ids": photos["photo_id"].to_pylist()}) + "\n")
-            if len(log.read_text().splitlines()) == fatal_batch:
-                time.sleep(600)
-            return stage(photos)
+            def compute(photos: pa.Table) -> pa.Table:
+                with log.open("a") as file:
+                    file.write(json.dumps({"node": node, "photo_ids": photos["photo_id"].to_pylist()}) + "\n")
+                if len(log.read_text().splitlines()) == fatal_batch:
+                    time.sleep(600)
+                return stage(photos)
 
-        return compute
+            return compute
 
     fatal_batch = FATAL_BATCH
-    return make
+    return WatchedRecipe()
 
 
 @contextmanager

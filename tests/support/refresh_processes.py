@@ -25,7 +25,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ray_nodes import WatchedEngine, dying_ray_cluster
 
-from bolid_pipeline.latents.cache import register_as_stored
 from bolid_pipeline.storage.location import Location, locate
 from bolid_pipeline.storage.tables import TableStore
 
@@ -135,7 +134,6 @@ def _stage_of(event: str, arguments: tuple[Any, ...]) -> str | None:
 def contents(data_dir: Location) -> dict[str, Any]:
     """Every table as another Parquet reader sees it, by key and without times; the photos; and what lies about."""
     tables = TableStore(data_dir)
-    register_as_stored(tables)
     found: dict[str, Any] = {}
     for table in tables.names:
         if not tables.parts(table):

@@ -31,7 +31,6 @@ LAYOUT = LatentLayout(
 
 def add_person(data_dir, identity, num_photos):
     tables, photos = TableStore(data_dir), PhotoStore(data_dir)
-    tables.register("latents", LAYOUT.schema())
     added = [photos.add(f"{identity} {number}".encode(), "jpg") for number in range(num_photos)]
     tables.append(
         "identity_catalogue",
@@ -92,7 +91,7 @@ def add_person(data_dir, identity, num_photos):
                     "model_fingerprint": ["made"],
                     "body_fingerprint": ["made"],
                 },
-                LAYOUT.schema().columns,
+                LAYOUT.columns,
             ),
         )
     return [photo_id for photo_id, _ in added]
@@ -157,7 +156,6 @@ def test_nobody_is_forgotten_while_a_run_writes(tmp_path, two_people):
 def test_everybody_else_stays_whole(tmp_path, two_people):
     forget(tmp_path, "anna")
     tables = TableStore(tmp_path)
-    tables.register("latents", LAYOUT.schema())
     for table in ("raw_photos", "captions", "poses", "latents", "watermark_scores", "face_detections"):
         assert sorted(tables.read(table)["photo_id"].to_pylist()) == sorted(two_people["boris"])
     assert BodyBank.load(tmp_path / "checkpoints" / "run").identities == ("boris",)

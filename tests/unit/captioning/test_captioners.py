@@ -7,13 +7,11 @@ import pytest
 
 from bolid_pipeline.captioning.clip_attributes import ClipAttributeCaptioner
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
-from bolid_pipeline.captioning.fingerprints import caption_fingerprint
-from bolid_pipeline.captioning.stage import CaptionStage
+from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.captioning.vlm import VlmCaptioner
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images import encode_jpeg
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
 
 
 def plain(*rgb):
@@ -35,13 +33,12 @@ def test_clip_fills_each_slot_with_what_the_photo_shows(clip_folder):
 def test_the_stage_captions_every_photo_and_knows_unreadable_ones(clip_folder, tmp_path):
     store = PhotoStore(tmp_path)
     paths = [store.add(data, "jpg")[1] for data in (encode_jpeg(plain(255, 0, 0)), b"broken")]
-    rows = CaptionStage(store, ClipAttributeCaptioner(clip_folder), fingerprint="f")(
-        pa.table({"photo_id": ["a", "b"], "path": paths})
-    )
-    assert rows.schema == SCHEMAS["captions"].columns
+    recipe = CaptionRecipe(model=clip_folder, config=ClipCaptionConfig())
+    rows = recipe.open(store, "cpu")(pa.table({"photo_id": ["a", "b"], "path": paths}))
+    assert rows.schema == recipe.made_columns
     assert rows.to_pylist() == [
-        {"photo_id": "a", "caption": "a photo of a bright red field", "model_fingerprint": "f"},
-        {"photo_id": "b", "caption": None, "model_fingerprint": "f"},
+        {"photo_id": "a", "caption": "a photo of a bright red field"},
+        {"photo_id": "b", "caption": None},
     ]
 
 
@@ -68,9 +65,9 @@ def test_whatever_changes_captions_changes_the_fingerprint(tmp_path):
     (tmp_path / "slots.json").write_text(json.dumps({"slots": 1}))
     clip, vlm = ClipCaptionConfig(), VlmConfig()
     prints = [
-        caption_fingerprint(tmp_path, config)
+        CaptionRecipe(model=tmp_path, config=config).fingerprint
         for config in (clip, replace(clip, num_contexts=3), vlm, replace(vlm, prompt="Describe the clothes."))
     ]
     (tmp_path / "slots.json").write_text(json.dumps({"slots": 2}))
-    prints.append(caption_fingerprint(tmp_path, clip))
+    prints.append(CaptionRecipe(model=tmp_path, config=clip).fingerprint)
     assert len(set(prints)) == 5

@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from bolid_pipeline.curation.config import PeopleConfig
-from bolid_pipeline.curation.fingerprints import people_fingerprint
-from bolid_pipeline.curation.people import PeopleStage
+from bolid_pipeline.curation.recipes import PeopleRecipe
 from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
 
 CONFIG = PeopleConfig(face_conf=0.01, person_conf=0.01, face_image_size_px=64, person_image_size_px=96)
 
@@ -32,22 +31,28 @@ def weights(tmp_path_factory) -> tuple[Path, Path]:
     return folder / "face.safetensors", folder / "pose.safetensors"
 
 
+def recipe_of(face, pose, config=CONFIG):
+    return PeopleRecipe(
+        face_weights=WeightsFile(path=face), pose_weights=WeightsFile(path=pose), config=config
+    )
+
+
 def test_counts_and_boxes_in_px_of_the_stored_photo(weights, tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (400, 300, 3), np.uint8)
     store = PhotoStore(tmp_path)
     paths = [store.add(data, "jpg")[1] for data in (encode_jpeg(image, 95), b"broken")]
     photos = pa.table({"photo_id": ["a", "b"], "path": paths, "width_px": [300, 1], "height_px": [400, 1]})
 
-    rows = PeopleStage(store, weights[0], weights[1], CONFIG, fingerprint="f")(photos)
+    recipe = recipe_of(*weights)
+    rows = recipe.open(store, "cpu")(photos)
 
-    assert rows.schema == SCHEMAS["face_detections"].columns
+    assert rows.schema == recipe.made_columns
     found, broken = rows.to_pylist()
     assert broken == {
         "photo_id": "b",
         "num_faces": None,
         "num_persons": None,
         "faces": None,
-        "model_fingerprint": "f",
     }
     small = (
         image.reshape(200, 2, 150, 2, 3).mean((1, 3)).round().astype(np.uint8)
@@ -70,19 +75,17 @@ def test_counts_and_boxes_in_px_of_the_stored_photo(weights, tmp_path):
 
 def test_whatever_changes_the_counts_changes_the_fingerprint(weights):
     face, pose = weights
-    prints = {
-        people_fingerprint(face, pose, CONFIG),
-        people_fingerprint(pose, pose, CONFIG),
-        people_fingerprint(face, face, CONFIG),
-        *(
-            people_fingerprint(face, pose, replace(CONFIG, **change))
-            for change in (
-                {"face_conf": 0.125},
-                {"person_conf": 0.125},
-                {"iou": 0.125},
-                {"face_image_size_px": 128},
-                {"person_image_size_px": 128},
-            )
-        ),
+    changes = {
+        "face_conf": 0.125,
+        "person_conf": 0.125,
+        "iou": 0.125,
+        "face_image_size_px": 320,
+        "person_image_size_px": 320,
     }
-    assert len(prints) == 8
+    recipes = [
+        recipe_of(face, pose),
+        recipe_of(pose, pose),
+        recipe_of(face, face),
+        *(recipe_of(face, pose, replace(CONFIG, **{name: value})) for name, value in changes.items()),
+    ]
+    assert len({recipe.fingerprint for recipe in recipes}) == 8

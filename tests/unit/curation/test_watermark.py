@@ -11,8 +11,7 @@ from safetensors.torch import save_file
 from torchvision import transforms
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
-from bolid_pipeline.curation.fingerprints import watermark_fingerprint
-from bolid_pipeline.curation.watermark import WatermarkStage
+from bolid_pipeline.curation.recipes import WatermarkRecipe
 from bolid_pipeline.curation.watermark_network import (
     WatermarkClassifier,
     load_watermark_classifier,
@@ -20,8 +19,8 @@ from bolid_pipeline.curation.watermark_network import (
 )
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
 
 SMALL = {"widths": [4, 8, 12, 16], "depths": [1, 1, 2, 1], "head_widths": [8, 6]}
 
@@ -140,17 +139,17 @@ def test_the_stage_scores_every_photo_and_knows_unreadable_ones(tmp_path):
     photos = pa.table({"photo_id": ["a", "b", "c"], "path": paths})
     weights = saved(small_classifier(), tmp_path)
 
-    rows = WatermarkStage(store, weights, fingerprint="f")(photos)
+    recipe = WatermarkRecipe(weights=WeightsFile(path=weights))
+    stage = recipe.open(store, "cpu")
+    rows = stage(photos)
 
-    assert rows.schema == SCHEMAS["watermark_scores"].columns
+    assert rows.schema == recipe.made_columns
     assert rows["photo_id"].to_pylist() == ["a", "b", "c"]
     probs = rows["watermark_prob"].to_pylist()
     assert probs[1] is None
     assert probs[0] != probs[2]
     assert all(0 <= prob <= 1 for prob in (probs[0], probs[2]))
-    assert WatermarkStage(store, weights, fingerprint="f")(photos.slice(1, 1))[
-        "watermark_prob"
-    ].to_pylist() == [None]
+    assert stage(photos.slice(1, 1))["watermark_prob"].to_pylist() == [None]
 
 
 def test_other_weights_have_another_fingerprint(tmp_path):
@@ -158,5 +157,6 @@ def test_other_weights_have_another_fingerprint(tmp_path):
     for seed in (0, 1):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        prints.add(watermark_fingerprint(saved(small_classifier(seed), folder)))
+        weights = WeightsFile(path=saved(small_classifier(seed), folder))
+        prints.add(WatermarkRecipe(weights=weights).fingerprint)
     assert len(prints) == 2

@@ -1,4 +1,6 @@
+import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +16,12 @@ from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import open_latents, verify_latents
 from bolid_pipeline.latents.config import LatentConfig, LatentModels
-from bolid_pipeline.latents.fingerprints import latent_fingerprints
 from bolid_pipeline.latents.layout import TABLE, make_layout
 from bolid_pipeline.latents.preparation import prepare_photo
 from bolid_pipeline.latents.recipe import LatentRecipe
-from bolid_pipeline.latents.refresh import refresh_latents
 from bolid_pipeline.latents.selection import photos_with_pose
+from bolid_pipeline.stages.batches import compute_here
+from bolid_pipeline.stages.refresh import refresh_table
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
@@ -100,16 +102,20 @@ class World:
         self.photos = pa.Table.from_pylist(photos, SCHEMAS["raw_photos"].columns)
         self.poses = pa.Table.from_pylist(poses, SCHEMAS["poses"].columns)
 
-    def refresh(self, models, config=CONFIG, **batches):
+    def refresh(self, models, config=CONFIG, *, batch_size=16, rows_per_commit=64):
         """The reports about whole rows and about body latents alone."""
-        return refresh_latents(
-            self.tables,
-            photos_with_pose(self.photos, self.poses, config.min_keypoint_conf),
-            LatentRecipe.of(models, config, "p"),
-            store=self.store,
-            device=lambda: "cpu",
-            **batches,
-        )
+        photos = photos_with_pose(self.photos, self.poses, config.min_keypoint_conf)
+        recipe = LatentRecipe.from_poses(self.poses, models=models, config=config)
+        return [
+            refresh_table(
+                self.tables,
+                each,
+                photos,
+                partial(compute_here, each, self.store, batch_size=batch_size, device="cpu"),
+                rows_per_commit=rows_per_commit,
+            )
+            for each in (recipe, recipe.body)
+        ]
 
 
 @pytest.fixture
@@ -286,23 +292,30 @@ def test_missing_models_are_named(tmp_path):
 
 
 def test_whatever_changes_latents_changes_their_fingerprint(models, other_models):
-    made_by = latent_fingerprints(models, CONFIG, "p")
+    def fingerprints(config=CONFIG, *, models=models, poses_made_by="p"):
+        poses = pa.table({"model_fingerprint": [poses_made_by]})
+        recipe = LatentRecipe.from_poses(poses, models=models, config=config)
+        return recipe.fingerprint, recipe.body.fingerprint
+
+    plain, body = fingerprints()
     for name in ("sigma_fraction", "alpha"):
-        weighted_else = latent_fingerprints(models, replace(CONFIG, **{name: 0.3}), "p")
-        assert weighted_else.plain == made_by.plain
-        assert weighted_else.body != made_by.body
+        weighted_else = fingerprints(replace(CONFIG, **{name: 0.3}))
+        assert weighted_else[0] == plain
+        assert weighted_else[1] != body
     others = [
-        latent_fingerprints(models, CONFIG, "q"),
-        latent_fingerprints(other_models, CONFIG, "p"),
-        *(
-            latent_fingerprints(models, replace(CONFIG, **change), "p")
-            for change in (
-                {"resolution_px": 128},
-                {"min_keypoint_conf": 0.3},
-                {"max_aspect": 1.3},
-                {"bucket_multiple_px": 32},
-            )
-        ),
+        fingerprints(poses_made_by="q"),
+        fingerprints(models=other_models),
+        fingerprints(replace(CONFIG, resolution_px=96)),
+        fingerprints(replace(CONFIG, min_keypoint_conf=0.3)),
+        fingerprints(replace(CONFIG, max_aspect=1.5)),
+        fingerprints(replace(CONFIG, bucket_multiple_px=32)),
     ]
-    assert len({made_by.plain, *(other.plain for other in others)}) == 7
-    assert len({made_by.body, *(other.body for other in others)}) == 7
+    assert len({plain, *(of_rows for of_rows, _ in others)}) == 7
+    assert len({body, *(of_bodies for _, of_bodies in others)}) == 7
+
+
+def test_the_recipe_can_be_pickled_for_a_worker(models):
+    poses = pa.table({"model_fingerprint": ["p"]})
+    recipe = LatentRecipe.from_poses(poses, models=models, config=CONFIG)
+    for each in (recipe, recipe.body):
+        assert pickle.loads(pickle.dumps(each)).fingerprint == each.fingerprint  # noqa: S301 - our own bytes

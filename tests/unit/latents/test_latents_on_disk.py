@@ -40,14 +40,12 @@ def rows_of(people):
         "model_fingerprint": ["0123456789abcdef"] * count,
         "body_fingerprint": ["0123456789abcdef"] * count,
     }
-    return pa.table(columns, LAYOUT.schema().columns)
+    return pa.table(columns, LAYOUT.columns)
 
 
 @pytest.fixture
 def tables(tmp_path):
-    store = TableStore(tmp_path)
-    store.register(TABLE, LAYOUT.schema())
-    return store
+    return TableStore(tmp_path)
 
 
 def test_a_row_takes_hardly_more_than_its_arrays(tables):

@@ -9,11 +9,10 @@ import torch
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images import encode_jpeg, resize_to
 from bolid_pipeline.pose.config import PoseConfig
-from bolid_pipeline.pose.estimator import PoseStage
-from bolid_pipeline.pose.fingerprints import pose_fingerprint
+from bolid_pipeline.pose.recipe import PoseRecipe
+from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS
 
 CONFIG = PoseConfig(image_size_px=96, person_conf=0.01)
 
@@ -32,6 +31,10 @@ def weights(tmp_path_factory):
     return folder / "yolo11n-pose.safetensors", folder / "yolo11n.safetensors"
 
 
+def recipe_of(path, config=CONFIG):
+    return PoseRecipe(weights=WeightsFile(path=path), config=config)
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Two photos, the second unreadable, and the store they are in."""
@@ -46,10 +49,11 @@ def photos(tmp_path):
 def test_the_surest_person_in_px_of_the_stored_photo(weights, photos):
     store, rows, small = photos
 
-    found, broken = (poses := PoseStage(store, weights[0], CONFIG, fingerprint="f")(rows)).to_pylist()
+    recipe = recipe_of(weights[0])
+    found, broken = (poses := recipe.open(store, "cpu")(rows)).to_pylist()
 
-    assert poses.schema == SCHEMAS["poses"].columns
-    assert broken == {"photo_id": "b", "keypoints": None, "person_box": None, "model_fingerprint": "f"}
+    assert poses.schema == recipe.made_columns
+    assert broken == {"photo_id": "b", "keypoints": None, "person_box": None}
     (people,) = detect(load_yolo(weights[0]), [small], image_size=96, conf=0.01)
     np.testing.assert_allclose(found["person_box"], 4 * people.boxes_xyxy[0], atol=12)
     np.testing.assert_allclose(np.array(found["keypoints"])[:, :2], 4 * people.keypoints[0, :, :2], atol=12)
@@ -58,26 +62,20 @@ def test_the_surest_person_in_px_of_the_stored_photo(weights, photos):
 
 def test_nobody_is_a_row_without_a_pose(weights, photos):
     store, rows, _ = photos
-    stage = PoseStage(store, weights[0], replace(CONFIG, person_conf=0.99), fingerprint="f")
-    assert stage(rows.slice(0, 1)).to_pylist() == [
-        {"photo_id": "a", "keypoints": None, "person_box": None, "model_fingerprint": "f"}
-    ]
+    stage = recipe_of(weights[0], replace(CONFIG, person_conf=0.99)).open(store, "cpu")
+    assert stage(rows.slice(0, 1)).to_pylist() == [{"photo_id": "a", "keypoints": None, "person_box": None}]
 
 
 def test_a_detector_without_keypoints_is_refused(weights, photos):
     store, rows, _ = photos
     with pytest.raises(WeightsMismatch, match="no keypoints"):
-        PoseStage(store, weights[1], CONFIG, fingerprint="f")(rows)
+        recipe_of(weights[1]).open(store, "cpu")(rows)
 
 
 def test_weights_and_settings_are_in_the_fingerprint(weights):
-    assert (
-        len(
-            {
-                pose_fingerprint(weights[0], CONFIG),
-                pose_fingerprint(weights[1], CONFIG),
-                pose_fingerprint(weights[0], replace(CONFIG, iou=0.1)),
-            }
-        )
-        == 3
+    recipes = (
+        recipe_of(weights[0]),
+        recipe_of(weights[1]),
+        recipe_of(weights[0], replace(CONFIG, iou=0.1)),
     )
+    assert len({recipe.fingerprint for recipe in recipes}) == 3

@@ -2,13 +2,14 @@ import threading
 
 import pyarrow as pa
 
-from bolid_pipeline.stages.batches import ReadingStage, cut, map_batches_here, run_stage
+from bolid_pipeline.stages.batches import cut, run_stage
+from bolid_pipeline.stages.recipe import PhotoStage
 
 PHOTOS = pa.table({"photo_id": [f"{row:02d}" for row in range(20)]})
 
 
-class Halves:
-    """A stage in two halves that overlap or end in an error."""
+class OverlappingStage(PhotoStage[list[str]]):
+    """Computes the first batch only once the second one has been read."""
 
     def __init__(self):
         self.readers = set[str]()
@@ -16,9 +17,6 @@ class Halves:
         self.most_ahead = 0
         self._num_computed = 0
         self._has_read_two = threading.Event()
-
-    def __call__(self, photos):
-        return self.compute(photos, self.read(photos))
 
     def read(self, photos):
         self.readers.add(threading.current_thread().name)
@@ -35,14 +33,13 @@ class Halves:
 
 
 def test_the_next_batch_is_read_while_one_is_computed():
-    stage = Halves()
-    assert isinstance(stage, ReadingStage)
-    rows = pa.concat_tables(map_batches_here(lambda: stage, PHOTOS, 3))
+    stage = OverlappingStage()
+    rows = pa.concat_tables(run_stage(stage, cut(PHOTOS, 3)))
     assert rows["photo_id"].equals(PHOTOS["photo_id"])
     assert rows["read"].to_pylist() == [f"{row:02d} was read" for row in range(20)]
     assert threading.current_thread().name not in stage.readers
     assert stage.most_ahead <= 4  # the one in use, two that wait, and the one being read
 
 
-def test_a_stage_without_halves_is_called_batch_by_batch():
-    assert [rows.num_rows for rows in run_stage(lambda photos: photos, cut(PHOTOS, 8))] == [8, 8, 4]
+def test_batches_are_of_one_size_but_for_the_last():
+    assert [batch.num_rows for batch in cut(PHOTOS, 8)] == [8, 8, 4]

@@ -15,7 +15,7 @@ from bolid_pipeline.storage.parts import read_row_group
 from bolid_pipeline.storage.schemas import TableSchema
 
 
-class Halves:
+class Float16Column:
     """A column as it lies in its chunks, row by row; what it gives is read-only."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
@@ -39,7 +39,7 @@ class Halves:
         return halves.reshape(-1, self._length)
 
 
-class RowGroups:
+class RowGroupReader:
     """Columns on object storage: a row group is read, checksums verified, when a row of it is asked for.
 
     The last few are kept, so that memory stays flat. For a table that nobody writes to meanwhile.
@@ -78,7 +78,7 @@ class RowGroups:
         """The number of the row group that a row lies in."""
         return bisect_right(self._ends, row)
 
-    def _read_group(self, number: int) -> dict[str, Halves]:
+    def _read_group(self, number: int) -> dict[str, Float16Column]:
         part, group = self._places[number]
         rows = read_row_group(part, group, self._table, self._schema, self._columns)
-        return {name: Halves(rows[name]) for name in self._columns}
+        return {name: Float16Column(rows[name]) for name in self._columns}

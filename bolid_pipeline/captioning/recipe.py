@@ -1,0 +1,31 @@
+"""What a row of `captions` is made from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
+from bolid_pipeline.stages.recipe import PhotoStage, Recipe
+from bolid_pipeline.storage.photos import PhotoStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionRecipe(Recipe):
+    """Captions by a vision-language model or by a CLIP, as the type of `config` says."""
+
+    table = "captions"
+    code_version = "1"
+
+    model: Path
+    """Folder of the model."""
+    config: ClipCaptionConfig | VlmConfig
+
+    def open(self, photos: PhotoStore, device: str) -> PhotoStage[Any]:
+        """A `CaptionStage` with its captioner."""
+        from bolid_pipeline.captioning.clip_attributes import ClipAttributeCaptioner
+        from bolid_pipeline.captioning.stage import CaptionStage
+        from bolid_pipeline.captioning.vlm import VlmCaptioner
+
+        if isinstance(self.config, VlmConfig):
+            return CaptionStage(photos, VlmCaptioner(self.model, self.config, device))
+        return CaptionStage(photos, ClipAttributeCaptioner(self.model, self.config, device))

@@ -1,0 +1,26 @@
+"""What a row of `poses` is made from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bolid_pipeline.pose.config import PoseConfig
+from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.stages.recipe import PhotoStage, Recipe
+from bolid_pipeline.storage.photos import PhotoStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseRecipe(Recipe):
+    """Box and keypoints of the one person of a photo, by a YOLO pose network."""
+
+    table = "poses"
+    code_version = "1"
+
+    weights: WeightsFile
+    config: PoseConfig
+
+    def open(self, photos: PhotoStore, device: str) -> PhotoStage[Any]:
+        """A `PoseStage`."""
+        from bolid_pipeline.pose.estimator import PoseStage
+
+        return PoseStage(self, photos, device)
