@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from bolid_pipeline.cli.errors import one_line_errors
+from bolid_pipeline.pretrained.device import find_device
 from bolid_pipeline.training.checkpoint import read_training
-from resources.compute_engine import ComputeEngine
 from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 
@@ -79,7 +79,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
-    for path in generate_pictures(pipe.to(ComputeEngine().find_device()), request, out):
+    for path in generate_pictures(pipe.to(find_device("auto")), request, out):
         click.echo(path)
 
 
