@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from assets.curation import curated_photos
-from assets.metadata import OWNERS, refresh_metadata, spread
+from assets import curation
+from assets.metadata import refresh_metadata, spread, stage_version
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
@@ -12,11 +12,9 @@ from resources.table_store import DataStore
 
 
 @dg.asset(
-    group_name="captioning",
     kinds={"huggingface", "parquet"},
-    owners=OWNERS,
     code_version=CaptionRecipe.code_version,
-    deps=[curated_photos],
+    deps=[curation.curated_photos],
     pool="gpu",
 )
 def captions(
@@ -27,7 +25,11 @@ def captions(
 ) -> dg.MaterializeResult:
     """A caption per kept photo: sex, position of the body, face, clothes, a little background."""
     recipe = CaptionRecipe(model=model_hub.folder("captioner"), config=deployment.captioner)
-    report = compute_engine.refresh(store, recipe, store.kept_photos())
+    photos = store.kept_photos()
+    report = compute_engine.refresh(store, recipe, photos)
     shown = spread(store.tables.read("captions", ["caption"]), 8)["caption"].to_pylist()
     sample = "\n".join(f"- {caption}" for caption in shown)
-    return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": dg.MetadataValue.md(sample)})
+    return dg.MaterializeResult(
+        metadata={**refresh_metadata(report), "sample": dg.MetadataValue.md(sample)},
+        data_version=stage_version(photos, recipe.fingerprint),
+    )

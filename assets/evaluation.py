@@ -1,37 +1,45 @@
-"""What the checkpoint can do, for people to look at."""
+"""A report on what the checkpoint can do, for people to look at."""
 
 from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
-from assets.metadata import OWNERS, picture
-from assets.training import bolid_checkpoint
+from assets import training
+from assets.metadata import picture
 from bolid_pipeline.evaluation import report
-from bolid_pipeline.evaluation.fingerprints import report_fingerprint
+from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.evaluation.fingerprints import CODE_VERSION, report_fingerprint
 from bolid_pipeline.images import Rgb, decode_rgb
 from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.orchestration.launchpad import overrides_of
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
 
 
+class EvaluationOverrides(overrides_of(EvaluationConfig)):
+    """Settings of the report for this run. A field that is not set stays as the deployment says."""
+
+
 @dg.asset(
-    group_name="evaluation",
     kinds={"diffusers", "html"},
-    owners=OWNERS,
-    code_version="2",
-    deps=[bolid_checkpoint],
+    code_version=CODE_VERSION,
+    deps=[training.bolid_checkpoint],
     pool="gpu",
 )
 def evaluation_report(
-    store: DataStore, model_hub: ModelHub, deployment: dg.ResourceParam[Deployment]
+    config: EvaluationOverrides,
+    store: DataStore,
+    model_hub: ModelHub,
+    deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
-    """The loss curve, people drawn with and without their body, and what held-out photos say.
+    """The loss curve, people drawn with and without their body, and measurements on held-out photos.
 
-    Kept as it is where its inputs are the same.
+    Made only if its inputs or settings have changed.
     """
-    config, folder = deployment.evaluation, store.reports / deployment.name
+    settings = config.applied_to(deployment.evaluation)
+    folder = store.reports / deployment.name
     made_from: dict[str, Any] = {
         "checkpoint": store.checkpoints / deployment.name,
         "base_model": model_hub.folder("base_model"),
@@ -39,20 +47,23 @@ def evaluation_report(
         "captions": store.captions(),
         "clip": model_hub.folder("clip"),
     }
-    is_known = report.is_up_to_date(folder, report_fingerprint(config, **made_from))
+    made_by = report_fingerprint(settings, **made_from)
+    is_known = report.is_up_to_date(folder, made_by)
     if not is_known:
         from bolid_pipeline.evaluation.evaluate import evaluate
 
-        evaluate(config, **made_from, read_photo=_photo_reader(store), report_dir=folder)
+        evaluate(settings, **made_from, read_photo=_photo_reader(store), report_dir=folder)
     written = report.read_report(folder)
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(written.page),
+            "changed_settings": config.changes(),
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
             **{name: picture(decode_rgb(png)) for name, png in written.figures.items()},
             **written.metrics,
-        }
+        },
+        data_version=dg.DataVersion(made_by),
     )
 
 

@@ -2,11 +2,12 @@
 
 import dagster as dg
 
-from assets.captioning import captions
-from assets.metadata import OWNERS, refresh_metadata
-from assets.orphans import orphan_check
-from assets.pose import poses
+from assets import captioning, pose
+from assets.checks import check_result
+from assets.metadata import refresh_metadata, stage_version
+from bolid_pipeline.curation.checks import rows_are_of_the_photos
 from bolid_pipeline.latents.cache import stored_layout, verify_latents
+from bolid_pipeline.latents.checks import latents_are_finite
 from bolid_pipeline.latents.recipe import LatentRecipe
 from bolid_pipeline.latents.selection import photos_with_pose
 from resources.compute_engine import ComputeEngine
@@ -16,11 +17,9 @@ from resources.table_store import DataStore
 
 
 @dg.asset(
-    group_name="latents",
     kinds={"huggingface", "parquet"},
-    owners=OWNERS,
     code_version=LatentRecipe.code_version,
-    deps=[poses],
+    deps=[pose.poses],
     pool="gpu",
 )
 def latents(
@@ -40,7 +39,8 @@ def latents(
             **refresh_metadata(report),
             "num_body_latents_redone": body_report.num_computed,
             "latent_shapes": {str(bucket): shape for bucket, shape in recipe.layout.latent_shapes.items()},
-        }
+        },
+        data_version=stage_version(photos, *recipe.fingerprints.values()),
     )
 
 
@@ -49,14 +49,11 @@ def latents_are_whole(store: DataStore, model_hub: ModelHub) -> dg.AssetCheckRes
     """Every page has its checksum, nothing is NaN or infinite, and the table is this base model's."""
     stored_layout(store.tables, model_hub.latent_models())
     not_finite = verify_latents(store.tables)
-    return dg.AssetCheckResult(
-        passed=not not_finite,
-        metadata={"num_latents": store.tables.count("latents"), "not_finite": not_finite[:20]},
-    )
+    return check_result(latents_are_finite(store.tables.count("latents"), not_finite))
 
 
-@dg.asset_check(asset=latents, blocking=True, additional_deps=[captions, poses])
+@dg.asset_check(asset=latents, blocking=True, additional_deps=[captioning.captions, pose.poses])
 def kept_photos_have_no_orphan_rows(store: DataStore) -> dg.AssetCheckResult:
     """Captions, poses and latents are about kept photos, and about each of them."""
-    kept = set(store.kept_photos()["photo_id"].to_pylist())
-    return orphan_check(store.tables, kept, ("captions", "poses", "latents"))
+    rows_of = {table: store.photo_ids(table) for table in ("captions", "poses", "latents")}
+    return check_result(rows_are_of_the_photos(store.kept_photos()["photo_id"].to_pylist(), rows_of))

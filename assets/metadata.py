@@ -1,4 +1,4 @@
-"""What the assets show of themselves on the web page."""
+"""What the assets show of themselves on the web page: numbers that Dagster plots over time, pictures, and versions."""
 
 import base64
 from collections import Counter
@@ -12,17 +12,36 @@ import pyarrow as pa
 from bolid_pipeline.drawing import contact_sheet, draw_skeleton
 from bolid_pipeline.images import Rgb, decode_many, encode_jpeg
 from bolid_pipeline.pose.skeleton import EDGES
+from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.stages.refresh import RefreshReport
 from bolid_pipeline.storage.photos import PhotoStore
 
-OWNERS = ["team:bolid"]
 SHEET_MAX_BYTES = 60_000
 """Largest picture in the run history: it is stored again with every materialisation."""
 _CELL_PX = 96
 
 
+def stage_version(photos: pa.Table, *fingerprints: str) -> dg.DataVersion:
+    """Return the version of a stage's rows, which are a function of its photos and of what made them.
+
+    Args:
+        photos: rows with a `photo_id`, which is a digest of the photo.
+        fingerprints: of the recipes.
+    """
+    return dg.DataVersion(
+        "-".join([*fingerprints, fingerprint(photos=sorted(photos["photo_id"].to_pylist()))])
+    )
+
+
+def rows_version(rows: pa.Table, columns: Sequence[str]) -> dg.DataVersion:
+    """Return a digest of some columns of a table, whatever the order of its rows."""
+    return dg.DataVersion(
+        fingerprint(rows=sorted(map(list, zip(*rows.select(columns).to_pydict().values(), strict=True))))
+    )
+
+
 def refresh_metadata(report: RefreshReport) -> dict[str, Any]:
-    """Rows there, computed, and left alone: a second run over the same photos shows 0 computed."""
+    """Return how many rows there are, and how many of them were computed or left alone in this run."""
     return {
         "dagster/row_count": report.num_rows,
         "num_computed": report.num_computed,
@@ -35,20 +54,25 @@ def refresh_metadata(report: RefreshReport) -> dict[str, Any]:
 
 
 def count_table(column: str, values: Iterable[str]) -> dg.TableMetadataValue:
-    """How often each value occurs, the most frequent first."""
+    """Return a table of how often each value occurs, the most frequent first."""
     return counts_as_table(column, dict(Counter(values).most_common()))
 
 
 def counts_as_table(column: str, counts: Mapping[str, int]) -> dg.TableMetadataValue:
-    """A table of names and numbers, in the given order."""
+    """Return a table of names and numbers, in the given order."""
     schema = dg.TableSchema([dg.TableColumn(column, "string"), dg.TableColumn("count", "int")])
     return dg.MetadataValue.table(
         [dg.TableRecord({column: name, "count": n}) for name, n in counts.items()], schema
     )
 
 
+def counts_as_numbers(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts by stable names, `num_rejected_too_small`, so that Dagster plots each of them over time."""
+    return {f"{prefix}_{name}": count for name, count in counts.items()}
+
+
 def spread(rows: pa.Table, num_rows: int) -> pa.Table:
-    """At most `num_rows` rows, evenly spaced, so that a sheet shows all parts of a table."""
+    """Return at most `num_rows` rows, evenly spaced, so that a sheet shows all parts of a table."""
     step = max(1, -(-rows.num_rows // num_rows))
     return rows.take(pa.array(range(0, rows.num_rows, step), pa.int64()))
 
@@ -56,13 +80,13 @@ def spread(rows: pa.Table, num_rows: int) -> pa.Table:
 def photo_sheet(
     photos: PhotoStore, paths: Sequence[str], labels: Sequence[str] | None = None
 ) -> dg.MarkdownMetadataValue:
-    """A small contact sheet of stored photos, eight in a row; unreadable ones are black."""
+    """Return a small contact sheet of stored photos, eight in a row; unreadable ones are black."""
     images = decode_many(photos.read, paths, min_side_px=_CELL_PX)
     return _sheet([_BLACK if image is None else image for image in images], labels)
 
 
 def skeleton_sheet(photos: PhotoStore, shown: pa.Table, poses: pa.Table) -> dg.MarkdownMetadataValue:
-    """Photo rows as a small contact sheet, with the keypoints of `poses` drawn over them."""
+    """Return a small contact sheet of photo rows, with the keypoints of `poses` drawn over them."""
     keypoints = dict(zip(poses["photo_id"].to_pylist(), poses["keypoints"].to_pylist(), strict=True))
     images = decode_many(photos.read, shown["path"].to_pylist(), min_side_px=_CELL_PX)
     drawn: list[Rgb] = []
@@ -77,7 +101,7 @@ def skeleton_sheet(photos: PhotoStore, shown: pa.Table, poses: pa.Table) -> dg.M
 
 
 def picture(image: Rgb) -> dg.MarkdownMetadataValue:
-    """An image inside the metadata, as a JPEG of at most SHEET_MAX_BYTES (or of the lowest quality)."""
+    """Return an image inside the metadata, as a JPEG of at most SHEET_MAX_BYTES (or of the lowest quality)."""
     data = next(
         (jpeg for quality in (85, 70, 50, 30) if len(jpeg := encode_jpeg(image, quality)) <= SHEET_MAX_BYTES),
         encode_jpeg(image, 10),

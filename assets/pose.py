@@ -1,10 +1,11 @@
 """Where each kept person's body is in the photo."""
 
 import dagster as dg
-import pyarrow.compute as pc
 
-from assets.curation import curated_photos
-from assets.metadata import OWNERS, refresh_metadata, skeleton_sheet, spread
+from assets import curation
+from assets.checks import check_result
+from assets.metadata import refresh_metadata, skeleton_sheet, spread, stage_version
+from bolid_pipeline.pose import checks
 from bolid_pipeline.pose.recipe import PoseRecipe
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
@@ -13,11 +14,9 @@ from resources.table_store import DataStore
 
 
 @dg.asset(
-    group_name="pose",
     kinds={"yolo", "parquet"},
-    owners=OWNERS,
     code_version=PoseRecipe.code_version,
-    deps=[curated_photos],
+    deps=[curation.curated_photos],
     pool="gpu",
 )
 def poses(
@@ -31,17 +30,13 @@ def poses(
     recipe = PoseRecipe(weights=model_hub.file("pose_estimator"), config=deployment.pose)
     report = compute_engine.refresh(store, recipe, photos)
     sample = skeleton_sheet(store.photos, spread(photos, 16), store.tables.read("poses"))
-    return dg.MaterializeResult(metadata={**refresh_metadata(report), "sample": sample})
+    return dg.MaterializeResult(
+        metadata={**refresh_metadata(report), "sample": sample},
+        data_version=stage_version(photos, recipe.fingerprint),
+    )
 
 
 @dg.asset_check(asset=poses, blocking=True)
 def every_kept_photo_has_a_pose(store: DataStore) -> dg.AssetCheckResult:
-    """A box and keypoints for each kept photo."""
-    rows = store.tables.read("poses", ["photo_id", "person_box"])
-    with_pose = set(rows.filter(pc.field("person_box").is_valid())["photo_id"].to_pylist())
-    without = [
-        photo_id for photo_id in store.kept_photos()["photo_id"].to_pylist() if photo_id not in with_pose
-    ]
-    return dg.AssetCheckResult(
-        passed=not without, metadata={"num_poses": len(with_pose), "without_pose": without[:20]}
-    )
+    """There are a box and keypoints for each kept photo."""
+    return check_result(checks.every_kept_photo_has_a_pose(store.kept_photos(), store.tables.read("poses")))

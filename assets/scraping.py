@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from assets.metadata import OWNERS, count_table, counts_as_table, photo_sheet, spread
+from assets.metadata import count_table, counts_as_table, photo_sheet, spread
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from resources.deployments import Deployment
 from resources.photo_source import PhotoSourceResource
 from resources.table_store import DataStore
 
 
-@dg.asset(group_name="scraping", kinds={"python", "parquet"}, owners=OWNERS, code_version="1")
+@dg.asset(kinds={"python", "parquet"}, code_version="1")
 def identity_catalogue(
     store: DataStore, photo_source: PhotoSourceResource, deployment: dg.ResourceParam[Deployment]
 ) -> dg.MaterializeResult:
@@ -28,9 +28,7 @@ def identity_catalogue(
 
 
 @dg.asset(
-    group_name="scraping",
     kinds={"python", "parquet"},
-    owners=OWNERS,
     code_version="1",
     deps=[identity_catalogue],
 )

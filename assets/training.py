@@ -1,42 +1,48 @@
 """The model: two branches beside the frozen base model, trained on the latents."""
 
+from dataclasses import replace
+
 import dagster as dg
 
-from assets.captioning import captions
-from assets.latents import latents
-from assets.metadata import OWNERS
+from assets import captioning, latents
+from assets.checks import check_result
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.orchestration.fitting import fit_checkpoint, training_inputs
+from bolid_pipeline.orchestration.launchpad import overrides_of
 from bolid_pipeline.orchestration.trainers import train_in_processes
-from bolid_pipeline.training import checkpoint
+from bolid_pipeline.training import checkpoint, checks
+from bolid_pipeline.training.config import TrainingConfig
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
 
 
+class TrainingOverrides(overrides_of(TrainingConfig)):
+    """Settings of the training for this run. A field that is not set stays as the deployment says."""
+
+
 @dg.asset(
-    group_name="training",
     kinds={"lightning", "safetensors"},
-    owners=OWNERS,
-    code_version="1",
-    deps=[captions, latents],
+    code_version=checkpoint.CODE_VERSION,
+    deps=[captioning.captions, latents.latents],
     pool="gpu",
 )
 def bolid_checkpoint(
     context: dg.AssetExecutionContext,
+    config: TrainingOverrides,
     store: DataStore,
     model_hub: ModelHub,
     deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
-    """Reference branch, body branch, body encoder and body bank; kept as it is where its inputs are the same.
+    """Reference branch, body branch, body encoder and body bank. Trained only if its inputs or settings have changed.
 
-    On one device the training runs here. On several it runs in processes of its own, which never see the Dagster run.
+    On one device the training runs in the process of the run. On several it runs in a process per device.
     """
+    deployment = replace(deployment, training=config.applied_to(deployment.training))
     folder = store.checkpoints / deployment.name
     inputs = training_inputs(store, model_hub)
-    is_known = checkpoint.is_up_to_date(
-        folder, checkpoint.training_fingerprint(deployment.training, **inputs)
-    )
+    made_by = checkpoint.training_fingerprint(deployment.training, **inputs)
+    is_known = checkpoint.is_up_to_date(folder, made_by)
     reported: dg.RawMetadataMapping = {}
     if not is_known and deployment.training.hardware.num_processes > 1:
         reported = train_in_processes(context, deployment).metadata or {}
@@ -48,9 +54,11 @@ def bolid_checkpoint(
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
             "num_photos": len(inputs["latents"]),
+            "changed_settings": config.changes(),
             **reported,
             **checkpoint.read_metrics(folder),
-        }
+        },
+        data_version=dg.DataVersion(made_by),
     )
 
 
@@ -58,12 +66,9 @@ def bolid_checkpoint(
 def the_body_bank_knows_every_identity(
     store: DataStore, model_hub: ModelHub, deployment: dg.ResourceParam[Deployment]
 ) -> dg.AssetCheckResult:
-    """c_body is there for everyone in the latents, and for nobody else."""
+    """The body bank holds a c_body for everyone in the latents, and for nobody else."""
     from bolid_pipeline.models.body_bank import BodyBank
 
     rows = open_latents(store.tables, model_hub.latent_models())
-    known = set(BodyBank.load(store.checkpoints / deployment.name).identities)
-    different = sorted(known ^ set(rows.identities))
-    return dg.AssetCheckResult(
-        passed=not different, metadata={"num_identities": len(known), "different": different}
-    )
+    bank = BodyBank.load(store.checkpoints / deployment.name)
+    return check_result(checks.the_body_bank_knows_every_identity(bank.identities, rows.identities))

@@ -1,6 +1,8 @@
 """The composition root: assets, checks, jobs, the schedule, this deployment's resources. Nothing imports it."""
 
 import logging
+from collections.abc import Sequence
+from types import ModuleType
 
 import dagster as dg
 
@@ -12,9 +14,8 @@ from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
 from resources.table_store import data_store_of
 
-logging.getLogger("bolid_pipeline").setLevel(logging.INFO)  # into the run's log: dagster.yaml
-
-STAGES = [scraping, curation, captioning, pose, latents, training, evaluation]
+STAGES = (scraping, curation, captioning, pose, latents, training, evaluation)
+OWNERS = ["team:bolid"]
 
 full_refresh = dg.define_asset_job(
     "full_refresh",
@@ -43,10 +44,27 @@ nightly_dataset_refresh = dg.ScheduleDefinition(
 )
 
 
+def assets_of(stage: ModuleType) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]:
+    """Return the assets of a stage's module, in the group of its name and with their owners.
+
+    A module that imports another stage's asset object, and not its module, would define that asset a second time.
+    """
+    group = stage.__name__.removeprefix("assets.")
+    found = [
+        asset
+        for asset in dg.load_assets_from_modules([stage])
+        if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
+    ]
+    return dg.map_asset_specs(lambda spec: spec.replace_attributes(group_name=group, owners=OWNERS), found)
+
+
 def definitions(deployment: Deployment) -> dg.Definitions:
-    """Everything Dagster needs to know, for one deployment."""
+    """Return everything that Dagster needs to know, for one deployment."""
+    # What the domain logs goes into the run's log (dagster.yaml), which can set no level for it: a level there would
+    # hide Dagster's own events too.
+    logging.getLogger("bolid_pipeline").setLevel(logging.INFO)
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(STAGES),
+        assets=[asset for stage in STAGES for asset in assets_of(stage)],
         asset_checks=dg.load_asset_checks_from_modules(STAGES),
         jobs=[full_refresh, dataset_refresh],
         schedules=[nightly_dataset_refresh],

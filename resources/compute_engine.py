@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Annotated
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import ConfigDict, Field
 
 from bolid_pipeline.pretrained.device import Device
 from bolid_pipeline.stages.batches import compute_here
@@ -18,11 +20,14 @@ from resources.table_store import DataStore
 class ComputeEngine(dg.ConfigurableResource["ComputeEngine"]):
     """Runs the stages: one batch after the other, in this process."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the launchpad shows them
+
     device: Device = "auto"
-    photos_per_batch: int = 16
-    """Photos in a call of a model."""
-    photos_per_commit: int = 64
-    """Photos in a part of a table: what a killed run loses at most."""
+    """Device of the models: `auto` is the GPU if there is one."""
+    photos_per_batch: Annotated[int, Field(gt=0)] = 16
+    """Photos in one call of a model: more need more memory of the device."""
+    photos_per_commit: Annotated[int, Field(gt=0)] = 64
+    """Photos in one part of a table: the most that a killed run loses."""
 
     def refresh(self, store: DataStore, recipe: Recipe, photos: pa.Table) -> RefreshReport:
         """Bring the recipe's table up to date with these photos: see `refresh_table`."""

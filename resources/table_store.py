@@ -69,6 +69,10 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
         """The rows of `raw_photos` that the curation kept."""
         return kept_photos(self.tables.read("raw_photos"), self.tables.read("curated_photos"))
 
+    def photo_ids(self, table: str) -> list[str]:
+        """The photos that a table has rows about."""
+        return self.tables.read(table, ["photo_id"])["photo_id"].to_pylist()
+
     def captions(self) -> dict[str, str]:
         """Photo id -> caption, of the photos that could be read."""
         rows = self.tables.read("captions", ["photo_id", "caption"]).to_pylist()

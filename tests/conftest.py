@@ -1,7 +1,33 @@
-"""For all tests."""
+"""Settings of every test run, and the order in which parallel workers take the files."""
 
+import os
+
+import pytest
 from hypothesis import settings
+
+# Read when torch is imported, in this process and in those that tests start. The models of the tests are so small that
+# threads would cost more than they save, and beside another worker they would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The machine may be busy, and the first example of a test often pays for an import.
 settings.register_profile("bolid", deadline=None)
 settings.load_profile("bolid")
+
+LONGEST_FIRST = (
+    "test_training_processes.py",
+    "test_ray_refresh.py",
+    "test_killed_runs.py",
+    "test_crash_refresh.py",
+    "test_killed_crawls.py",
+    "test_several_processes.py",
+)
+"""Files of tests that take a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first.
+
+    `make test` hands files to its workers in this order; a long one at the end would leave the other workers idle.
+    """
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))

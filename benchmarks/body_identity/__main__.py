@@ -69,6 +69,7 @@ _logger = logging.getLogger("body_identity")
 )
 @click.option("--workers", default=2, show_default=True, help="Trainings at once.")
 def main(
+    *,
     out: Path,
     num_people: int,
     pictures_each: int,

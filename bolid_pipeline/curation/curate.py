@@ -97,7 +97,7 @@ def curate(
 def kept_photos(photos: pa.Table, curated: pa.Table) -> pa.Table:
     """The rows of `raw_photos` whose photo is kept, order as in `photos`."""
     kept = curated.filter(pc.field("is_kept"))["photo_id"]
-    return photos.filter(pc.field("photo_id").isin(kept.to_pylist()))
+    return photos.filter(pc.field("photo_id").isin(kept.combine_chunks()))
 
 
 def count_reasons(curated: pa.Table) -> dict[str, int]:

@@ -106,6 +106,7 @@ class BodyEncoder(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
+        *,
         latent_channels: int = 4,
         scaling_factor: float = 0.18215,  # noqa: ARG002 - read from the configuration
         grid: int = 16,  # noqa: ARG002 - likewise

@@ -42,10 +42,19 @@ WORLD = WorldConfig(
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's configuration files in a folder of their own: what Dagster writes goes there."""
+    """The repository's configuration files in a folder of their own: what Dagster writes goes there.
+
+    The workspace loads the shipped definitions through `edited_definitions.py`, which can raise a code version.
+    """
     folder = tmp_path_factory.mktemp("project")
-    for name in ("dagster.yaml", "workspace.yaml", ".env"):
+    for name in ("dagster.yaml", ".env"):
         shutil.copy(REPOSITORY / name, folder)
+    shutil.copy(Path(__file__).with_name("edited_definitions.py"), folder)
+    workspace = (REPOSITORY / "workspace.yaml").read_text()
+    assert "bolid_pipeline.definitions" in workspace
+    (folder / "workspace.yaml").write_text(
+        workspace.replace("bolid_pipeline.definitions", "edited_definitions")
+    )
     return folder
 
 

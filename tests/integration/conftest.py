@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
-from refresh_processes import STAGES, refresh_processes
+from refresh_process import run_refresh
+from stage_watch import STAGES
 from upath import UPath
 
 from bodyworld.site.server import BodyworldSite
@@ -93,18 +94,11 @@ def make_site(tiny_world: Path) -> Iterator[Callable[..., BodyworldSite]]:
 
 
 @pytest.fixture(scope="session")
-def processes():
-    """Whole refreshes, each in a process of its own."""
-    with refresh_processes() as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def people_site(worlds, tmp_path_factory):
+def people_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BodyworldSite]:
     """A site of two people, three small photos each."""
     photos = {path.name: path.read_bytes() for path in PEOPLE[:6]}
     anna, boris = dict(list(photos.items())[:3]), dict(list(photos.items())[3:])
-    world = worlds(
+    world = write_world(
         tmp_path_factory.mktemp("world"),
         [("anna", "Anna", "A", True, anna), ("boris", "Boris", "B", True, boris)],
     )
@@ -113,13 +107,15 @@ def people_site(worlds, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(processes, people_site, tmp_path_factory):
-    """A data folder that one run made from start to end, and the order of its stages."""
+def uninterrupted(
+    people_site: BodyworldSite, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """A data folder that one refresh made from start to end, and the order of its stages."""
     data_dir = tmp_path_factory.mktemp("uninterrupted") / "data"
-    done = processes.run(data_dir, people_site.url)
-    assert done["exit_code"] == 0, done["said"]
-    assert set(done["stages"]) == set(STAGES)
-    return data_dir, done["stages"]
+    done = run_refresh(data_dir, people_site.url)
+    assert done.exit_code == 0, done.output
+    assert set(done.stages) == set(STAGES)
+    return data_dir, done.stages
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
 """`dataset_refresh`, ended at the worst moments: by SIGKILL, by a full disk, by a file cut short."""
 
+import shutil
+import signal
 import subprocess
 
 import numpy as np
 import pytest
-from refresh_processes import STAGES, RefreshProcesses, contents
+from refresh_process import run_refresh
+from stage_watch import STAGES, Moment
+from stored import contents
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -12,17 +16,13 @@ NUM_KILLS = 20
 
 
 def test_killed_twenty_times_and_finished_it_is_as_if_nothing_had_happened(
-    processes: RefreshProcesses, people_site, uninterrupted, tmp_path
+    people_site, uninterrupted, tmp_path
 ):
     expected, order = uninterrupted
     rng = np.random.default_rng(20)
     single_commits = ("identity_catalogue", "curated_photos")
     moments = [
-        {
-            "stage": stage,
-            "event": int(rng.integers(1, 3 if stage in single_commits else 5)),
-            "delay_seconds": 0.0,
-        }
+        Moment(stage=stage, event=int(rng.integers(1, 3 if stage in single_commits else 5)))
         for stage in order
         for _ in range(2)
     ]
@@ -30,36 +30,36 @@ def test_killed_twenty_times_and_finished_it_is_as_if_nothing_had_happened(
         [stage for stage in order if stage not in single_commits], NUM_KILLS - len(moments), replace=False
     )
     moments += [
-        {"stage": str(stage), "event": 1, "delay_seconds": float(rng.uniform(0.01, 0.5))} for stage in late
+        Moment(stage=str(stage), event=1, delay_seconds=float(rng.uniform(0.01, 0.5))) for stage in late
     ]
-    moments.sort(key=lambda moment: (order.index(moment["stage"]), moment["delay_seconds"]))
+    moments.sort(key=lambda moment: (order.index(moment.stage), moment.delay_seconds))
     data_dir = tmp_path / "data"
     hit = set()
     for moment in moments:
-        killed = processes.run(data_dir, people_site.url, moment)
-        assert killed["exit_code"] == -9, moment
-        hit.update(killed["stages"][-1:])
+        killed = run_refresh(data_dir, people_site.url, moment)
+        assert killed.exit_code == -signal.SIGKILL, moment
+        hit.update(killed.stages[-1:])
 
-    assert processes.run(data_dir, people_site.url)["exit_code"] == 0
+    assert run_refresh(data_dir, people_site.url).exit_code == 0
 
     assert len(moments) == NUM_KILLS
     assert hit == set(STAGES)
     assert contents(data_dir) == contents(expected)
 
 
-def test_parts_that_were_cut_short_are_named_and_their_rows_made_again(processes, people_site, uninterrupted):
-    data_dir, _ = uninterrupted
-    before = contents(data_dir)
+def test_parts_that_were_cut_short_are_named_and_their_rows_made_again(people_site, uninterrupted, tmp_path):
+    data_dir = tmp_path / "data"
+    shutil.copytree(uninterrupted[0], data_dir)
     tables = ("raw_photos", "face_detections", "curated_photos", "latents")
     cut = [max((data_dir / "tables" / table).glob("part-*.parquet")) for table in tables]
     for part in cut:
         part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
 
-    done = processes.run(data_dir, people_site.url)
+    done = run_refresh(data_dir, people_site.url)
 
-    assert done["exit_code"] == 0
-    assert [part for part in cut if f"{part} was cut short" in done["said"]] == cut
-    assert contents(data_dir) == before
+    assert done.exit_code == 0
+    assert [part for part in cut if f"{part} was cut short" in done.output] == cut
+    assert contents(data_dir) == contents(uninterrupted[0])
 
 
 @pytest.fixture
@@ -82,17 +82,17 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_loses_nothing(processes, people_site, uninterrupted, small_disk, tmp_path):
+def test_a_full_disk_loses_nothing(people_site, uninterrupted, small_disk, tmp_path):
     folder, enlarge = small_disk
     data_dir = tmp_path / "data"
     data_dir.symlink_to(folder)
     for size in ("64k", "160k"):
         enlarge(size)
-        full = processes.run(data_dir, people_site.url)
-        assert full["exit_code"] == 1
-        assert "free some and start again" in full["said"]
+        full = run_refresh(data_dir, people_site.url)
+        assert full.exit_code == 1
+        assert "free some and start again" in full.output
 
     enlarge("64m")
-    assert processes.run(data_dir, people_site.url)["exit_code"] == 0
+    assert run_refresh(data_dir, people_site.url).exit_code == 0
 
     assert contents(data_dir) == contents(uninterrupted[0])

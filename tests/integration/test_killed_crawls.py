@@ -2,18 +2,19 @@
 
 import hashlib
 import io
-import os
 import random
 import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import fork_server
 import numpy as np
 import pytest
-from crawl_processes import CrawlProcesses, crawl_processes
+from crawl_process import crawl
 from fault_server import (
     FaultySite,
     Page,
@@ -96,10 +97,15 @@ class LoggedSite(FaultySite):
         self._countdown = iter(range(num_requests, 0, -1))
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[CrawlProcesses]:
-    with crawl_processes() as running:
-        yield running
+def start_crawl(data_dir: Path, site: LoggedSite, threads: int) -> ForkServerProcess:
+    log = data_dir.with_suffix(".log")
+    return fork_server.start(crawl, data_dir, site.url, threads, output=log)
+
+
+def crawl_to_the_end(data_dir: Path, site: LoggedSite, threads: int) -> None:
+    crawling = start_crawl(data_dir, site, threads)
+    crawling.join()
+    assert crawling.exitcode == 0, data_dir.with_suffix(".log").read_text()
 
 
 @pytest.fixture
@@ -109,11 +115,11 @@ def site() -> Iterator[LoggedSite]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(processes, tmp_path_factory) -> dict[str, Any]:
+def uninterrupted(tmp_path_factory) -> dict[str, Any]:
     """What a crawl that nobody disturbs, with one thread, leaves behind."""
     data_dir = tmp_path_factory.mktemp("uninterrupted") / "data"
     with LoggedSite(two_people()) as site:
-        assert processes.start(data_dir, site.url, 1).wait() == 0
+        crawl_to_the_end(data_dir, site, 1)
     return contents(data_dir)
 
 
@@ -137,22 +143,15 @@ def contents(data_dir: Path) -> dict[str, Any]:
 
 
 def crawl_and_kill(
-    processes: CrawlProcesses,
-    site: LoggedSite,
-    data_dir: Path,
-    draw: random.Random,
-    *,
-    threads: int,
-    hold: bool,
+    site: LoggedSite, data_dir: Path, draw: random.Random, *, threads: int, hold: bool
 ) -> bool:
     """Kill a crawl around the arrival of a random request; False where the crawl was done before."""
     site.count_down(draw.randint(1, 24), hold=hold)
-    crawl = processes.start(data_dir, site.url, threads)
+    crawling = start_crawl(data_dir, site, threads)
     done = threading.Event()
-    codes: list[int] = []
 
     def wait() -> None:
-        codes.append(crawl.wait())
+        crawling.join()
         done.set()
         site.arrived.set()
 
@@ -162,40 +161,38 @@ def crawl_and_kill(
     if not hold:
         done.wait(draw.uniform(0.0, 0.04))  # so that kills also fall between requests
     if not done.is_set():
-        os.kill(crawl.pid, signal.SIGKILL)
+        crawling.kill()
     waiting.join()
     site.go_on.set()
-    assert codes[0] in (0, -signal.SIGKILL)
-    return codes[0] != 0
+    assert crawling.exitcode in (0, -signal.SIGKILL)
+    return crawling.exitcode != 0
 
 
 def test_a_crawl_killed_20_times_at_an_arriving_request_ends_as_if_never_killed_and_fetches_no_file_twice(
-    processes, site, uninterrupted, tmp_path
+    site, uninterrupted, tmp_path
 ):
     draw = random.Random(3)
-    kills = [
-        crawl_and_kill(processes, site, tmp_path / "data", draw, threads=1, hold=True)
-        for _ in range(NUM_KILLS)
-    ]
+    data_dir = tmp_path / "data"
+    kills = [crawl_and_kill(site, data_dir, draw, threads=1, hold=True) for _ in range(NUM_KILLS)]
     assert all(kills)
-    assert processes.start(tmp_path / "data", site.url, 1).wait() == 0
-    assert contents(tmp_path / "data") == uninterrupted
+    crawl_to_the_end(data_dir, site, 1)
+    assert contents(data_dir) == uninterrupted
     assert max(site.bodies_sent.values()) == 1
 
 
 def test_with_four_threads_killed_at_any_moment_only_files_in_flight_are_fetched_again(
-    processes, site, uninterrupted, tmp_path
+    site, uninterrupted, tmp_path
 ):
     draw = random.Random(4)
     data_dir, threads = tmp_path / "data", 4
     on_disk: set[str] = set()
     for _ in range(NUM_KILLS):
         sent_before = Counter(site.bodies_sent)
-        assert crawl_and_kill(processes, site, data_dir, draw, threads=threads, hold=False)
+        assert crawl_and_kill(site, data_dir, draw, threads=threads, hold=False)
         fetched_now = (site.bodies_sent - sent_before).keys()
         assert not {photo_id_of(site, path) for path in fetched_now} & on_disk - shared_ids(site)
         on_disk = {path.stem for path in data_dir.glob("photos/*/[!.]*")}
-    assert processes.start(data_dir, site.url, threads).wait() == 0
+    crawl_to_the_end(data_dir, site, threads)
     assert contents(data_dir) == uninterrupted
     assert sum(site.bodies_sent.values()) - len(site.bodies_sent) <= NUM_KILLS * threads
 

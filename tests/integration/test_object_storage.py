@@ -5,7 +5,8 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from refresh_processes import contents
+from refresh_process import run_refresh
+from stored import contents
 
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
@@ -143,12 +144,12 @@ def test_who_was_taken_for_dead_learns_of_it(address):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_whole_run_gives_the_tables_of_a_run_in_a_folder(
-    address, s3_endpoint, processes, people_site, uninterrupted, tmp_path
+    address, s3_endpoint, people_site, uninterrupted, tmp_path
 ):
     access = {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     for _ in range(2):
-        done = processes.run(str(address), people_site.url, log=tmp_path / "run", **access)
-        assert done["exit_code"] == 0, done["said"]
+        done = run_refresh(str(address), people_site.url, log=tmp_path / "run", environment=access)
+        assert done.exit_code == 0, done.output
         assert contents(address) == contents(uninterrupted[0])
 
     forget(address, "anna", local_dir=tmp_path)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from ray_nodes import FATAL_BATCH
-from refresh_processes import contents
+from refresh_process import run_refresh
+from stored import contents
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -16,12 +17,12 @@ SETTINGS = {
 }
 
 
-def test_a_node_is_killed_and_its_batch_is_done_by_the_other(processes, people_site, uninterrupted, tmp_path):
+def test_a_node_is_killed_and_its_batch_is_done_by_the_other(people_site, uninterrupted, tmp_path):
     data_dir = tmp_path / "data"
 
-    done = processes.run(data_dir, people_site.url, on_ray=True, **SETTINGS)
+    done = run_refresh(data_dir, people_site.url, on_ray=True, environment=SETTINGS)
 
-    assert done["exit_code"] == 0, done["said"]
+    assert done.exit_code == 0, done.output
     batches = [json.loads(line) for line in (tmp_path / "data.batches").read_text().splitlines()]
     lost = batches.pop(FATAL_BATCH - 1)
     assert lost["photo_ids"] in [batch["photo_ids"] for batch in batches[FATAL_BATCH - 1 : NUM_PHOTOS]]

@@ -10,17 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from random_latents import captions_of, random_rows
+from random_latents import store_random_latents
 
-from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.latents.layout import TABLE
-from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training import checkpoint
 from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
@@ -44,16 +40,7 @@ PATIENCE_SECONDS = 800
 def project(tmp_path):
     """A folder with the instance's settings, and small random latents of the embedded base model, with captions."""
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
-    hub = model_hub_of(current_deployment({}))
-    rows, layout = random_rows(image_embed_dim=128, scaling_factor=0.61571)
-    columns = replace(layout, models=hub.latent_models().fingerprint()).columns
-    tables = TableStore(tmp_path / "data")
-    tables.append(TABLE, rows.cast(columns))
-    captions = [
-        {"photo_id": photo_id, "caption": caption, "model_fingerprint": "random"}
-        for photo_id, caption in captions_of(LatentTable(rows, layout)).items()
-    ]
-    tables.append("captions", captions)
+    store_random_latents(tmp_path / "data", model_hub_of(current_deployment({})).latent_models())
     return tmp_path
 
 
@@ -76,8 +63,9 @@ def process(project: Path, *command: str | Path, **settings: Any) -> Iterator["s
             started.kill()
 
 
-def materialize(project: Path, **settings: Any):
-    return process(project, *MATERIALIZE, "--select", "bolid_checkpoint", **settings)
+def materialize(project: Path, *, launchpad: dict[str, Any] | None = None, **settings: Any):
+    config = json.dumps({"ops": {"bolid_checkpoint": {"config": launchpad or {}}}})
+    return process(project, *MATERIALIZE, "--select", "bolid_checkpoint", "--config-json", config, **settings)
 
 
 def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") -> None:
@@ -116,10 +104,13 @@ def events(project, monkeypatch):
 
 @pytest.mark.parametrize("is_sharded", [False, True])
 def test_two_devices_train_in_processes_that_report_to_the_run(project, events, is_sharded):
-    with materialize(project, hardware={"devices": 2, "shard_frozen_weights": is_sharded}) as run:
+    hardware = {"devices": 2, "shard_frozen_weights": is_sharded}
+    with materialize(project, launchpad={"hardware": hardware, "seed": 7}) as run:
         assert run.wait(PATIENCE_SECONDS) == 0, said(project)
     folder = project / "data" / "checkpoints" / "demo"
-    assert checkpoint.read_config(folder).hardware.devices == 2
+    trained = checkpoint.read_config(folder)
+    assert (trained.hardware.devices, trained.hardware.shard_frozen_weights) == (2, is_sharded)
+    assert trained.seed == 7
     assert (folder / "body_adapter.safetensors").is_file()
     assert [path.name for path in folder.parent.iterdir()] == ["demo"]
     (made,) = [event.asset_materialization for event in events() if event.asset_materialization]

@@ -1,6 +1,8 @@
 """A table of random latents that fits the base model of `tiny_models`."""
 
 import hashlib
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ from numpy.typing import NDArray
 
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.latents.layout import LatentLayout, to_binary
+from bolid_pipeline.latents.config import LatentModels
+from bolid_pipeline.latents.layout import TABLE, LatentLayout, to_binary
+from bolid_pipeline.storage.tables import TableStore
 
 BUCKETS = (Bucket(64, 64), Bucket(80, 48), Bucket(48, 80))
 
@@ -58,6 +62,21 @@ def random_rows(
         layout.columns,
     )
     return rows, layout
+
+
+def store_random_latents(data_dir: Path, models: LatentModels) -> None:
+    """Write the tables `latents` and `captions` of random latents that count as made by the embedded base model."""
+    rows, layout = random_rows(image_embed_dim=128, scaling_factor=0.61571)
+    tables = TableStore(data_dir)
+    tables.append(TABLE, rows.cast(replace(layout, models=models.fingerprint()).columns))
+    captions = captions_of(LatentTable(rows, layout))
+    tables.append(
+        "captions",
+        [
+            {"photo_id": photo_id, "caption": caption, "model_fingerprint": "random"}
+            for photo_id, caption in captions.items()
+        ],
+    )
 
 
 def captions_of(latents: LatentTable) -> dict[str, str]:

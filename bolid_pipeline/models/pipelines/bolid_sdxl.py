@@ -23,7 +23,7 @@ class BoLIDXLPipeline(ConditionedPipeline, StableDiffusionXLPipeline):
         *ENCODERS,
     ]
 
-    def __init__(  # noqa: PLR0917 - diffusers reads the components from this signature
+    def __init__(
         self,
         vae: Any,
         text_encoder: Any,

@@ -1,4 +1,4 @@
-"""Pictures drawn by the base model, and sheets of them."""
+"""Pictures that the base model draws, and contact sheets of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
-SAMPLE_PROMPTS: tuple[str, ...] = (
+PROMPTS: tuple[str, ...] = (
     (
         "a full-length photo of a tall slim woman with long black hair, facing the camera, arms raised, "
         "wearing a red t-shirt and blue trousers, on a beach"
@@ -69,7 +69,7 @@ SAMPLE_PROMPTS: tuple[str, ...] = (
 
 
 @torch.no_grad()
-def draw_samples(
+def draw_pictures(
     pipeline: StableDiffusionPipeline,
     prompts: Sequence[str],
     *,
@@ -80,7 +80,7 @@ def draw_samples(
     batch_size: int = 16,
     seed: int = 0,
 ) -> list[NDArray[np.uint8]]:
-    """One (height, width, 3) uint8 picture for each prompt."""
+    """A (height, width, 3) uint8 RGB picture for each prompt."""
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)
     pictures: list[NDArray[np.uint8]] = []
@@ -105,7 +105,7 @@ def write_sheet(
     columns: int = 8,
     scale: int = 4,
 ) -> None:
-    """Write the pictures, all of one size, enlarged and in rows, each above its label."""
+    """Write a sheet of pictures of one size: enlarged, in rows, each above its label."""
     cells = []
     for number, picture in enumerate(pictures):
         cell = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)

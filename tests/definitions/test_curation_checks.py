@@ -1,0 +1,71 @@
+"""The checks of the curation as Dagster runs them, on a data set of which nobody is kept."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from assets import curation
+from bolid_pipeline.curation.curate import REASONS
+from bolid_pipeline.storage.tables import TableStore
+from resources.deployments import demo
+from resources.table_store import DataStore
+
+CHECKS = [
+    curation.no_kept_photo_is_too_small,
+    curation.every_kept_photo_shows_one_person,
+    curation.every_kept_identity_has_enough_photos,
+    curation.curation_has_no_orphan_rows,
+]
+PHOTO = {
+    "photo_id": "0" * 64,
+    "identity": "anna",
+    "source_url": "https://gallery.example/1.jpg",
+    "page_url": "https://gallery.example/1",
+    "path": "photos/00/none.jpg",
+    "width_px": 64,
+    "height_px": 64,
+    "size_bytes": 1,
+    "content_type": "image/jpeg",
+    "perceptual_hash": "0",
+    "mirrored_hash": "0",
+    "fetched_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
+
+
+@pytest.fixture
+def done(tmp_path, request):
+    """The curation of a store with these photos, and its checks."""
+    tables = TableStore(tmp_path)
+    for photo in request.param:
+        of_photo = {"photo_id": photo["photo_id"], "model_fingerprint": "0"}
+        tables.append("raw_photos", [photo])
+        tables.append("watermark_scores", [{**of_photo, "watermark_prob": 0.0}])
+        tables.append("face_detections", [{**of_photo, "num_faces": 1, "num_persons": 1, "faces": []}])
+    return dg.materialize(
+        [curation.curated_photos, *CHECKS],
+        resources={"store": DataStore(data_dir=str(tmp_path)), "deployment": demo(tmp_path)},
+        raise_on_error=False,
+    )
+
+
+@pytest.mark.parametrize("done", [[], [PHOTO]], indirect=True, ids=["no photo", "one small photo"])
+def test_that_nobody_is_kept_fails_one_check_which_says_what_to_do(done):
+    found = {check.check_name: check for check in done.get_asset_check_evaluations()}
+    assert {name: check.passed for name, check in found.items()} == {
+        "no_kept_photo_is_too_small": True,
+        "every_kept_photo_shows_one_person": True,
+        "every_kept_identity_has_enough_photos": False,
+        "curation_has_no_orphan_rows": True,
+    }
+    said = found["every_kept_identity_has_enough_photos"].description
+    assert said.startswith("nobody is kept, so there is nothing to train on")
+    assert "crawl more photos per person" in said
+
+
+@pytest.mark.parametrize("done", [[PHOTO]], indirect=True)
+def test_rejections_are_numbers_that_dagster_plots(done):
+    (made,) = done.asset_materializations_for_node("curated_photos")
+    numbers = {name: value.value for name, value in made.metadata.items() if name.startswith("num_rejected_")}
+    assert numbers == {f"num_rejected_{reason}": int(reason == "too_small") for reason in REASONS}
+    assert made.tags["dagster/data_version"]
