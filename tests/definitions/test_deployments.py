@@ -159,7 +159,7 @@ def test_data_on_object_storage_leave_checkpoints_and_the_embedded_world_on_this
 
 
 def test_a_store_on_object_storage_asks_for_a_folder_when_it_needs_one():
-    with pytest.raises(ConfigurationError, match=r"s3://bucket/data is no folder: .* BOLID_LOCAL_DIR"):
+    with pytest.raises(ConfigurationError, match=r"s3://bucket/data is an address: .* BOLID_LOCAL_DIR"):
         _ = DataStore(data_dir="s3://bucket/data").checkpoints
 
 

@@ -137,7 +137,7 @@ def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog, mon
 @pytest.mark.usefixtures("quick_renewal")
 def test_who_was_taken_for_dead_learns_of_it(address):
     with pytest.raises(StoreLocked, match="taken over by run 43"), hold_store(address, "run 42"):
-        object_lock._write(address / ".writer.json", object_lock.introduction("run 43") | {"token": "1"})
+        object_lock._write(address / ".writer.json", object_lock.holder_note("run 43") | {"token": "1"})
     assert b"run 43" in (address / ".writer.json").read_bytes()
 
 
