@@ -52,7 +52,7 @@ def assets_of(stage: ModuleType) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]
     group = stage.__name__.removeprefix("assets.")
     found = [
         asset
-        for asset in dg.load_assets_from_modules([stage])
+        for asset in dg.load_assets_from_modules([stage], include_specs=True)
         if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
     ]
     return dg.map_asset_specs(lambda spec: spec.replace_attributes(group_name=group, owners=OWNERS), found)

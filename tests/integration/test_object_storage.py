@@ -11,8 +11,8 @@ from stored import contents
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
 from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
+from bolid_pipeline.scraping.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage import object_lock
-from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store, living_holder
 from bolid_pipeline.storage.tables import TableStore

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bolid_pipeline.cli import main
-from bolid_pipeline.storage.forgotten import forgotten_identities
+from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.storage.tables import TableStore
 
 

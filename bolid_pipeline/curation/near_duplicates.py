@@ -1,7 +1,7 @@
 """Which photos are nearly the same: recompressed, resized, slightly cropped, brightened or mirrored.
 
-Photos of one person that are nearly the same make a cluster; it must not be torn apart by a split into training
-and held-out photos. The same picture under two people says that at least one of the labels is wrong.
+Photos of one person that are nearly the same make a cluster, which a split into training and held-out photos must not
+tear apart. If the same picture stands under two people, at least one of the labels is wrong.
 """
 
 from collections import defaultdict
@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bolid_pipeline.scraping.outcomes import SHARED
-from bolid_pipeline.scraping.perceptual_hash import as_words
-from bolid_pipeline.stages.refresh import sync_table
+from bolid_pipeline.perceptual_hash import as_words
+from bolid_pipeline.records import OF_ANOTHER_IDENTITY
+from bolid_pipeline.stages.refresh import RefreshReport, sync_table
 from bolid_pipeline.storage.tables import TableStore
 
 # Of 256 bits. Measured on 160 photos of one studio: unrelated photos differ in 78 or more; recompressed, resized and
@@ -25,16 +27,17 @@ SAME_PICTURE_BITS = 32
 _SAME_PICTURE_FIRST_WORD_BITS = 16
 
 
-def refresh_clusters(tables: TableStore) -> int:
-    """Make `photo_clusters` say of every stored photo what it is nearly the same as; returns the shared photos."""
-    photos = tables.read(
-        "raw_photos", ["photo_id", "identity", "perceptual_hash", "mirrored_hash"]
-    ).to_pylist()
-    refused = tables.read("rejected_downloads", ["photo_id", "reason"]).to_pylist()
-    shared = {row["photo_id"] for row in refused if row["reason"] == SHARED}
-    rows = cluster(photos, shared)
-    sync_table(tables, "photo_clusters", rows)
-    return sum(row["is_shared"] for row in rows)
+def refresh_clusters(tables: TableStore) -> RefreshReport:
+    """Bring `photo_clusters` up to date with `raw_photos` and `rejected_downloads`."""
+    photos = tables.read("raw_photos", ["photo_id", "identity", "perceptual_hash", "mirrored_hash"])
+    rejected = tables.read("rejected_downloads", ["photo_id", "reason"])
+    doubtful = rejected.filter(pc.field("reason") == OF_ANOTHER_IDENTITY)
+    shared = set(doubtful["photo_id"].to_pylist()) & set(photos["photo_id"].to_pylist())
+    stored = tables.read("photo_clusters")
+    # Comparing all pairs takes minutes for hundreds of thousands of photos, so a refresh without news skips it: the
+    # hashes of a photo never change, and two people's copies of a picture are only ever added.
+    clusters = stored if _are_current(stored, photos, shared) else cluster(photos.to_pylist(), shared)
+    return sync_table(tables, "photo_clusters", clusters)
 
 
 def cluster(photos: Sequence[Mapping[str, Any]], shared: set[str]) -> list[dict[str, Any]]:
@@ -42,7 +45,7 @@ def cluster(photos: Sequence[Mapping[str, Any]], shared: set[str]) -> list[dict[
 
     Args:
         photos: dicts with photo_id, identity, perceptual_hash and mirrored_hash.
-        shared: ids of photos whose very bytes stand under another person too.
+        shared: ids of photos that another person's gallery shows too, byte for byte.
 
     Returns:
         cluster_id is the smallest photo_id of the cluster; is_shared is true for all photos of a cluster in
@@ -64,11 +67,16 @@ def cluster(photos: Sequence[Mapping[str, Any]], shared: set[str]) -> list[dict[
     return rows
 
 
-def _close_pairs(photos: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
-    """(2, P) row numbers of photos that are nearly the same, as they are or mirrored.
+def _are_current(clusters: pa.Table, photos: pa.Table, shared: set[str]) -> bool:
+    """Whether the clusters are about exactly these photos, and know all that are shared."""
+    known_shared = clusters.filter(pc.field("is_shared"))["photo_id"].to_pylist()
+    same_photos = set(clusters["photo_id"].to_pylist()) == set(photos["photo_id"].to_pylist())
+    return same_photos and shared.issubset(known_shared)
 
-    Every pair is looked at, one photo against all later ones: 1.5e8 pairs a second on one core.
-    """
+
+def _close_pairs(photos: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
+    """(2, P) row numbers of photos that are nearly the same, as they are or mirrored."""
+    # Each photo is compared with all later ones, which is 1.5e8 pairs a second on one core.
     _, person = np.unique([photo["identity"] for photo in photos], return_inverse=True)
     order = np.argsort(person, kind="stable")
     person = person[order]

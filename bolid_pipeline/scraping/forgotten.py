@@ -1,4 +1,4 @@
-"""The people who are never to be crawled again: one identity per line in `<data_dir>/forgotten.txt`."""
+"""The people who must never be crawled again: one identity per line in `<data_dir>/forgotten.txt`."""
 
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate

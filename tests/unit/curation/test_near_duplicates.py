@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
+from bolid_pipeline.curation.near_duplicates import cluster, refresh_clusters
 from bolid_pipeline.images import probe
-from bolid_pipeline.scraping.near_duplicates import cluster
-from bolid_pipeline.scraping.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
+from bolid_pipeline.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
+from bolid_pipeline.storage.schemas import SCHEMAS
+from bolid_pipeline.storage.tables import TableStore
 
 
 def scene(seed: int) -> Image.Image:
@@ -88,3 +90,42 @@ def test_bytes_that_stand_under_somebody_else_make_the_whole_cluster_shared():
 
 def test_no_photos_make_no_clusters():
     assert cluster([], set()) == []
+
+
+def store(tables: TableStore, photos: list[dict[str, str]]) -> None:
+    blank = dict.fromkeys(SCHEMAS["raw_photos"].columns.names)
+    tables.append("raw_photos", [blank | photo for photo in photos])
+
+
+def stored_clusters(tables: TableStore) -> dict[str, tuple[str, bool]]:
+    rows = tables.read("photo_clusters").to_pylist()
+    return {row["photo_id"]: (row["cluster_id"], row["is_shared"]) for row in rows}
+
+
+def test_the_table_follows_the_photos_and_a_second_refresh_writes_nothing(tmp_path):
+    tables = TableStore(tmp_path)
+    store(tables, [photo("a", scene(1)), photo("b", scene(2))])
+    assert refresh_clusters(tables).num_computed == 2
+    assert stored_clusters(tables) == {"a": ("a", False), "b": ("b", False)}
+    assert refresh_clusters(tables).num_up_to_date == 2
+    store(tables, [photo("c", scene(2), quality=60)])
+    tables.delete("raw_photos", "photo_id", ["a"])
+    report = refresh_clusters(tables)
+    assert (report.num_computed, report.num_up_to_date, report.num_pruned) == (1, 1, 1)
+    assert stored_clusters(tables) == {"b": ("b", False), "c": ("b", False)}
+
+
+def test_a_photo_that_is_found_under_somebody_else_later_becomes_shared(tmp_path):
+    tables = TableStore(tmp_path)
+    store(tables, [photo("a", scene(1)), photo("b", scene(2))])
+    refresh_clusters(tables)
+    blank = dict.fromkeys(SCHEMAS["rejected_downloads"].columns.names)
+    refusals = [
+        {"page_url": "1", "photo_id": "a", "reason": "photo_of_another_identity"},
+        {"page_url": "2", "photo_id": "b", "reason": "duplicate_photo"},
+        {"page_url": "3", "photo_id": "gone", "reason": "photo_of_another_identity"},
+    ]
+    tables.append("rejected_downloads", [blank | refusal for refusal in refusals])
+    assert refresh_clusters(tables).num_computed == 1
+    assert stored_clusters(tables) == {"a": ("a", True), "b": ("b", False)}
+    assert refresh_clusters(tables).num_computed == 0
