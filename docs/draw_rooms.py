@@ -6,8 +6,9 @@
 
 A room is a package or a module directly below `bolid_pipeline`, or one of the other top-level packages. An arrow says
 that a module of one room imports a module of another, inside functions too. Left out are what every room may use (the
-errors and the way settings are declared) and the training scripts of the synthetic world, which are not shipped. The
-picture shows no arrow that follows from others: where A uses B and B uses C, an arrow from A to C would say nothing new.
+errors, the small record types, the way settings are declared) and the training scripts of the synthetic world, which
+are not shipped. The picture shows no arrow that follows from others: where A uses B and B uses C, an arrow from A to C
+would say nothing new.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import grimp
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawn by docs/draw_rooms.py: begin -->", "<!-- end -->"
-VOCABULARY = {"errors", "settings", "records"}
+VOCABULARY = {"errors", "records", "settings"}
 PACKAGES = ("assets", "bodyworld", "bolid_pipeline", "resources")
 
 Arrows = dict[str, set[str]]
@@ -28,8 +29,12 @@ Arrows = dict[str, set[str]]
 
 def main() -> None:
     """Write, check or count."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is out of date")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if the page is out of date"
+    )
     parser.add_argument("--count", action="store_true", help="print the numbers of rooms and arrows")
     options = parser.parse_args()
     arrows = find_arrows()
@@ -70,7 +75,8 @@ def reduce(arrows: Arrows) -> Arrows:
         return arrows[room].union(*(reachable(other) for other in arrows[room]))
 
     return {
-        room: others - set[str]().union(*(reachable(other) for other in others)) for room, others in arrows.items()
+        room: others - set[str]().union(*(reachable(other) for other in others))
+        for room, others in arrows.items()
     }
 
 
@@ -84,7 +90,10 @@ def draw(arrows: Arrows) -> str:
     """A Mermaid graph and a table of the rooms."""
     reduced = reduce(arrows)
     lines = [f"    {room} --> {other}" for room, others in reduced.items() for other in sorted(others)]
-    rows = [f"| `{room}` | {purpose(room)} | {', '.join(sorted(others)) or 'nothing'} |" for room, others in arrows.items()]
+    rows = [
+        f"| `{room}` | {purpose(room)} | {', '.join(sorted(others)) or 'nothing'} |"
+        for room, others in arrows.items()
+    ]
     return "\n".join(
         [
             f"{count(arrows)} (`uv run python docs/draw_rooms.py --count`).",
