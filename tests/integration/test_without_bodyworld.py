@@ -62,7 +62,13 @@ def test_a_folder_of_photos_is_crawled(tmp_path: Path):
         CRAWL, tmp_path, BOLID_SETTINGS=str(settings), BOLID_SOURCE_URL=(tmp_path / "photos").as_uri()
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == {"identity_catalogue": 2, "raw_photos": 4}
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "catalogue_pages": 0,
+        "identity_catalogue": 2,
+        "photo_pages": 4,
+        "raw_photos": 4,
+        "rejected_downloads": 0,
+    }
 
 
 def test_the_demo_says_in_one_line_what_is_missing(tmp_path: Path):
