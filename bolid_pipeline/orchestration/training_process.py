@@ -11,7 +11,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from bolid_pipeline.orchestration.fitting import fit_checkpoint, open_training_data
-from resources.deployments import current_deployment
+from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 from resources.table_store import data_store_of
 
