@@ -11,7 +11,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ASSETS = (
     "identity_catalogue",
+    "photo_pages",
+    "catalogue_pages",
     "raw_photos",
+    "rejected_downloads",
+    "photo_clusters",
     "watermark_scores",
     "face_detections",
     "curated_photos",
