@@ -14,6 +14,7 @@ from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.scraping.sources.folder import FolderSource
 from bolid_pipeline.scraping.sources.site import load_parsers, open_site
 from resources.deployments import Deployment
+from resources.embedded_world import needing_bodyworld
 
 
 class PhotoSourceResource(dg.ConfigurableResource["PhotoSourceResource"]):
@@ -60,8 +61,9 @@ class EmbeddedSource(PhotoSourceResource):
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Render what is not rendered yet, serve it on a free port, crawl it."""
-        from bodyworld.site.server import BodyworldSite
-        from bodyworld.world.build import WorldConfig, build_world
+        with needing_bodyworld():
+            from bodyworld.site.server import BodyworldSite
+            from bodyworld.world.build import WorldConfig, build_world
 
         world = WorldConfig(
             seed=self.seed,

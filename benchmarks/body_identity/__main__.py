@@ -44,7 +44,7 @@ from bolid_pipeline.drawing import contact_sheet, to_png
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically
-from bolid_pipeline.training.sampling import split_rows
+from bolid_pipeline.training.batch_plan import split_rows
 
 PEOPLE_SEED = 40_000
 _AGAINST = "its square against L_diff"

@@ -40,9 +40,9 @@ def test_the_environment_is_read_in_one_place():
         path.relative_to(REPOSITORY).as_posix()
         for folder in ("bolid_pipeline", "assets", "resources")
         for path in (REPOSITORY / folder).rglob("*.py")
-        if "BOLID_" in path.read_text("utf-8") and "environ" in path.read_text("utf-8")
+        if "BOLID_" in (text := path.read_text("utf-8")) and re.search(r"\benviron\b|\bgetenv\b", text)
     ]
-    assert readers == ["resources/deployments.py"]
+    assert readers == ["resources/environment.py"]
 
 
 def test_dagsters_private_modules_are_imported_in_one_file():

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from random_latents import captions_of, random_latents
+from tiny_training import random_data
 
 from bolid_pipeline.training.config import FewStepConfig, HardwareConfig, IntervalsConfig, Term
 from bolid_pipeline.training.fit import fit
@@ -25,14 +25,11 @@ CONFIG = replace(
 
 
 def train(base_model: Path, run_dir: Path, *, devices: int, shard_frozen_weights: bool = False) -> None:
-    latents = random_latents()
     hardware = replace(CONFIG.hardware, devices=devices, shard_frozen_weights=shard_frozen_weights)
     fit(
         replace(CONFIG, hardware=hardware),
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=run_dir,
+        random_data(base_model),
+        run_dir,
         progress=False,
     )
 

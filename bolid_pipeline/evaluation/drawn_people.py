@@ -19,7 +19,7 @@ _SEX = re.compile(r"\b(woman|man)\b")
 
 
 @dataclass(frozen=True)
-class Sample:
+class DrawnPicture:
     """One generated (H, W, 3) uint8 picture; `identity` None is the base model's own."""
 
     prompt: str
@@ -33,9 +33,9 @@ def who_is(captions: Iterable[str]) -> str:
     return words.most_common(1)[0][0] if words else "person"
 
 
-def draw_samples(
+def draw_pictures(
     pipe: AnyBoLIDPipeline, requests: Sequence[tuple[str, str | None]], config: EvaluationConfig
-) -> list[Sample]:
+) -> list[DrawnPicture]:
     """Draw each (prompt, identity or None); the same prompt has the same noise, whoever is drawn.
 
     Args:
@@ -45,7 +45,7 @@ def draw_samples(
     """
     with_identity = [request for request in requests if request[1] is not None]
     without = [request for request in requests if request[1] is None]
-    samples: dict[tuple[str, str | None], Sample] = {}
+    samples: dict[tuple[str, str | None], DrawnPicture] = {}
     pipe.set_progress_bar_config(disable=True)
     with tqdm(total=len(requests), desc="samples", unit="picture") as progress:
         for group in (with_identity, without):
@@ -56,7 +56,7 @@ def draw_samples(
     return [samples[request] for request in requests]
 
 
-def sample_grid(rows: Sequence[tuple[Rgb, Sequence[Sample]]], *, cell_px: int = 128) -> Rgb:
+def picture_grid(rows: Sequence[tuple[Rgb, Sequence[DrawnPicture]]], *, cell_px: int = 128) -> Rgb:
     """One row a person: a real photo, then the samples of the row, labelled.
 
     Args:
@@ -74,7 +74,7 @@ def sample_grid(rows: Sequence[tuple[Rgb, Sequence[Sample]]], *, cell_px: int = 
 
 def _draw(
     pipe: AnyBoLIDPipeline, batch: Sequence[tuple[str, str | None]], config: EvaluationConfig
-) -> list[Sample]:
+) -> list[DrawnPicture]:
     """Samples of a batch in which either everybody or nobody is named."""
     prompts = [prompt for prompt, _ in batch]
     named = [identity for _, identity in batch if identity is not None]
@@ -90,7 +90,7 @@ def _draw(
         output_type="np",
     ).images
     pictures = np.rint(pictures_BHWC * 255).astype(np.uint8)
-    return [Sample(*request, picture) for request, picture in zip(batch, pictures, strict=True)]
+    return [DrawnPicture(*request, picture) for request, picture in zip(batch, pictures, strict=True)]
 
 
 def _noise(pipe: AnyBoLIDPipeline, prompt: str, config: EvaluationConfig) -> torch.Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bolid_pipeline.errors import NotEnoughData
-from bolid_pipeline.training.sampling import PADDING, BatchSampler, split_rows
+from bolid_pipeline.training.batch_plan import PADDING, BatchSampler, split_rows
 
 # Anna has 2 photos, Bob 12, Cleo a single one; buckets a and b.
 IDENTITIES = ["anna"] * 2 + ["bob"] * 12 + ["cleo"]

@@ -8,10 +8,12 @@ from diffusers import PriorTransformer
 
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.models.body_bank import BodyBank, PersonBody
-from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior, sample_bodies, text_vector
+from bolid_pipeline.models.body_prior import sample_bodies, text_vector
+from bolid_pipeline.training.config import PriorConfig
+from bolid_pipeline.training.prior import fit_body_prior
 
 TALL, SHORT = torch.tensor([[1.0, 0.0, 0.0, 1.0]]), torch.tensor([[0.0, 1.0, 1.0, 0.0]])
-CONFIG = BodyPriorConfig(width=32, num_layers=2, num_heads=2, steps=300, batch_size=32, learning_rate=3e-3)
+CONFIG = PriorConfig(width=32, num_layers=2, num_heads=2, steps=300, batch_size=32, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def bank() -> BodyBank:
 def prior(bank: BodyBank) -> PriorTransformer:
     captions = [*bank.identities, *bank.identities, "nobody-of-the-bank"]
     text = torch.cat([TALL if "tall" in identity else SHORT for identity in captions])
-    return fit_body_prior(CONFIG, bank, captions, text + 0.01 * torch.randn(len(text), 4))
+    return fit_body_prior(CONFIG, bank, captions, text + 0.01 * torch.randn(len(text), 4), seed=0)
 
 
 def _bodies(prior: PriorTransformer, text: torch.Tensor, seed: int = 1, count: int = 16) -> torch.Tensor:
@@ -57,9 +59,10 @@ def test_the_generator_decides(prior: PriorTransformer) -> None:
 
 
 def test_training_is_a_function_of_the_seed(bank: BodyBank) -> None:
-    config = BodyPriorConfig(width=16, num_layers=1, num_heads=2, steps=3, batch_size=4)
+    config = PriorConfig(width=16, num_layers=1, num_heads=2, steps=3, batch_size=4)
     first, again = (
-        fit_body_prior(config, bank, bank.identities, torch.ones(len(bank.identities), 4)) for _ in range(2)
+        fit_body_prior(config, bank, bank.identities, torch.ones(len(bank.identities), 4), seed=0)
+        for _ in range(2)
     )
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert not any(parameter.requires_grad for parameter in first.parameters())
@@ -67,7 +70,7 @@ def test_training_is_a_function_of_the_seed(bank: BodyBank) -> None:
 
 def test_captions_of_nobody_are_refused(bank: BodyBank) -> None:
     with pytest.raises(NotEnoughData, match="no caption is of a person"):
-        fit_body_prior(CONFIG, bank, ["somebody else"], TALL)
+        fit_body_prior(CONFIG, bank, ["somebody else"], TALL, seed=0)
 
 
 def test_save_and_load_is_exact(prior: PriorTransformer, tmp_path: Path) -> None:
