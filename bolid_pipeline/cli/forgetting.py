@@ -1,8 +1,8 @@
-"""A person asks to be forgotten: out of tables, photo store, body banks and reports, and never crawled again.
+"""Forgetting a person: out of tables, photo store, body banks and reports, and never crawled again.
 
-A picture that another person's gallery shows too stays, as that person's and as a wrong label (nothing says whom
-else it shows). What cannot be undone is said, not hidden: branches that were trained on the person's photos keep
-what they learned until they are trained again, which the next `full_refresh` does since its data have changed.
+A picture that another person's gallery shows too stays with that person, marked as a doubtful label; it no longer says
+whom else it may show. One thing cannot be undone here: branches that were trained on the person's photos keep what they
+learned until they are trained again, which the next `full_refresh` does because its data have changed.
 """
 
 import logging
@@ -101,9 +101,9 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
 
 
 def _leave_to_others(tables: TableStore, identity: str) -> set[str]:
-    """Hand pictures that stand under other people too over to them; returns the ids of those that were this person's.
+    """Hand over the pictures that stand under other people too; returns their ids.
 
-    What stays behind in `rejected_downloads`, at the other's own page, is only that the picture is of doubtful label.
+    Their rows in `rejected_downloads` stay, at the other person's page, and say only that the label is doubtful.
     """
     photos = {row["photo_id"]: row for row in tables.read("raw_photos").to_pylist()}
     refused = tables.read("rejected_downloads").to_pylist()
@@ -125,7 +125,7 @@ def _leave_to_others(tables: TableStore, identity: str) -> set[str]:
 
 
 def _forget_traces(data_dir: Location, tables: TableStore) -> None:
-    """What a crawl leaves beside the tables: downloads that were never committed, pages that no parser understood."""
+    """Delete what a crawl leaves beside the tables: uncommitted downloads, and pages that no parser understood."""
     photos = PhotoStore(data_dir)
     FetchJournal(data_dir, photos).discard(set(tables.read("raw_photos", ["path"])["path"].to_pylist()))
     drop_changed_pages(tables)
@@ -138,7 +138,7 @@ def _banks_with(local_dir: Path, identity: str) -> list[Path]:
 
 
 def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str]) -> None:
-    """Take the person out of bank, photo lists and model card; a checkpoint of nobody else goes as a whole."""
+    """Take the person out of bank, photo lists and model card; without anybody else the checkpoint is deleted."""
     bank = BodyBank.load(folder).without(identity)
     if not bank.identities:
         shutil.rmtree(folder)

@@ -1,7 +1,7 @@
-"""Photo bytes to pixels and back: decoding, a strict check of what was received, resizing.
+"""Photo bytes to pixels and back: decoding, a strict check of received bytes, resizing.
 
-Images are (H, W, 3) uint8 RGB arrays with the EXIF orientation applied, so that (x, y) in pixels means what a
-person sees; x grows to the right, y downwards.
+Images are (H, W, 3) uint8 RGB arrays with the EXIF orientation applied. So (x, y) in pixels is where a person sees it,
+with x to the right and y downwards.
 """
 
 import io
@@ -26,19 +26,20 @@ Rgb = NDArray[np.uint8]
 """(H, W, 3), 0 to 255."""
 
 REFUSALS = frozenset({"empty", "not_a_picture", "truncated", "unsupported_type", "too_many_pixels"})
-"""Every reason that `probe` refuses bytes for; `truncated` is cut short, or damaged inside."""
+"""The reasons for which `probe` refuses bytes; `truncated` means cut short or damaged inside."""
 
 MAX_PIXELS = 40_000_000
-"""A photo has fewer; a small file of more is made to fill the memory of whoever decodes it."""
+"""Photos have fewer. A small file with more is likely made to fill the memory of whoever decodes it."""
 
 LETTERBOX_GREY = 114
 """Value of R, G and B with which ultralytics fills up a photo to a square."""
 
 _TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "WEBP": ("image/webp", "webp")}
-_JPEG_MODES = ("RGB", "L")  # of those that simplejpeg turns into RGB as PIL does; CMYK is not one
+_JPEG_MODES = ("RGB", "L")  # simplejpeg decodes these to the same RGB as PIL, but not CMYK
 _EXIF_ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
-# EXIF orientation -> what brings the stored rows and columns upright (EXIF 2.32, 4.6.4).
+# EXIF orientation -> what turns the stored rows and columns upright (EXIF 2.32, 4.6.4). PIL's exif_transpose does the
+# same to PIL images; these are arrays from simplejpeg.
 _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -52,27 +53,27 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class WholePhoto:
-    """What `probe` found in bytes that are a photo from the first to the last."""
+    """A photo whose bytes `probe` has found whole."""
 
     width_px: int
-    """As seen, EXIF orientation applied; so is the height."""
+    """Width and height are those that a person sees, with the EXIF orientation applied."""
     height_px: int
     content_type: str
     extension: str
     image: Rgb
-    """The photo, perhaps decoded smaller than it is."""
+    """The photo, perhaps decoded at a smaller size."""
 
 
 def probe(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int | None = None) -> WholePhoto:
-    """Check that `data` is one whole photo, by decoding all of it.
+    """The photo that `data` holds, decoded to its last byte.
 
-    A JPEG is whole only if libjpeg has nothing to remark: PIL accepts bytes overwritten inside, and any damage to a
-    CMYK file. It remarks on the same when it decodes to a smaller picture: every code is read either way.
+    A JPEG counts as whole only if libjpeg gives no warning, since PIL accepts overwritten bytes, and any damage to a
+    CMYK file. Decoding to a smaller size reads every byte too, and so gives the same warnings.
 
     Args:
         data: the bytes of a file.
-        max_pixels: the most, by the header, that are decoded.
-        min_side_px: how many pixels the image's shorter side must keep, if it has them. Full size by default.
+        max_pixels: a picture with more, by its header, is refused without decoding it.
+        min_side_px: the image may be decoded smaller down to this shorter side. Full size by default.
 
     Raises:
         PhotoRefused: with one of REFUSALS as its `reason`.
@@ -109,17 +110,17 @@ def probe(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int | None = N
 
 
 def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: int | None = None) -> Rgb:
-    """Decode a photo of any colour mode; transparency is laid over white, 16 bits are cut to 8.
+    """Decode a photo of any colour mode; transparency is laid over white, and 16 bits are cut to 8.
 
-    A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where the caller looks at a small picture anyway.
+    With a limit, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which is faster.
 
     Args:
         data: the bytes of a picture.
-        min_side_px: how many pixels the shorter side must keep, if it has them. Full size by default.
-        min_long_side_px: how many pixels the longer side must keep, if it has them. Full size by default.
+        min_side_px: the shorter side of the result is at least this, if the photo's is. Full size by default.
+        min_long_side_px: the same for the longer side.
 
     Raises:
-        UnreadablePhoto: the bytes are no picture, or cut short.
+        UnreadablePhoto: the bytes are cut short, or are not a picture.
     """
     try:
         with open_image(io.BytesIO(data)) as picture:
@@ -134,16 +135,16 @@ def decode_many(
     min_side_px: int | None = None,
     min_long_side_px: int | None = None,
 ) -> list[Rgb | None]:
-    """Read and decode photos in threads (the decoders let go of the interpreter's lock).
+    """Read and decode photos in threads; the decoders release the interpreter's lock.
 
     Args:
         read: path to bytes, like `PhotoStore.read`.
         paths: what to read.
-        min_side_px: see `decode_rgb`.
-        min_long_side_px: see `decode_rgb`.
+        min_side_px: as in `decode_rgb`.
+        min_long_side_px: as in `decode_rgb`.
 
     Returns:
-        One image per path; None, and a line in the log, where the photo is missing or unreadable.
+        One image per path. A photo that is missing or unreadable gives None and a line in the log.
     """
 
     def decode(path: str) -> Rgb | None:
@@ -160,14 +161,14 @@ def decode_many(
 def resize_to(
     image: Rgb, height: int, width: int, box_xyxy: tuple[float, float, float, float] | None = None
 ) -> Rgb:
-    """Resize by averaging the area that each new pixel covers (bicubic where the picture grows).
+    """Resize by averaging the area that each new pixel covers, or bicubically if the picture grows.
 
     Args:
         image: (H, W, 3) uint8.
         height: of the result, in px.
         width: of the result, in px.
-        box_xyxy: the part of `image` to take, in its px (fractions allowed); all of it by default. What lies
-            outside of the image is left out.
+        box_xyxy: the part of `image` to take, in its px (fractions allowed), cut off at the image's border; all of
+            it by default.
     """
     left, top, right, bottom = box = _clip(box_xyxy, image.shape[0], image.shape[1])
     is_smaller = width < right - left or height < bottom - top
@@ -176,14 +177,14 @@ def resize_to(
 
 
 def encode_jpeg(image: Rgb, quality: int = 90) -> bytes:
-    """(H, W, 3) uint8 to JPEG bytes; quality 1 to 100."""
+    """JPEG bytes of an (H, W, 3) uint8 image; quality 1 to 100."""
     return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420")
 
 
 def _clip(
     box_xyxy: tuple[float, float, float, float] | None, height: int, width: int
 ) -> tuple[float, float, float, float]:
-    """The box without what lies outside of a picture of this size; the whole picture for None."""
+    """The part of the box that is inside a picture of this size; the whole picture for None."""
     left, top, right, bottom = box_xyxy or (0, 0, width, height)
     return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
 
@@ -191,7 +192,7 @@ def _clip(
 def _decode(
     data: bytes, picture: Image.Image, min_side_px: int | None, min_long_side_px: int | None = None
 ) -> Rgb:
-    """`decode_rgb` of an opened picture; raises whatever PIL and simplejpeg raise."""
+    """The pixels of an opened picture. Raises whatever PIL and simplejpeg raise."""
     if picture.format == "JPEG" and picture.mode in _JPEG_MODES:
         factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
         min_height = -(-picture.height // factor) if factor > 1 else 0
@@ -207,7 +208,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_side_px: int | None) -> int:
-    """How much smaller a JPEG may be decoded: 8, 4, 2, or 1 for full size."""
+    """The divisor of a JPEG's size that keeps both limits: 8, 4, 2, or 1 for full size."""
     limits = [
         (side, minimum)
         for side, minimum in ((min(size_wh), min_side_px), (max(size_wh), min_long_side_px))
@@ -218,7 +219,7 @@ def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_s
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    """Any PIL mode to RGB."""
+    """The picture in mode RGB, from any mode."""
     if picture.mode.startswith("I;16") or picture.mode == "I":
         return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if "A" in picture.getbands() or "transparency" in picture.info:

@@ -23,7 +23,7 @@ def contact_sheet(
         images: (H, W, 3) uint8 each, of any sizes.
         columns: cells per row.
         cell_px: side of a cell.
-        labels: one short text per image, drawn under it in 16 px more height; cut where too long.
+        labels: one short text per image, drawn in 16 px under it and cut if too long.
 
     Returns:
         (rows * cell height, columns * cell_px, 3) uint8; one empty cell if there are no images.
@@ -50,7 +50,7 @@ def draw_skeleton(
         image: (H, W, 3) uint8.
         keypoints_K3: (K, 3): x_px, y_px in the image, confidence.
         edges: bones as pairs of keypoint indices, like `bolid_pipeline.pose.skeleton.EDGES`.
-        min_conf: keypoints below it, and bones that end in one, are left out.
+        min_conf: keypoints with less confidence, and bones that end in one, are left out.
     """
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
@@ -67,7 +67,7 @@ def draw_skeleton(
 
 
 def to_png(image: NDArray[np.uint8], text: dict[str, str] | None = None) -> bytes:
-    """PNG bytes of an (H, W, 3) or grey (H, W) uint8 image; `text` goes into the file's text chunks."""
+    """PNG bytes of an (H, W, 3) or grey (H, W) uint8 image, with `text` in the file's text chunks."""
     chunks = PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value)
