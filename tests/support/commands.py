@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fork_server
 
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 800
 """Code servers and trainers import torch; on a busy machine that takes minutes."""
 
 
