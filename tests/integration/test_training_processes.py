@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from commands import PATIENCE_SECONDS, dagster, start_command, torchrun
+from commands import PATIENCE_SECONDS, start_command
 from random_latents import store_random_latents
 
 from bolid_pipeline.training import checkpoint
@@ -37,9 +37,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def start(
-    project: Path, command: Callable[..., None], *arguments: str, settings: dict[str, Any], **environment: str
-):
+def start(project: Path, command: str, *arguments: str, settings: dict[str, Any], **environment: str):
     """A command in the project folder, with settings of the training."""
     training = json.dumps(SETTINGS | settings)
     data_dir = str(project / "data")
@@ -58,7 +56,7 @@ def materialize(
     """A run of the checkpoint, with settings from the environment and from the launchpad."""
     config = json.dumps({"ops": {"bolid_checkpoint": {"config": launchpad or {}}}})
     asset = ["-m", "bolid_pipeline.definitions", "--select", "bolid_checkpoint", "--config-json", config]
-    return start(project, dagster, "asset", "materialize", *asset, settings=settings or {}, **environment)
+    return start(project, "dagster", "asset", "materialize", *asset, settings=settings or {}, **environment)
 
 
 def trainers_of(project: Path) -> list[int]:
@@ -112,7 +110,7 @@ def test_two_machines_of_one_device_train_together_and_share_the_frozen_weights(
     second = ["--nnodes", "2", "--node-rank", "1", "--master-addr", "127.0.0.1"]
     second += ["-m", "bolid_pipeline.orchestration.training_process"]
     with (
-        start(project, torchrun, *second, settings=settings, PET_MASTER_PORT=port) as other,
+        start(project, "torchrun", *second, settings=settings, PET_MASTER_PORT=port) as other,
         materialize(project, settings=settings, PET_MASTER_PORT=port) as run,
     ):
         assert run.wait() == 0, run.output
