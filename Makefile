@@ -7,7 +7,7 @@ WORKERS := 2
 .PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden bench
 
 help:  ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
 setup:  ## install everything, with the development tools
 	uv sync

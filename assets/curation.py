@@ -16,6 +16,7 @@ from assets.metadata import (
 )
 from bolid_pipeline.curation import checks
 from bolid_pipeline.curation.curate import count_reasons, curate, kept_photos
+from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
 from bolid_pipeline.stages.refresh import sync_table
 from resources.compute_engine import ComputeEngine
@@ -70,7 +71,25 @@ def face_detections(
 @dg.asset(
     kinds={"python", "parquet"},
     code_version="1",
-    deps=[scraping.raw_photos, watermark_scores, face_detections],
+    deps=[scraping.raw_photos, scraping.rejected_downloads],
+)
+def photo_clusters(store: DataStore) -> dg.MaterializeResult:
+    """Near duplicates of each other, and pictures that stand under several people."""
+    report = refresh_clusters(store.tables)
+    clusters = store.tables.read("photo_clusters")
+    return dg.MaterializeResult(
+        metadata={
+            **refresh_metadata(report),
+            "num_shared": clusters.filter(pc.field("is_shared")).num_rows,
+        },
+        data_version=rows_version(clusters, ["photo_id", "cluster_id", "is_shared"]),
+    )
+
+
+@dg.asset(
+    kinds={"python", "parquet"},
+    code_version="1",
+    deps=[scraping.raw_photos, watermark_scores, face_detections, photo_clusters],
 )
 def curated_photos(store: DataStore, deployment: dg.ResourceParam[Deployment]) -> dg.MaterializeResult:
     """The verdict on every photo: kept, or every reason why not."""

@@ -1,7 +1,6 @@
 """A report on what the checkpoint can do, for people to look at."""
 
 from collections.abc import Callable
-from typing import Any
 
 import dagster as dg
 
@@ -9,9 +8,9 @@ from assets import training
 from assets.metadata import picture
 from bolid_pipeline.evaluation import report
 from bolid_pipeline.evaluation.config import EvaluationConfig
-from bolid_pipeline.evaluation.fingerprints import CODE_VERSION, report_fingerprint
+from bolid_pipeline.evaluation.data import CODE_VERSION, EvaluationData
 from bolid_pipeline.images import Rgb, decode_rgb
-from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.orchestration.fitting import open_training_data
 from bolid_pipeline.orchestration.launchpad import overrides_of
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -40,19 +39,17 @@ def evaluation_report(
     """
     settings = config.applied_to(deployment.evaluation)
     folder = store.reports / deployment.name
-    made_from: dict[str, Any] = {
-        "checkpoint": store.checkpoints / deployment.name,
-        "base_model": model_hub.folder("base_model"),
-        "latents": open_latents(store.tables, model_hub.latent_models()),
-        "captions": store.captions(),
-        "clip": model_hub.folder("clip"),
-    }
-    made_by = report_fingerprint(settings, **made_from)
+    data = EvaluationData(
+        checkpoint=store.checkpoints / deployment.name,
+        trained_on=open_training_data(store, model_hub),
+        clip=model_hub.folder("clip"),
+    )
+    made_by = data.fingerprint(settings)
     is_known = report.is_up_to_date(folder, made_by)
     if not is_known:
         from bolid_pipeline.evaluation.evaluate import evaluate
 
-        evaluate(settings, **made_from, read_photo=_photo_reader(store), report_dir=folder)
+        evaluate(settings, data, read_photo=_photo_reader(store), report_dir=folder)
     written = report.read_report(folder)
     return dg.MaterializeResult(
         metadata={

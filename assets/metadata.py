@@ -28,16 +28,14 @@ def stage_version(photos: pa.Table, *fingerprints: str) -> dg.DataVersion:
         photos: rows with a `photo_id`, which is a digest of the photo.
         fingerprints: of the recipes.
     """
-    return dg.DataVersion(
-        "-".join([*fingerprints, fingerprint(photos=sorted(photos["photo_id"].to_pylist()))])
-    )
+    of_photos = fingerprint(photos=sorted(photos["photo_id"].to_pylist()))
+    return dg.DataVersion("-".join([*fingerprints, of_photos]))
 
 
 def rows_version(rows: pa.Table, columns: Sequence[str]) -> dg.DataVersion:
-    """Return a digest of some columns of a table, whatever the order of its rows."""
-    return dg.DataVersion(
-        fingerprint(rows=sorted(map(list, zip(*rows.select(columns).to_pydict().values(), strict=True))))
-    )
+    """Return a digest of some columns of a table, the key first, whatever the order of its rows."""
+    values = rows.select(columns).to_pydict().values()
+    return dg.DataVersion(fingerprint(rows=sorted(zip(*values, strict=True))))
 
 
 def refresh_metadata(report: RefreshReport) -> dict[str, Any]:

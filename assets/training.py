@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import dagster as dg
 
-from assets import captioning, latents
+from assets import captioning, curation, latents
 from assets.checks import check_result
 from bolid_pipeline.latents.cache import open_latents
-from bolid_pipeline.orchestration.fitting import fit_checkpoint, training_inputs
+from bolid_pipeline.orchestration.fitting import fit_checkpoint, open_training_data
 from bolid_pipeline.orchestration.launchpad import overrides_of
 from bolid_pipeline.orchestration.trainers import train_in_processes
 from bolid_pipeline.training import checkpoint, checks
@@ -24,7 +24,7 @@ class TrainingOverrides(overrides_of(TrainingConfig)):
 @dg.asset(
     kinds={"lightning", "safetensors"},
     code_version=checkpoint.CODE_VERSION,
-    deps=[captioning.captions, latents.latents],
+    deps=[captioning.captions, latents.latents, curation.photo_clusters],
     pool="gpu",
 )
 def bolid_checkpoint(
@@ -40,20 +40,20 @@ def bolid_checkpoint(
     """
     deployment = replace(deployment, training=config.applied_to(deployment.training))
     folder = store.checkpoints / deployment.name
-    inputs = training_inputs(store, model_hub)
-    made_by = checkpoint.training_fingerprint(deployment.training, **inputs)
+    data = open_training_data(store, model_hub)
+    made_by = data.fingerprint(deployment.training)
     is_known = checkpoint.is_up_to_date(folder, made_by)
     reported: dg.RawMetadataMapping = {}
     if not is_known and deployment.training.hardware.num_processes > 1:
         reported = train_in_processes(context, deployment).metadata or {}
     elif not is_known:
-        fit_checkpoint(store, model_hub, deployment)
+        fit_checkpoint(data, store, model_hub, deployment)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(folder),
             "num_computed": int(not is_known),
             "num_up_to_date": int(is_known),
-            "num_photos": len(inputs["latents"]),
+            "num_photos": len(data.latents),
             "changed_settings": config.changes(),
             **reported,
             **checkpoint.read_metrics(folder),

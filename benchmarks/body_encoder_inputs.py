@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from bolid_pipeline.latents.cache import LatentTable, open_latents
 from bolid_pipeline.storage.tables import TableStore
-from resources.deployments import current_deployment
+from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 
 NUM_SPLITS = 10

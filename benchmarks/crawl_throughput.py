@@ -36,7 +36,7 @@ from bolid_pipeline.images import encode_jpeg
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import BODYWORLD_URL, CrawlConfig
 from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import open_site
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -137,7 +137,7 @@ def crawl(data_dir: Path, url: str, num_threads: int) -> tuple[CrawlReport, list
         max_concurrency=num_threads,
     )
     tables, photos = TableStore(data_dir), PhotoStore(data_dir)
-    with TheplaceSource(config) as source, sampled_memory() as samples:
+    with open_site(config) as source, sampled_memory() as samples:
         crawl_catalogue(source, tables)
         samples.clear()
         report = crawl_photos(source, tables, photos)

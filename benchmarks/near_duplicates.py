@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from bolid_pipeline.scraping.near_duplicates import cluster
+from bolid_pipeline.curation.near_duplicates import cluster
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.stages.refresh import refresh_table
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
+from bolid_pipeline.training.data import TrainingData
 from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.presets import demo
 
@@ -173,7 +174,9 @@ def _measure_batches(base: BaseModel, tables: TableStore) -> dict[str, Any]:
     latents: LatentTable = open_latents(tables, OurModels())  # pyright: ignore[reportArgumentType]
     opened = time.perf_counter()
     captions = {photo_id: f"photo {row % 4}" for row, photo_id in enumerate(latents.photo_ids)}
-    data = BoLIDDataModule(demo(), latents, captions, base)
+    trained_on = TrainingData(base_model=weights_folder("base_model"), latents=latents, captions=captions)
+    data = BoLIDDataModule(demo(), trained_on, base)
+    data.setup("fit")
     data._num_steps = NUM_BATCHES  # noqa: SLF001 - the demo trains for less
     batches = iter(data.train_dataloader())
     next(batches)

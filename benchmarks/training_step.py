@@ -31,12 +31,14 @@ from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import FewStepConfig, Loss, Term, TrainingConfig
+from bolid_pipeline.training.data import TrainingData
 from bolid_pipeline.training.datamodule import BoLIDDataModule
-from bolid_pipeline.training.fit import make_system, new_trainer
+from bolid_pipeline.training.fit import make_system
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
 from bolid_pipeline.training.presets import demo
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.system import BoLIDSystem
+from bolid_pipeline.training.trainer import new_trainer, quiet_lightning
 
 NUM_PHOTOS = 160
 PHOTOS_EACH = 20
@@ -56,13 +58,14 @@ def make(config: TrainingConfig) -> tuple[BoLIDSystem, BoLIDDataModule]:
     """The demo's base model on random latents."""
     latents = table()
     pose = WeightsFile(path=next(weights_folder("pose_estimator").glob("*.safetensors")))
-    return make_system(
-        config,
+    data = TrainingData(
         base_model=weights_folder("base_model"),
         latents=latents,
         captions={photo_id: f"photo {i % 4}" for i, photo_id in enumerate(latents.photo_ids)},
-        networks=LossNetworkFiles(pose=pose, clip=weights_folder("clip")),
     )
+    system, batches = make_system(config, data, LossNetworkFiles(pose=pose, clip=weights_folder("clip")))
+    batches.setup("fit")
+    return system, batches
 
 
 def table() -> LatentTable:
@@ -148,10 +151,9 @@ def lightning_steps(
     """Seconds of each step under the trainer, and of each batch's making."""
     times = StepTimes()
     system.config = replace(system.config, steps=count)
-    with TemporaryDirectory() as folder, timed_batches(data) as waits:
-        trainer, no_advice = new_trainer(system.config, Path(folder), callbacks=[times], progress=False)
-        with no_advice:
-            trainer.fit(system, datamodule=data)
+    with TemporaryDirectory() as folder, timed_batches(data) as waits, quiet_lightning():
+        trainer = new_trainer(system.config, Path(folder), callbacks=[times], progress=False)
+        trainer.fit(system, datamodule=data)
     return times.seconds[1:], waits
 
 

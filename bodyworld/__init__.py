@@ -1,1 +1,1 @@
-"""A synthetic world of people with ground truth, small enough for a laptop."""
+"""A synthetic world of photographed people with ground truth, small enough for a laptop. See README.md."""

@@ -8,7 +8,8 @@ import dagster as dg
 
 from assets import captioning, curation, evaluation, latents, pose, scraping, training
 from resources.compute_engine import compute_engine_of
-from resources.deployments import Deployment, current_deployment
+from resources.deployments import Deployment
+from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 from resources.photo_source import photo_source_of
 from resources.table_store import data_store_of
@@ -51,7 +52,7 @@ def assets_of(stage: ModuleType) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]
     group = stage.__name__.removeprefix("assets.")
     found = [
         asset
-        for asset in dg.load_assets_from_modules([stage])
+        for asset in dg.load_assets_from_modules([stage], include_specs=True)
         if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
     ]
     return dg.map_asset_specs(lambda spec: spec.replace_attributes(group_name=group, owners=OWNERS), found)

@@ -66,17 +66,6 @@ def draw_skeleton(
     return np.asarray(picture)
 
 
-def draw_weights(image: Rgb, weights_HW: NDArray[np.floating]) -> Rgb:
-    """Lay a weight map over a darkened copy of the image, the weight as red.
-
-    Args:
-        image: (H, W, 3) uint8.
-        weights_HW: (H, W) in [0, 1].
-    """
-    red = np.array([255, 0, 0]) * weights_HW[..., None]
-    return np.clip(image * 0.6 + red * 0.4, 0, 255).astype(np.uint8)
-
-
 def to_png(image: NDArray[np.uint8], text: dict[str, str] | None = None) -> bytes:
     """PNG bytes of an (H, W, 3) or grey (H, W) uint8 image; `text` goes into the file's text chunks."""
     chunks = PngInfo()

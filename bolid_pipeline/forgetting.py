@@ -17,8 +17,8 @@ from bolid_pipeline.errors import UnknownIdentity
 from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
 from bolid_pipeline.scraping.changed_pages import drop_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchJournal
+from bolid_pipeline.scraping.forgotten import remember_to_forget
 from bolid_pipeline.scraping.outcomes import SHARED
-from bolid_pipeline.storage.forgotten import remember_to_forget
 from bolid_pipeline.storage.location import Location, local_root
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store

@@ -1,93 +1,90 @@
-"""Pictures from a checkpoint, as `bolid generate` asks for them, as files that say what they are."""
+"""Draw what `bolid generate` asks for, into files that say that they are generated."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from bolid_pipeline.errors import ConfigurationError, UnreadablePhoto, WeightsMissing
+from bolid_pipeline.errors import UnreadablePhoto, WeightsMissing
 from bolid_pipeline.images import open_image
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.models.provenance import save_generated
 from bolid_pipeline.models.samplers import make_sampler
 from bolid_pipeline.models.scales import Scale
+from bolid_pipeline.settings import Field, Probability, settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class GenerationRequest:
-    """What to draw.
-
-    Attributes:
-        prompts: one text or several.
-        identity: a person of the body bank.
-        between: two people of the bank and how far to go from the first to the second, in [0, 1].
-        sample_body: a body drawn by the body prior to fit the text.
-        ref_images: photos of the person.
-        image_prompts: pictures of the wanted content.
-        negative_prompt: what not to draw.
-        num_images: pictures of each prompt, with seeds counting up.
-        seed: of the first.
-        sampler: see `models.samplers`; None for the base model's own.
-        num_inference_steps: denoising steps.
-        guidance_scale: of classifier-free guidance; 1 is none.
-        ref_scale: weight of the reference branch, see `models.scales`.
-        body_scale: weight of the body branch.
-        height_px: None for the base model's own.
-        width_px: None for the base model's own.
-    """
+    """What to draw, as `bolid generate` is asked for it."""
 
     prompts: tuple[str, ...]
+    """One text or several."""
     identity: str | None = None
-    between: tuple[str, str, float] | None = None
+    """A person of the body bank."""
+    between: tuple[str, str, Probability] | None = None
+    """Two people of the body bank, and how far to go from the first (0) to the second (1)."""
     sample_body: bool = False
+    """Let the body prior draw a body that fits the text."""
     ref_images: tuple[Path, ...] = ()
+    """Photos of the person."""
     image_prompts: tuple[Path, ...] = ()
+    """Pictures of the wanted content."""
     negative_prompt: str | None = None
-    num_images: int = 1
+    """What not to draw."""
+    num_images: Annotated[int, Field(gt=0)] = 1
+    """Pictures per prompt, each with the next seed."""
     seed: int = 0
+    """Seed of the first picture."""
     sampler: str | None = None
-    num_inference_steps: int = 30
-    guidance_scale: float = 5.0
+    """One of `models.samplers.SAMPLERS`; None for the base model's own."""
+    num_inference_steps: Annotated[int, Field(gt=0)] = 30
+    """Denoising steps."""
+    guidance_scale: Annotated[float, Field(ge=0)] = 5.0
+    """Scale of classifier-free guidance; 1 draws without guidance."""
     ref_scale: Scale = 1.0
+    """Scale of the reference branch, see `models.scales`."""
     body_scale: Scale = 1.0
-    height_px: int | None = None
-    width_px: int | None = None
+    """Scale of the body branch, see `models.scales`."""
+    height_px: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
+    """None for the base model's own."""
+    width_px: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
+    """None for the base model's own."""
 
     def __post_init__(self) -> None:
-        """Refuse two bodies at once. Raises ConfigurationError."""
+        """Refuse two bodies at once."""
         if (self.identity is not None) + (self.between is not None) + self.sample_body > 1:
-            raise ConfigurationError("identity, between and sample_body each say whose body it is: give one")
+            raise ValueError("identity, between and sample_body each say whose body it is: give one")
 
 
-def generate_pictures(pipe: Any, request: GenerationRequest, out: Path) -> Iterator[Path]:
-    """Draw one picture after the other into a folder.
+def generate_pictures(pipe: AnyBoLIDPipeline, request: GenerationRequest, out: Path) -> Iterator[Path]:
+    """Draw one picture after the other and write each into a folder as PNG.
 
-    A prompt that names a person of the body bank draws that person, where the request asks for no body itself.
+    A prompt that names a person of the body bank draws that person, unless the request asks for a body itself.
 
     Args:
-        pipe: a `BoLIDPipeline` or `BoLIDXLPipeline` with a checkpoint loaded.
+        pipe: a pipeline with a checkpoint loaded.
         request: what to draw.
-        out: the folder; made if it is not there.
+        out: the folder; it is made if need be.
 
     Yields:
         The path of each picture.
 
     Raises:
-        UnknownIdentity: the body bank does not hold a person.
+        UnknownIdentity: the body bank lacks a person.
         UnreadablePhoto: a given picture cannot be decoded.
-        WeightsMissing: what the request needs is not in the checkpoint.
-        ConfigurationError: a setting is unknown or out of range.
+        WeightsMissing: the checkpoint lacks what the request needs.
+        ConfigurationError: the sampler is unknown, or the pipeline refuses a setting.
     """
     if request.sampler is not None:
         pipe.scheduler = make_sampler(request.sampler, pipe.scheduler.config)
-    refs, contents = (
-        [_read(path) for path in paths] for paths in (request.ref_images, request.image_prompts)
-    )
+    refs = [_read(path) for path in request.ref_images]
+    contents = [_read(path) for path in request.image_prompts]
     for prompt in request.prompts:
-        who, body = _body(pipe, request, prompt)
+        name, body = _body(pipe, request, prompt)
         for seed in range(request.seed, request.seed + request.num_images):
             image = pipe(
                 prompt,
@@ -103,13 +100,15 @@ def generate_pictures(pipe: Any, request: GenerationRequest, out: Path) -> Itera
                 body_scale=request.body_scale,
                 generator=torch.Generator("cpu").manual_seed(seed),
             ).images[0]
-            path = out / "-".join(filter(None, (_slug(who or ""), _slug(prompt)[:60], f"{seed}.png")))
-            save_generated(image, path, prompt=prompt, identity=who)
+            path = out / "-".join(filter(None, (_slug(name or ""), _slug(prompt)[:60], f"{seed}.png")))
+            save_generated(image, path, prompt=prompt, identity=name)
             yield path
 
 
-def _body(pipe: Any, request: GenerationRequest, prompt: str) -> tuple[str | None, dict[str, Any]]:
-    """Who is drawn, for people to read, and the pipeline's argument that says so."""
+def _body(
+    pipe: AnyBoLIDPipeline, request: GenerationRequest, prompt: str
+) -> tuple[str | None, dict[str, Any]]:
+    """The name of whom a picture shows, None for nobody, and the pipeline's argument for that body."""
     if request.sample_body:
         return None, {"sample_body": True}
     bank = pipe.body_bank
@@ -133,4 +132,5 @@ def _read(path: Path) -> Image.Image:
 
 
 def _slug(text: str) -> str:
+    """The words of a text in lower case, joined by underscores, for a file name."""
     return re.sub(r"[^\w+]+", "_", text.casefold()).strip("_")

@@ -31,6 +31,9 @@ REFUSALS = frozenset({"empty", "not_a_picture", "truncated", "unsupported_type",
 MAX_PIXELS = 40_000_000
 """A photo has fewer; a small file of more is made to fill the memory of whoever decodes it."""
 
+LETTERBOX_GREY = 114
+"""Value of R, G and B with which ultralytics fills up a photo to a square."""
+
 _TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "WEBP": ("image/webp", "webp")}
 _JPEG_MODES = ("RGB", "L")  # of those that simplejpeg turns into RGB as PIL does; CMYK is not one
 _EXIF_ORIENTATION = 0x0112

@@ -3,43 +3,43 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+OF_ANOTHER_IDENTITY = "photo_of_another_identity"
+"""Reason of the crawl and of the curation: the same picture stands under two people, so that one label is wrong."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityRecord:
-    """A person (or what the source takes for one) as a catalogue lists it.
-
-    `identity` is the key in every table: the gallery's slug, or the folder's name. `name` is for people to
-    read.
-    """
+    """A person as a catalogue lists it; some galleries turn out to show something else."""
 
     identity: str
+    """Key in every table: the gallery's slug, or the folder's name."""
     name: str
+    """For people to read."""
     page_url: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryPage:
-    """One page of a person's gallery.
-
-    `stated_photos` is the number of photos the site claims for the whole gallery, None where it claims none;
-    `photo_page_urls` are this page's photos in the grid's order, without repeats; `linked_pages` the gallery's
-    pages that this one links to, number (from 1) -> address, often only a window of them; `is_person` is False
-    for galleries of films, bands and themes.
-    """
+    """One page of a person's gallery."""
 
     name: str
     stated_photos: int | None
+    """Photos that the site states for the whole gallery; None if it states no number."""
     photo_page_urls: tuple[str, ...]
+    """This page's photos in the grid's order, without repeats."""
     linked_pages: Mapping[int, str] = field(default_factory=dict[int, str])
+    """Pages of the gallery that this one links to, number (from 1) -> address; often a window of them."""
     is_person: bool = True
+    """False for galleries of films, bands and themes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoPage:
-    """The page of one photo: `page_url` is what a download is remembered by."""
+    """The page of one photo."""
 
     identity: str
     page_url: str
+    """What a download is remembered by."""
 
 
 @dataclass(frozen=True, kw_only=True)

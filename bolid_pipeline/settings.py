@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from functools import wraps
+from functools import partial, wraps
 from reprlib import repr as shortened
 from typing import (
     Annotated,
@@ -40,6 +40,9 @@ T = TypeVar("T")
 Probability = Annotated[float, Field(ge=0, le=1)]
 YoloSizePx = Annotated[int, Field(gt=0, multiple_of=32)]
 """Side of the square that a YOLO network sees: its coarsest feature map is 32 times smaller."""
+
+_MOST_NAMES = 12
+"""A list of more names is not read in an error message."""
 
 __all__ = [
     "Field",
@@ -78,7 +81,13 @@ def settings(cls: type[T]) -> type[T]:
 
     A wrong value raises ConfigurationError, which names every wrong field and its value.
     """
-    strict = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    strict = ConfigDict(
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        json_schema_extra=partial(_describe_inherited, cls),
+    )
     checked: Any = dataclass(frozen=True, kw_only=True, config=strict)(cls)
     pydantic_init = checked.__init__
 
@@ -155,6 +164,13 @@ def find_mistakes(cls: type, error: ValidationError) -> list[Mistake]:
     return [Mistake(path, sentence) for path, sentence in sentences.items()]
 
 
+def _describe_inherited(cls: type, schema: dict[str, Any]) -> None:
+    """Add what pydantic leaves out: it reads the docstrings of a class's own fields only."""
+    for base in cls.__bases__:
+        for name, field in getattr(base, "__pydantic_fields__", {}).items():
+            schema["properties"][name].setdefault("description", field.description)
+
+
 def _mistake(cls: type, details: Any) -> Mistake:
     kind, location = details["type"], details["loc"]
     if kind == "unexpected_keyword_argument":
@@ -210,7 +226,13 @@ def _members(annotation: Any) -> Iterator[Any]:
 def _near_names(name: str, groups: Sequence[Any]) -> str:
     known = sorted({field.name for group in groups for field in fields(group)})
     near = get_close_matches(name, known)
-    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return (
+        f"known are {', '.join(known)}"
+        if len(known) <= _MOST_NAMES
+        else "`bolid settings --describe` lists the known ones"
+    )
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,83 +1,121 @@
-"""The deployments: where photos and weights come from, how much of everything. The environment is read here only.
+"""The deployments: where photos and weights come from, and how much of everything."""
 
-| variable | meaning | default |
-|---|---|---|
-| BOLID_DEPLOYMENT | one of the functions in DEPLOYMENTS | demo |
-| BOLID_DATA_DIR | folder or address (`s3://bucket/prefix`) of tables and photos | ./data |
-| BOLID_LOCAL_DIR | folder of this machine for checkpoints, reports and the embedded world | BOLID_DATA_DIR, or ./data |
-| BOLID_SOURCE_URL | a mirror or stand-in of the site, another site, or one's own `file:///folder` | the site's |
-| BOLID_SITE_PARSERS | module that reads the pages of another site, see docs/crawling.md | theplace's |
-| BOLID_WEIGHT_PINS | JSON file with revision and sha256 of each published model | none |
-| BOLID_COMPUTE | where stages run: `local` or `ray` | local |
-| RAY_ADDRESS | of the Ray cluster, `host:6379` | one that is started on this machine |
-| BOLID_RAY_GPUS | GPUs of each of Ray's actors; a fraction puts several on a GPU | 0 |
-| BOLID_RAY_ACTORS | the most actors of a stage | as many as there is room for |
-| BOLID_TRAINING | JSON: settings of the training other than the deployment's, `{"hardware": {"num_nodes": 2}}` | {} |
-| BOLID_DEVICES | devices of each machine that a training uses: short for `{"hardware": {"devices": ...}}` | 1 |
-| HTTPS_PROXY | proxy that the crawler goes through | none |
-"""
-
-import json
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    NonNegativeFloat,
+    PlainSerializer,
+    PlainValidator,
+    PositiveInt,
+    WithJsonSchema,
+)
 
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.curation.config import CurationConfig, PeopleConfig
-from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.evaluation import presets as evaluation_presets
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.config import LatentConfig
 from bolid_pipeline.pose.config import PoseConfig
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL, CrawlConfig
-from bolid_pipeline.settings import override, to_json
-from bolid_pipeline.storage.forgotten import forgotten_identities
+from bolid_pipeline.settings import Field, settings
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.training import presets as training_presets
 from bolid_pipeline.training.config import TrainingConfig
 
+Role = Literal[
+    "watermark_classifier",
+    "face_detector",
+    "pose_estimator",
+    "captioner",
+    "clip",
+    "base_model",
+    "image_encoder",
+    "feature_extractor",
+]
+"""What pretrained weights are used for."""
 
-@dataclass(frozen=True, kw_only=True)
+
+def _locate(place: Any) -> Location:
+    if not isinstance(place, Location):
+        if not isinstance(place, str) or not place:
+            raise ValueError("it must be a folder, or an address such as s3://bucket/prefix")
+        place = locate(place)
+    return place.absolute() if isinstance(place, Path) else place
+
+
+def _check_source_url(url: str) -> str:
+    address = urlsplit(url)
+    is_site = address.scheme in ("http", "https") and address.netloc
+    if not is_site and not (address.scheme == "file" and address.path):
+        raise ValueError(
+            "the address of a site begins with http:// or https://, that of a folder with file:///"
+        )
+    return url
+
+
+DataAddress = Annotated[
+    Location,
+    PlainValidator(_locate),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+Folder = Annotated[Path, AfterValidator(Path.absolute)]
+SourceUrl = Annotated[str, AfterValidator(_check_source_url)]
+
+
+@settings
 class RayConfig:
     """A Ray cluster that stages run on."""
 
     address: str | None = None
     """`host:6379`; None for a cluster that is started on this machine."""
-    gpus_per_actor: float = 0.0
-    """May be a fraction, for several models on a GPU."""
-    max_actors: int | None = None
-    """Of a stage; None for as many as there is room for."""
+    gpus_per_actor: NonNegativeFloat = 0.0
+    """GPUs of each actor; a fraction puts several models on a GPU."""
+    max_actors: PositiveInt | None = None
+    """Most actors of a stage; None for as many as there is room for."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings
 class Deployment:
     """Everything that differs between a demonstration on a laptop and a data set of hundreds of people."""
 
     name: str
-    data_dir: Location
-    """Folder or address of tables and photos."""
-    local_dir: Path | None = None
+    """The preset that this deployment began as; it names the folders of checkpoint and report."""
+    data_dir: DataAddress
+    """Folder or address (`s3://bucket/prefix`) of tables and photos."""
+    local_dir: Folder | None = None
     """Folder of checkpoints, reports and the embedded world; None for `data_dir`, which must be a folder then."""
-    source_url: str | None = None
+    source_url: SourceUrl | None = None
     """Address of the site, or of a folder (`file:///...`); None for the embedded world."""
-    ray: RayConfig | None = None
-    """The cluster that stages run on; None for the run's own process."""
     parsers: str = "bolid_pipeline.scraping.parsers"
     """Module that reads the site's pages."""
-    weight_repositories: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Role -> model on the Hugging Face hub; empty for the embedded models."""
-    weight_pins: Path | None = None
+    weight_repositories: Mapping[Role, str] = Field(default_factory=dict[Role, str])
+    """Role -> `owner/name` on the Hugging Face hub, or `owner/name/path` of a part; empty for the embedded models."""
+    weight_pins: Folder | None = None
     """JSON file that says which versions of the published models are meant."""
+    ray: RayConfig | None = None
+    """The cluster that stages run on; None for the run's own process."""
     crawl: CrawlConfig
-    people: PeopleConfig = field(default_factory=PeopleConfig)
-    curation: CurationConfig = field(default_factory=CurationConfig)
-    captioner: ClipCaptionConfig | VlmConfig = field(default_factory=VlmConfig)
-    pose: PoseConfig = field(default_factory=PoseConfig)
-    latents: LatentConfig = field(default_factory=LatentConfig)
+    """What a crawl may take, and how gently."""
+    people: PeopleConfig = PeopleConfig()
+    """How faces and persons are counted."""
+    curation: CurationConfig = CurationConfig()
+    """What a photo must be to be kept."""
+    captioner: Annotated[ClipCaptionConfig | VlmConfig, Field(discriminator="kind")] = VlmConfig()
+    """Who writes the captions, and how."""
+    pose: PoseConfig = PoseConfig()
+    """How the person of a photo is found."""
+    latents: LatentConfig = LatentConfig()
+    """How a photo becomes latents."""
     training: TrainingConfig
+    """How the branches are trained."""
     evaluation: EvaluationConfig
+    """What the report draws and measures."""
 
     @property
     def local_root(self) -> Path:
@@ -85,7 +123,6 @@ class Deployment:
         return local_root(self.data_dir, self.local_dir)
 
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _EMBEDDED_FACE_IMAGE_SIZE_PX = 192
 _EMBEDDED_POSE_IMAGE_SIZE_PX = 160
 """What the embedded detectors were trained at."""
@@ -158,7 +195,7 @@ DEPLOYMENTS: dict[str, Callable[[Location], Deployment]] = {
     "theplace_sdxl": theplace_sdxl,
 }
 
-_PUBLISHED = {
+_PUBLISHED: dict[Role, str] = {
     "watermark_classifier": "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth",
     "face_detector": "AdamCodd/YOLOv11n-face-detection/model.pt",
     "pose_estimator": "Ultralytics/YOLO11/yolo11n-pose.pt",
@@ -167,103 +204,3 @@ _PUBLISHED = {
     "image_encoder": "h94/IP-Adapter/models/image_encoder",
     "feature_extractor": "stable-diffusion-v1-5/stable-diffusion-v1-5/feature_extractor",
 }
-
-
-def current_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
-    """The deployment that the environment asks for. Raises ConfigurationError where it is unknown."""
-    name = environment.get("BOLID_DEPLOYMENT", "demo")
-    if name not in DEPLOYMENTS:
-        raise ConfigurationError(f"BOLID_DEPLOYMENT is {name!r}; known deployments: {', '.join(DEPLOYMENTS)}")
-    deployment = DEPLOYMENTS[name](_data_dir(environment))
-    pins = environment.get("BOLID_WEIGHT_PINS")
-    source_url = environment.get("BOLID_SOURCE_URL", deployment.source_url)
-    return replace(
-        deployment,
-        local_dir=_local_dir(environment),
-        ray=_ray(environment),
-        training=_training(deployment.training, environment),
-        source_url=source_url,
-        parsers=environment.get("BOLID_SITE_PARSERS", deployment.parsers),
-        weight_pins=Path(pins) if pins else None,
-        crawl=_crawl(deployment, source_url, environment),
-    )
-
-
-def environment_of(deployment: Deployment) -> dict[str, str]:
-    """Variables for a process that is to train what this one would; it inherits the others."""
-    return {
-        "BOLID_DEPLOYMENT": deployment.name,
-        "BOLID_DATA_DIR": str(deployment.data_dir),
-        "BOLID_LOCAL_DIR": str(deployment.local_root),
-        "BOLID_DEVICES": str(deployment.training.hardware.devices),
-        "BOLID_TRAINING": json.dumps(to_json(deployment.training)),
-    }
-
-
-def _training(preset: TrainingConfig, environment: Mapping[str, str]) -> TrainingConfig:
-    """The preset with what the environment says otherwise."""
-    text, devices = environment.get("BOLID_TRAINING", "{}"), environment.get("BOLID_DEVICES")
-    if devices is not None and not devices.isdecimal():
-        raise ConfigurationError(f"BOLID_DEVICES is {devices!r}, not a number of devices")
-    try:
-        changes = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"BOLID_TRAINING is {text!r}, no JSON: {error}") from error
-    if not isinstance(changes, dict):
-        raise ConfigurationError(f"BOLID_TRAINING is {text!r}, no JSON object of settings")
-    changed = override(preset, changes, source="BOLID_TRAINING")
-    if devices is None:
-        return changed
-    return override(changed, {"hardware": {"devices": int(devices)}}, source="BOLID_DEVICES")
-
-
-def _data_dir(environment: Mapping[str, str]) -> Location:
-    place = locate(environment.get("BOLID_DATA_DIR", "data"))
-    return place.absolute() if isinstance(place, Path) else place
-
-
-def _local_dir(environment: Mapping[str, str]) -> Path | None:
-    """A folder of this machine that was named, or must be since the data are not on this machine."""
-    is_away = not isinstance(_data_dir(environment), Path)
-    folder = environment.get("BOLID_LOCAL_DIR", "data" if is_away else None)
-    return Path(folder).absolute() if folder else None
-
-
-def _ray(environment: Mapping[str, str]) -> RayConfig | None:
-    engine = environment.get("BOLID_COMPUTE", "local")
-    if engine not in ("local", "ray"):
-        raise ConfigurationError(f"BOLID_COMPUTE is {engine!r}; it is one of: local, ray")
-    if engine == "local":
-        return None
-    gpus = environment.get("BOLID_RAY_GPUS", "0")
-    if not gpus.replace(".", "", 1).isdecimal():
-        raise ConfigurationError(f"BOLID_RAY_GPUS is {gpus!r}, not a number of GPUs")
-    return RayConfig(
-        address=environment.get("RAY_ADDRESS"),
-        gpus_per_actor=float(gpus),
-        max_actors=_max_actors(environment),
-    )
-
-
-def _max_actors(environment: Mapping[str, str]) -> int | None:
-    number = environment.get("BOLID_RAY_ACTORS")
-    if number is not None and not number.isdecimal():
-        raise ConfigurationError(f"BOLID_RAY_ACTORS is {number!r}, not a number of actors")
-    return None if number is None else int(number)
-
-
-def _crawl(deployment: Deployment, source_url: str | None, environment: Mapping[str, str]) -> CrawlConfig:
-    """The deployment's crawl, at the address that answers and without the people who asked to be forgotten.
-
-    Object storage is not asked for them here: it may be out of reach of who only looks at the graph. The crawl does.
-    """
-    is_here = isinstance(deployment.data_dir, Path)
-    is_folder = source_url is not None and urlsplit(source_url).scheme == "file"
-    is_local = is_folder or source_url is None or urlsplit(source_url).hostname in _LOOPBACK
-    return replace(
-        deployment.crawl,
-        base_url=deployment.crawl.base_url if is_folder else source_url or deployment.crawl.base_url,
-        canonical_url=None if "BOLID_SITE_PARSERS" in environment else deployment.crawl.canonical_url,
-        proxy_url=None if is_local else environment.get("HTTPS_PROXY"),
-        excluded_identities=forgotten_identities(deployment.data_dir) if is_here else frozenset(),
-    )

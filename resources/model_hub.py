@@ -3,27 +3,15 @@
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Literal
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bodyworld.weights import weights_folder
 from bolid_pipeline.errors import ConfigurationError, WeightsMissing
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.pretrained.weights import WeightsFile
-from resources.deployments import Deployment
-
-Role = Literal[
-    "watermark_classifier",
-    "face_detector",
-    "pose_estimator",
-    "captioner",
-    "clip",
-    "base_model",
-    "image_encoder",
-    "feature_extractor",
-]
+from resources.deployments import Deployment, Role
+from resources.embedded_world import needing_bodyworld
 
 
 class ModelHub(dg.ConfigurableResource["ModelHub"]):
@@ -53,7 +41,8 @@ class ModelHub(dg.ConfigurableResource["ModelHub"]):
 class EmbeddedModels(ModelHub):
     """The small models that travel with this repository; captions are CLIP's."""
 
-    weights_dir: str = str(weights_folder("clip").parent)
+    weights_dir: str
+    """Holds a folder for each role."""
 
     def file(self, role: Role) -> WeightsFile:
         """The only safetensors file of the role's folder."""
@@ -115,9 +104,11 @@ class HubModels(ModelHub):
 def model_hub_of(deployment: Deployment) -> ModelHub:
     """Published models, or the embedded ones where the deployment names none."""
     if not deployment.weight_repositories:
-        return EmbeddedModels()
+        with needing_bodyworld():
+            from bodyworld.weights import weights_folder
+        return EmbeddedModels(weights_dir=str(weights_folder("clip").parent))
     pins = deployment.weight_pins
-    return HubModels(repositories=dict(deployment.weight_repositories), pins_file=str(pins) if pins else None)
+    return HubModels(repositories={**deployment.weight_repositories}, pins_file=str(pins) if pins else None)
 
 
 class Pin(BaseModel):

@@ -12,9 +12,9 @@ import dagster as dg
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.scraping.sources.folder import FolderSource
-from bolid_pipeline.scraping.sources.site import SiteSource, load_parsers
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import load_parsers, open_site
 from resources.deployments import Deployment
+from resources.embedded_world import needing_bodyworld
 
 
 class PhotoSourceResource(dg.ConfigurableResource["PhotoSourceResource"]):
@@ -35,7 +35,7 @@ class WebSource(PhotoSourceResource):
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Crawl `base_url`."""
-        with SiteSource(replace(crawl, base_url=self.base_url), load_parsers(self.parsers)) as source:
+        with open_site(replace(crawl, base_url=self.base_url), load_parsers(self.parsers)) as source:
             yield source
 
 
@@ -47,8 +47,7 @@ class OwnFolder(PhotoSourceResource):
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Read the folder within the bounds of `crawl`."""
-        with FolderSource(self.folder, crawl) as source:
-            yield source
+        yield FolderSource(self.folder, crawl)
 
 
 class EmbeddedSource(PhotoSourceResource):
@@ -62,8 +61,9 @@ class EmbeddedSource(PhotoSourceResource):
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Render what is not rendered yet, serve it on a free port, crawl it."""
-        from bodyworld.site.server import BodyworldSite
-        from bodyworld.world.build import WorldConfig, build_world
+        with needing_bodyworld():
+            from bodyworld.site.server import BodyworldSite
+            from bodyworld.world.build import WorldConfig, build_world
 
         world = WorldConfig(
             seed=self.seed,
@@ -73,7 +73,7 @@ class EmbeddedSource(PhotoSourceResource):
         build_world(world, Path(self.world_dir))
         with (
             BodyworldSite(Path(self.world_dir)) as site,
-            TheplaceSource(replace(crawl, base_url=site.url)) as source,
+            open_site(replace(crawl, base_url=site.url)) as source,
         ):
             yield source
 

@@ -1,7 +1,7 @@
 """Stages on a Ray cluster: batches go to actors, each with a model of its own, and come back as they finish.
 
-Ray Data streams the batches, starts as many actors as the cluster has room for, and gives the batches of a node that
-died to another one. Only the photo rows and the stage's rows travel: each node reads photos from the data's address.
+Ray Data streams the batches, starts as many actors as the cluster has room for, and gives the batches of a dead node
+to another one. Only photo rows and the stage's rows travel: each node reads the photos from the data's address.
 """
 
 import math
@@ -17,23 +17,23 @@ from bolid_pipeline.storage.photos import PhotoStore
 from resources.compute_engine import ComputeEngine
 
 _MAX_BLOCKS = 10_000
-"""Ray spends about a millisecond of the driver on each."""
+"""Most blocks per refresh; the driver spends about a millisecond on each."""
 
 
 class RayComputeEngine(ComputeEngine):
     """Stages run on a Ray cluster."""
 
     address: str | None = None
-    """`host:6379`; None for a cluster that is started on this machine."""
+    """`host:6379` of a running cluster; None starts one on this machine."""
     gpus_per_actor: float = 0.0
-    """May be a fraction, for several models on a GPU."""
+    """GPUs for each actor; a fraction puts several models on one GPU."""
     max_actors: int | None = None
     """Most actors of a stage; None for as many as there is room for."""
 
     def compute(self, recipe: Recipe, store: PhotoStore, photos: pa.Table) -> Iterator[pa.Table]:
         """The rows of the photos as they are done; the recipe is pickled, and opened by each actor.
 
-        A block, which is what an actor is given at a time, is one batch, or several of them where there are very many.
+        An actor is given a block at a time: one batch, or several where there are very many batches.
         """
         ray_data = self._connect()
         batches_per_block = math.ceil(photos.num_rows / self.photos_per_batch / _MAX_BLOCKS)
@@ -58,12 +58,10 @@ class RayComputeEngine(ComputeEngine):
 
 
 def load_ray() -> Any:
-    """The module, which neither tells its makers of a cluster that is started here nor installs anything.
-
-    Started by `uv run`, Ray would send this folder to every node and install it there anew.
-    """
+    """The module `ray`, without usage statistics and without `uv run` on the workers."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # read when ray is imported
+    # Read when ray is imported. Ray would else send the folder of `uv run` to every node, and install it there again.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     import ray
     import ray.data
 

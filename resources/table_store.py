@@ -1,4 +1,4 @@
-"""The data: tables and photos, in a folder or on object storage; checkpoints and reports, in a folder."""
+"""Where the data are: tables and photos in a folder or on object storage, checkpoints and reports in a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from resources.deployments import Deployment
 
 
 class DataStore(dg.ConfigurableResource["DataStore"]):
-    """Where the data set, the checkpoints and the reports live.
+    """The data set, the checkpoints and the reports.
 
     A run holds the store while it lasts, and begins by clearing up after a run that was killed.
     """

@@ -44,7 +44,7 @@ from bolid_pipeline.drawing import contact_sheet, to_png
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically
-from bolid_pipeline.training.sampling import split_rows
+from bolid_pipeline.training.batch_plan import split_rows
 
 PEOPLE_SEED = 40_000
 _AGAINST = "its square against L_diff"
@@ -69,6 +69,7 @@ _logger = logging.getLogger("body_identity")
 )
 @click.option("--workers", default=2, show_default=True, help="Trainings at once.")
 def main(
+    *,
     out: Path,
     num_people: int,
     pictures_each: int,

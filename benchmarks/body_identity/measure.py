@@ -21,10 +21,10 @@ from variants import IP_ADAPTER, WORDS
 
 from bodyworld.render.identity import RANGES
 from bolid_pipeline.evaluation.clip_scores import clip_t
-from bolid_pipeline.evaluation.samples import Sample
+from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline, pipeline_around
-from bolid_pipeline.training.datamodule import BodyProportions
+from bolid_pipeline.training.body_proportions import BodyProportions
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
 
@@ -196,7 +196,7 @@ def measure_words(world: World, base_model: Path, num_noises: int) -> tuple[Draw
 
 def _numbers(world: World, drawn: Drawn) -> dict[str, Any]:
     samples = [
-        Sample(prompt.format(who="person"), person, picture)
+        DrawnPicture(prompt.format(who="person"), person, picture)
         for person in drawn.people
         for prompt, picture in zip(cycle(PROMPTS), drawn.pictures[person], strict=False)
     ]

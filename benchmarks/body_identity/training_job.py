@@ -9,6 +9,7 @@ from dataset import open_data
 from bodyworld.weights import weights_folder
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.data import TrainingData
 from bolid_pipeline.training.fit import fit
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
 
@@ -40,12 +41,5 @@ def run(job: TrainingJob) -> None:
     if (job.run_dir / "training_config.json").is_file():
         return
     latents, captions = open_data(job.data)
-    fit(
-        job.config,
-        base_model=weights_folder("base_model"),
-        latents=latents,
-        captions=captions,
-        run_dir=job.run_dir,
-        networks=networks(),
-        start_from=job.start_from,
-    )
+    data = TrainingData(base_model=weights_folder("base_model"), latents=latents, captions=captions)
+    fit(job.config, data, job.run_dir, networks=networks(), start_from=job.start_from)

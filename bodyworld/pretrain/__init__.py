@@ -1,1 +1,1 @@
-"""Training of the small networks of bodyworld; run as modules, used by nothing else."""
+"""How the small networks of bodyworld were trained. `python -m bodyworld.pretrain` lists the stages."""

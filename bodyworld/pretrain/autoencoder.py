@@ -1,12 +1,12 @@
-"""Train the small autoencoder of the base model: 4 times fewer pixels along each side, 4 latent channels.
+"""Train the autoencoder of the base model.
+
+It has 4 times fewer pixels along each side, and 4 latent channels.
 
     python -m bodyworld.pretrain.autoencoder --thumbnails data/pretrain/thumbnails
 
 Shape suffixes: B batch, C channel, H height, W width, K keypoints.
 """
 
-import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bodyworld.pretrain.command import PretrainRun, pretrain_command, thumbnails_option
 from bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
-from bodyworld.pretrain.timed_training import TimedTraining, half_precision
+from bodyworld.pretrain.timed_training import half_precision
 from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map
 
-_logger = logging.getLogger(__name__)
 NUM_HELD_OUT = 60
 KL_WEIGHT = 1e-3
 GRADIENT_WEIGHT = 0.3
 AREA_WEIGHTS = (1.0, 1.0, 2.0)
 PREVIEW_WEIGHT = 1.0
-"""A 1 x 1 convolution, thrown away afterwards, must read the colours of areas off the latents: without it, the
-encoder learns to keep brightness long before it keeps colours, which is what captions speak of."""
+"""A 1 x 1 convolution, thrown away afterwards, must read the colours of areas off the latents. Without it the encoder
+learns to keep brightness long before it keeps colours, which captions speak of."""
 WEIGHTED_FRACTION = 0.12
-"""Share of training pictures darkened around the keypoints, as the body branch's pictures are."""
+"""Share of training pictures that are dark away from the keypoints, like the pictures of the body branch."""
 
 
 def new_autoencoder(widths: tuple[int, ...] = (32, 64, 128), latent_channels: int = 4) -> AutoencoderKL:
-    """An untrained `AutoencoderKL`; each width after the first halves the sides."""
+    """An untrained `AutoencoderKL` that halves the sides at each width after the first."""
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -58,7 +58,7 @@ def to_tensor(pixels_BHW3: NDArray[np.uint8]) -> Tensor:
 
 
 def reconstruction_losses(images_BCHW: Tensor, target_BCHW: Tensor) -> dict[str, Tensor]:
-    """Errors that keep edges sharp (finite differences) and colours right (of areas), at three scales each."""
+    """Errors at three scales: of values, which keep colours right, and of differences, which keep edges sharp."""
     values, gradients = torch.zeros(()), torch.zeros(())
     ours, theirs = images_BCHW, target_BCHW
     for weight in AREA_WEIGHTS:
@@ -74,7 +74,7 @@ def reconstruction_losses(images_BCHW: Tensor, target_BCHW: Tensor) -> dict[str,
 
 
 def draw_batch(thumbnails: dict[tuple[int, int], Thumbnails], size: int, rng: np.random.Generator) -> Tensor:
-    """(size, 3, H, W) pictures of one bucket in [-1, 1]; some mirrored, some with changed light, some weighted."""
+    """(size, 3, H, W) pictures of one bucket in [-1, 1], in changed light, half of the batches mirrored."""
     counts = np.array([len(thumbnails[bucket]) for bucket in BUCKETS], float)
     part = thumbnails[BUCKETS[rng.choice(len(BUCKETS), p=counts / counts.sum())]]
     rows = np.sort(rng.choice(len(part), size, replace=False))
@@ -87,7 +87,7 @@ def draw_batch(thumbnails: dict[tuple[int, int], Thumbnails], size: int, rng: np
 
 
 def weighted(pixels_HW3: NDArray[np.uint8], keypoints_K3: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The picture darkened away from its visible keypoints (fractions of the picture); as it is if there is none."""
+    """The picture, dark away from its visible keypoints (fractions of the picture); unchanged without any."""
     height, width = pixels_HW3.shape[:2]
     is_visible = keypoints_K3[:, 2] > 0.5
     if not is_visible.any():
@@ -102,7 +102,7 @@ def weighted(pixels_HW3: NDArray[np.uint8], keypoints_K3: NDArray[np.float32]) -
 def evaluate(
     model: AutoencoderKL, thumbnails: dict[tuple[int, int], Thumbnails], picture: Path
 ) -> dict[str, Any]:
-    """PSNR in dB on the pictures given and statistics of their latents; writes pairs of pictures to `picture`."""
+    """PSNR in dB on pictures and statistics of their latents; pairs of pictures before and after go to `picture`."""
     errors, latents, sheet = [], [], []
     for bucket in BUCKETS:
         images = to_tensor(thumbnails[bucket].pixels_NHW3)
@@ -125,30 +125,13 @@ def evaluate(
     }
 
 
-@click.command()
-@click.option(
-    "--thumbnails", "folder", type=Path, default=Path("data/pretrain/thumbnails"), show_default=True
-)
-@click.option("--run-dir", type=Path, default=Path("data/pretrain/autoencoder"), show_default=True)
-@click.option("--minutes", default=33.0, show_default=True)
+@pretrain_command("autoencoder", minutes=33.0, seed=20_300)
+@thumbnails_option
 @click.option("--batch-size", default=6, show_default=True)
 @click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--seed", default=20_300, show_default=True)
-@click.option("--threads", default=2, show_default=True)
-def main(
-    folder: Path,
-    run_dir: Path,
-    minutes: float,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-    threads: int,
-) -> None:
-    """Train the autoencoder; going on where an interrupted training stopped."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    parts = {bucket: part.split(NUM_HELD_OUT) for bucket, part in open_thumbnails(folder).items()}
+def main(run: PretrainRun, *, thumbnails_dir: Path, batch_size: int, learning_rate: float) -> None:
+    """Train the autoencoder; its folder is `vae` in the run folder."""
+    parts = {bucket: part.split(NUM_HELD_OUT) for bucket, part in open_thumbnails(thumbnails_dir).items()}
     training = {bucket: part[0] for bucket, part in parts.items()}
     held_out = {bucket: part[1] for bucket, part in parts.items()}
     model = new_autoencoder().to(memory_format=torch.channels_last)
@@ -168,18 +151,13 @@ def main(
         }
 
     def on_checkpoint(step: int) -> None:
-        measured = evaluate(model, held_out, run_dir / "reconstructions.png")
+        measured = evaluate(model, held_out, run.run_dir / "reconstructions.png")
         model.register_to_config(scaling_factor=round(1.0 / measured["latent_std"], 5))
-        model.save_pretrained(run_dir / "vae")
-        (run_dir / "metrics.json").write_text(
-            json.dumps(measured | {"num_steps": step, "minutes": minutes}, indent=1)
-        )
-        _logger.info("step %d: %s", step, measured)
+        model.save_pretrained(run.run_dir / "vae")
+        run.report(step, measured)
 
     trained = nn.ModuleDict({"vae": model, "preview": preview})
-    TimedTraining(run_dir=run_dir, minutes=minutes, learning_rate=learning_rate).run(
-        trained, losses, on_checkpoint, seed
-    )
+    run.train(trained, losses, on_checkpoint, learning_rate=learning_rate)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Train the small Stable Diffusion of bodyworld: a U-Net on the autoencoder's latents, led by the CLIP's text tower.
+"""Train the U-Net of the small Stable Diffusion on the latents of the autoencoder.
 
     python -m bodyworld.pretrain.base_model --thumbnails data/pretrain/thumbnails
 
-The U-Net predicts v (https://arxiv.org/abs/2202.00512) on a schedule whose last step holds no signal at all
-(https://arxiv.org/abs/2305.08891): in pictures this small, the signal that Stable Diffusion's own schedule leaves at
-its last step gives away the background.
+The U-Net predicts v (https://arxiv.org/abs/2202.00512) on a schedule without any signal at its last step
+(https://arxiv.org/abs/2305.08891). Stable Diffusion's own schedule leaves some there, which gives away the background
+of pictures this small.
 
 Shape suffixes: B batch, C channel, H height, W width, T tokens, D text width.
 """
@@ -23,10 +23,11 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from bodyworld.pretrain.autoencoder import to_tensor
+from bodyworld.pretrain.command import PretrainRun, pretrain_command, thumbnails_option
+from bodyworld.pretrain.drawn_pictures import PROMPTS, draw_pictures, write_sheet
 from bodyworld.pretrain.prompts import spoken_caption
-from bodyworld.pretrain.samples import SAMPLE_PROMPTS, draw_samples, write_sheet
 from bodyworld.pretrain.thumbnails import BUCKETS, Thumbnails, open_thumbnails
-from bodyworld.pretrain.timed_training import TimedTraining, half_precision
+from bodyworld.pretrain.timed_training import half_precision
 from bodyworld.pretrain.tokenizer import save_tokenizer
 from bodyworld.weights import weights_folder
 from bolid_pipeline.training.losses.focus import focus_weights
@@ -34,7 +35,7 @@ from bolid_pipeline.training.losses.focus import focus_weights
 _logger = logging.getLogger(__name__)
 CAPTION_DROPOUT = 0.1
 BACKGROUND_WEIGHT = 0.25
-"""What the error far from every keypoint counts, of what it counts at one: people are hard, backgrounds easy."""
+"""Weight of an error far from all keypoints, of that at a keypoint: people are hard to draw, backgrounds are easy."""
 
 
 def new_unet(text_width: int, start_from: Path | None = None) -> UNet2DConditionModel:
@@ -42,7 +43,7 @@ def new_unet(text_width: int, start_from: Path | None = None) -> UNet2DCondition
 
     Args:
         text_width: D.
-        start_from: folder of a trained U-Net that may lack some of the attention layers; these start as the identity.
+        start_from: folder of a trained U-Net; attention layers that it lacks start as the identity.
     """
     unet = UNet2DConditionModel(
         sample_size=16,
@@ -65,7 +66,7 @@ def new_unet(text_width: int, start_from: Path | None = None) -> UNet2DCondition
 
 
 def new_scheduler() -> DDIMScheduler:
-    """The schedule of training and sampling: 1000 steps, v-prediction, no signal left at the last one."""
+    """The schedule of training and sampling: 1000 steps, v-prediction, no signal at the last one."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -92,10 +93,10 @@ def encode(vae: AutoencoderKL, thumbnails: Thumbnails, batch_size: int = 64) -> 
     return np.concatenate(pieces)
 
 
-def open_latents(
+def load_or_encode(
     vae: AutoencoderKL, thumbnails: dict[tuple[int, int], Thumbnails], folder: Path
 ) -> dict[tuple[int, int], NDArray[np.float16]]:
-    """Latents of every bucket, read from `folder` or made and put there."""
+    """The latents of every bucket, from `folder` where they are, else encoded and put there."""
     folder.mkdir(parents=True, exist_ok=True)
     latents: dict[tuple[int, int], NDArray[np.float16]] = {}
     for bucket, part in thumbnails.items():
@@ -107,7 +108,7 @@ def open_latents(
 
 
 class TextEncoder:
-    """The frozen text tower, as the pipeline uses it: all 77 positions of the last hidden state."""
+    """The frozen text tower as the pipeline uses it, with all 77 positions of the last hidden state."""
 
     def __init__(self, clip_dir: Path) -> None:
         self.tokenizer = CLIPTokenizer.from_pretrained(clip_dir)
@@ -127,9 +128,9 @@ def draw_batch(
     batch_size: int,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """(B, 4, H, W) latents of one bucket, their keypoints (B, 17, 3) in [0, 1], and what is said of them.
+    """(B, 4, H, W) latents of one bucket, their keypoints (B, 17, 3) in [0, 1], and their captions.
 
-    Nothing is said of `CAPTION_DROPOUT` of them.
+    A share of `CAPTION_DROPOUT` has an empty caption.
     """
     counts = np.array([len(latents[bucket]) for bucket in BUCKETS], float)
     bucket = BUCKETS[rng.choice(len(BUCKETS), p=counts / counts.sum())]
@@ -149,7 +150,7 @@ def v_loss(
     text_BTD: Tensor,
     weights_BHW: Tensor,
 ) -> Tensor:
-    """Weighted mean squared error of the predicted v at noise levels spread evenly over the batch."""
+    """The weighted mean squared error of the predicted v, at noise levels spread evenly over the batch."""
     size, num_steps = len(latents_BCHW), scheduler.config.num_train_timesteps
     timesteps_B = (
         ((torch.arange(size) + torch.rand(size)) / size * num_steps).long().clamp_(max=num_steps - 1)
@@ -163,7 +164,7 @@ def v_loss(
 
 
 def assemble(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path) -> StableDiffusionPipeline:
-    """A stock pipeline, with the CLIP's vision tower for adapters that take an image prompt."""
+    """A stock pipeline; the vision tower of the CLIP is in it for adapters that take an image prompt."""
     return StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(vae_dir),
         text_encoder=CLIPTextModel.from_pretrained(clip_dir, dtype=torch.float32),
@@ -178,9 +179,10 @@ def assemble(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path) -> Stabl
 
 
 def export(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path, out: Path) -> None:
-    """Write the pipeline's folder in float16; the U-Net given stays as it is.
+    """Write the folder of the pipeline in float16; `unet` itself stays as it is.
 
-    Diffusers loads float16 files as float32, transformers as what their config says: float32, so that all fit together.
+    Diffusers loads float16 files as float32, transformers in the dtype of their config. That is set to float32, so that
+    all parts fit together.
     """
     copy = UNet2DConditionModel.from_config(unet.config)
     copy.load_state_dict(unet.state_dict())
@@ -191,46 +193,30 @@ def export(unet: UNet2DConditionModel, vae_dir: Path, clip_dir: Path, out: Path)
         path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
 
 
-@click.command()
-@click.option(
-    "--thumbnails", "folder", type=Path, default=Path("data/pretrain/thumbnails"), show_default=True
-)
+@pretrain_command("base_model", minutes=45.0, seed=20_500)
+@thumbnails_option
 @click.option("--vae", "vae_dir", type=Path, default=Path("data/pretrain/autoencoder/vae"), show_default=True)
 @click.option("--clip", "clip_dir", type=Path, default=None, help="CLIP folder; the package's by default.")
-@click.option(
-    "--start-from", type=Path, default=None, help="Folder of a U-Net to start from; a new one if none."
-)
-@click.option("--run-dir", type=Path, default=Path("data/pretrain/base_model"), show_default=True)
+@click.option("--start-from", type=Path, default=None, help="U-Net folder to start from; none by default.")
 @click.option("--out", type=Path, default=None, help="Pipeline folder; the package's by default.")
-@click.option("--minutes", default=45.0, show_default=True)
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--learning-rate", default=6e-4, show_default=True)
-@click.option("--seed", default=20_500, show_default=True)
-@click.option("--threads", default=2, show_default=True)
 def main(
-    folder: Path,
+    run: PretrainRun,
+    *,
+    thumbnails_dir: Path,
     vae_dir: Path,
     clip_dir: Path | None,
     start_from: Path | None,
-    run_dir: Path,
     out: Path | None,
-    minutes: float,
     batch_size: int,
     learning_rate: float,
-    seed: int,
-    threads: int,
 ) -> None:
-    """Train the U-Net; going on where an interrupted training stopped."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
+    """Train the U-Net, and write the whole pipeline now and then."""
     clip_dir, out = clip_dir or weights_folder("clip"), out or weights_folder("base_model")
-    thumbnails = open_thumbnails(folder)
+    thumbnails = open_thumbnails(thumbnails_dir)
     vae = AutoencoderKL.from_pretrained(vae_dir).eval().to(memory_format=torch.channels_last)
-    latents = open_latents(vae, thumbnails, run_dir / "latents")
-    _logger.info(
-        "latents %s, std %.3f", {b: a.shape for b, a in latents.items()}, latents[BUCKETS[0]].std(dtype=float)
-    )
+    latents = load_or_encode(vae, thumbnails, run.run_dir / "latents")
     encode_text, scheduler = TextEncoder(clip_dir), new_scheduler()
     unet = new_unet(encode_text.model.config.hidden_size, start_from).to(memory_format=torch.channels_last)
     unet.set_attn_processor(AttnProcessor())  # the fused attention's backward pass is slow on CPUs
@@ -245,14 +231,11 @@ def main(
         export(unet, vae_dir, clip_dir, out)
         pipeline = StableDiffusionPipeline.from_pretrained(out)
         pipeline.unet.set_attn_processor(AttnProcessor2_0())
-        write_sheet(
-            draw_samples(pipeline, SAMPLE_PROMPTS[:8], num_steps=20, seed=seed), None, run_dir / "samples.png"
-        )
+        pictures = draw_pictures(pipeline, PROMPTS[:8], num_steps=20, seed=run.seed)
+        write_sheet(pictures, None, run.run_dir / "samples.png")
         _logger.info("step %d: wrote %s", step, out)
 
-    TimedTraining(run_dir=run_dir, minutes=minutes, learning_rate=learning_rate, checkpoint_minutes=5.0).run(
-        unet, losses, on_checkpoint, seed
-    )
+    run.train(unet, losses, on_checkpoint, learning_rate=learning_rate, checkpoint_minutes=5.0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Choose the confidence above which a detection counts, on rendered photos that are neither trained nor measured on.
+"""Choose the confidence from which a detection counts, on photos of their own.
 
 python -m bodyworld.pretrain.calibrate_detectors
 """
@@ -24,7 +24,7 @@ _BATCH_SIZE = 25
 def count_accuracy(
     model: nn.Module, images: list[Rgb], num_true_N: NDArray[np.int64], image_size_px: int, iou: float
 ) -> dict[float, float]:
-    """Per confidence level: share of the photos in which exactly as many things are found as there are."""
+    """For each confidence level, the share of photos in which as many things are found as there are."""
     confidences: list[NDArray[np.float32]] = []
     for start in range(0, len(images), _BATCH_SIZE):
         batch = images[start : start + _BATCH_SIZE]
@@ -41,19 +41,19 @@ def count_accuracy(
 
 
 def best_level(accuracy: dict[float, float]) -> float:
-    """The middle of the levels that are within half a percent of the best."""
+    """The middle one of the levels within half a percent of the best."""
     good = [level for level, value in accuracy.items() if value >= max(accuracy.values()) - 0.005]
     return good[len(good) // 2]
 
 
-@click.command(help=__doc__)
+@click.command()
 @click.option(
     "--photos", "photos_dir", type=Path, default=Path("data/pretrain/calibration"), show_default=True
 )
 @click.option("--seed", default=29_000, show_default=True)
 @click.option("--image-size-px", default=192, show_default=True)
 @click.option("--iou", default=0.5, show_default=True)
-def main(photos_dir: Path, seed: int, image_size_px: int, iou: float) -> None:
+def main(*, photos_dir: Path, seed: int, image_size_px: int, iou: float) -> None:
     """Render photos, count people and faces at each level, and print the level to use."""
     render_part(0, photos_dir, seed)
     labels = read_labels(photos_dir)

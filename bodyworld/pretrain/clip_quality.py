@@ -1,9 +1,10 @@
-"""What a CLIP knows of bodyworld: retrieval of captions, and the phrases of a caption told from a picture.
+"""How well a CLIP knows bodyworld: retrieval of captions, and the phrases of a caption told from a picture.
 
 Shape suffixes: B batch, C channel, H height, W width, E embedding, N pictures, P phrases of a slot, S slots.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,28 +13,23 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTokenizer
 
+from bodyworld.pretrain.clip_pictures import Pictures, normalised
 from bodyworld.world.captions import SLOTS, compose_caption
 
 NUM_CONTEXTS = 8
+"""Whole captions that each phrase is tried in."""
 
 
 def embed_texts(model: CLIPModel, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-    """(B, E) float32, of length 1."""
+    """(B, E) float32 embeddings of texts, of length 1."""
     tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
     pooled = model.text_model(input_ids=tokens.input_ids).pooler_output
     return F.normalize(model.text_projection(pooled).float(), dim=-1)
 
 
 def embed_images(model: CLIPModel, images_BCHW: Tensor) -> Tensor:
-    """(B, E) float32, not normalised: as `CLIPVisionModelWithProjection` gives them."""
+    """(B, E) float32, of any length, as `CLIPVisionModelWithProjection` returns them."""
     return model.visual_projection(model.vision_model(pixel_values=images_BCHW).pooler_output).float()
-
-
-def slot_labels(known: Sequence[dict[str, str]]) -> NDArray[np.int64]:
-    """(N, S) number of the phrase in each slot, -1 where the caption leaves the slot out."""
-    return np.array(
-        [[SLOTS[slot].index(entry[slot]) if slot in entry else -1 for slot in SLOTS] for entry in known]
-    )
 
 
 @torch.no_grad()
@@ -47,9 +43,9 @@ def embed_phrases(
 
 
 def slot_captions(known: Sequence[dict[str, str]], rng: np.random.Generator) -> list[str]:
-    """For every phrase of every slot, in order, the caption of some known picture that says everything with it put in.
+    """For each phrase of each slot, in order: the whole caption of a known picture, with that phrase put in.
 
-    The phrases of one slot share their picture, so that they differ in nothing else.
+    The phrases of one slot use the same picture, so that their captions differ in the phrase alone.
     """
     complete = [entry for entry in known if len(entry) == len(SLOTS)]
     captions: list[str] = []
@@ -62,7 +58,7 @@ def slot_captions(known: Sequence[dict[str, str]], rng: np.random.Generator) -> 
 def slot_accuracy(
     units_NE: Tensor, phrases: Sequence[Tensor], labels_NS: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Share of pictures whose nearest phrase is the right one, for every slot, where the slot is said."""
+    """For every slot, the share of pictures (of those that show it) whose nearest phrase is the right one."""
     accuracy: dict[str, float] = {}
     for number, slot in enumerate(SLOTS):
         labels = torch.from_numpy(labels_NS[:, number])
@@ -83,3 +79,16 @@ def retrieval_top1(images_NE: Tensor, texts_NE: Tensor, pool: int) -> dict[str, 
         "image_to_text_top1": round(float(torch.stack(image_to_text).mean()), 3),
         "text_to_image_top1": round(float(torch.stack(text_to_image).mean()), 3),
     }
+
+
+@torch.no_grad()
+def evaluate_clip(
+    model: CLIPModel, tokenizer: CLIPTokenizer, pictures: Pictures, rng: np.random.Generator, pool: int = 256
+) -> dict[str, Any]:
+    """Retrieval of pictures and captions among `pool` of them, and zero-shot accuracy of every slot."""
+    parts = np.array_split(pictures.pixels_NHW3, 8)
+    units = F.normalize(torch.cat([embed_images(model, normalised(part)) for part in parts]), dim=-1)
+    texts = embed_texts(model, tokenizer, [compose_caption(slots) for slots in pictures.slots])
+    phrases = embed_phrases(model, tokenizer, pictures.slots, rng)
+    accuracy = slot_accuracy(units, phrases, pictures.labels_NS)
+    return {"retrieval_pool": pool, **retrieval_top1(units, texts, pool), "slot_accuracy": accuracy}

@@ -1,23 +1,20 @@
-"""Measure the bundled detectors on photos of a world they have never seen, through the pipeline's own stages.
+"""Measure the bundled detectors on an unseen world, through the stages of the pipeline.
 
     python -m bodyworld.pretrain.evaluate_detectors --report data/pretrain/detectors.json
 
-The held-out world has more watermarks and groups than an ordinary one, so that the rates mean something.
-"One person" is the curation's decision: one person and at most one face found.
-
-Shape suffixes: N photos, K keypoints.
+The held-out world has more watermarks and groups than an ordinary one, so that a rate rests on enough photos.
+"One person" is the decision of the curation: one person and at most one face found.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import click
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from bodyworld.pretrain.detector_scores import measure_people, measure_pose, measure_watermarks
 from bodyworld.pretrain.face_detector import WEIGHTS_NAME as FACE_WEIGHTS_NAME
 from bodyworld.pretrain.pose_estimator import WEIGHTS_NAME as POSE_WEIGHTS_NAME
 from bodyworld.weights import weights_folder
@@ -43,43 +40,8 @@ HELD_OUT_WORLD = WorldConfig(
 BATCH_SIZE = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How often a yes-or-no decision was right."""
-
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
-
-    @classmethod
-    def of(cls, said: NDArray[np.bool_], true: NDArray[np.bool_]) -> Self:
-        """Compare decisions with the truth, (N,) each."""
-        return cls(
-            true_positives=int((said & true).sum()),
-            false_positives=int((said & ~true).sum()),
-            false_negatives=int((~said & true).sum()),
-            true_negatives=int((~said & ~true).sum()),
-        )
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return f1_score(self.true_positives, self.false_positives, self.false_negatives)
-
-    @property
-    def f1_of_no(self) -> float:
-        """F1 with the two answers exchanged."""
-        return f1_score(self.true_negatives, self.false_negatives, self.false_positives)
-
-
-def f1_score(true_positives: int, false_positives: int, false_negatives: int) -> float:
-    """F1; 0 where nothing was found."""
-    return 2 * true_positives / max(2 * true_positives + false_positives + false_negatives, 1)
-
-
 def read_world(world_dir: Path, store_dir: Path) -> tuple[pa.Table, list[dict[str, Any]]]:
-    """Put a world's photos into a photo store; returns rows as of `raw_photos` and the truth of each."""
+    """Put the photos of a world into a photo store; returns rows like those of `raw_photos`, and the truth of each."""
     store = PhotoStore(store_dir)
     lines = (world_dir / "ground_truth.jsonl").read_text(encoding="utf-8").splitlines()
     truths = [json.loads(line) for line in lines]
@@ -104,113 +66,8 @@ def rows_by(recipe: Recipe, store: PhotoStore, photos: pa.Table) -> list[dict[st
     return [row for piece in pieces for row in piece.to_pylist()]
 
 
-def match_boxes(found: NDArray[Any], true: NDArray[Any], min_iou: float = 0.5) -> int:
-    """How many true boxes (x1, y1, x2, y2) are found: greedy matches in the order of `found`."""
-    taken: set[int] = set()
-    for box in found.reshape(-1, 4):
-        overlaps = [0.0 if i in taken else box_iou(box, other) for i, other in enumerate(true.reshape(-1, 4))]
-        if overlaps and max(overlaps) >= min_iou:
-            taken.add(int(np.argmax(overlaps)))
-    return len(taken)
-
-
-def box_iou(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Intersection over union of two boxes."""
-    shared = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None).prod()
-    areas = [float((box[2:] - box[:2]).prod()) for box in (a, b)]
-    return float(shared / max(sum(areas) - shared, 1e-9))
-
-
-def correct_keypoints(
-    found_K3: NDArray[Any] | None, true_K3: NDArray[Any], box: NDArray[Any], fraction: float
-) -> NDArray[np.bool_]:
-    """For every visible keypoint: is it found within `fraction` of the longer side of the person's box?"""
-    is_visible = true_K3[:, 2] > 0
-    if found_K3 is None:
-        return np.zeros(int(is_visible.sum()), bool)
-    distance = np.hypot(*(found_K3 - true_K3)[is_visible, :2].T)
-    return distance <= fraction * float((box[2:] - box[:2]).max())
-
-
-def measure_watermarks(
-    rows: list[dict[str, Any]], truths: list[dict[str, Any]], max_prob: float
-) -> dict[str, Any]:
-    """F1 where more than `max_prob` counts as watermarked, F1 over thresholds, and what was missed."""
-    probs = np.array([row["watermark_prob"] for row in rows])
-    true = np.array([truth["has_watermark"] for truth in truths])
-    missed = [t for t, prob in zip(truths, probs, strict=True) if t["has_watermark"] and prob <= max_prob]
-    return {
-        "num_photos": len(true),
-        "num_watermarked": int(true.sum()),
-        "f1": Counts.of(probs > max_prob, true).f1,
-        "counts": vars(Counts.of(probs > max_prob, true)),
-        "f1_at": {
-            f"{level:.2f}": round(Counts.of(probs > level, true).f1, 4)
-            for level in np.arange(0.5, 0.99, 0.02)
-        },
-        "missed": [{key: t[key] for key in ("file", "watermark_kind", "watermark_opacity")} for t in missed],
-    }
-
-
-def measure_people(rows: list[dict[str, Any]], truths: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one-person decision, and the face boxes."""
-    said = np.array([row["num_persons"] == 1 and row["num_faces"] <= 1 for row in rows])
-    true = np.array([truth["num_people"] == 1 for truth in truths])
-    counts = Counts.of(said, true)
-    faces = [
-        np.array([[f[k] for k in ("x1", "y1", "x2", "y2")] for f in row["faces"]], float) for row in rows
-    ]
-    true_faces = [np.array(truth["face_boxes"], float) for truth in truths]
-    matched = sum(match_boxes(f, t) for f, t in zip(faces, true_faces, strict=True))
-    num_found, num_true = sum(map(len, faces)), sum(map(len, true_faces))
-    hidden = [s for s, truth in zip(said, truths, strict=True) if truth["has_hidden_face"]]
-    wrong = [(row, truth) for row, truth, s, t in zip(rows, truths, said, true, strict=True) if s != t]
-    return {
-        "num_photos": len(true),
-        "num_one_person": int(true.sum()),
-        "f1": counts.f1,
-        "f1_of_not_one": counts.f1_of_no,
-        "counts": vars(counts),
-        "num_groups_with_hidden_face": len(hidden),
-        "num_groups_with_hidden_face_caught": int(len(hidden) - sum(hidden)),
-        "person_count_accuracy": float(
-            np.mean([r["num_persons"] == t["num_people"] for r, t in zip(rows, truths, strict=True)])
-        ),
-        "face_f1_at_iou_50": f1_score(matched, num_found - matched, num_true - matched),
-        "wrong": [
-            {
-                "file": t["file"],
-                **{k: t[k] for k in ("num_people", "num_faces")},
-                "found": [r["num_persons"], r["num_faces"]],
-            }
-            for r, t in wrong
-        ],
-    }
-
-
-def measure_pose(rows: list[dict[str, Any]], truths: list[dict[str, Any]]) -> dict[str, Any]:
-    """PCK over the visible keypoints of photos of one person, and how well visibility is told."""
-    hits: dict[float, list[NDArray[np.bool_]]] = {0.1: [], 0.05: []}
-    told: list[NDArray[np.bool_]] = []
-    for row, truth in zip(rows, truths, strict=True):
-        if truth["num_people"] != 1:
-            continue
-        true_K3, box = np.array(truth["keypoints"]), np.array(truth["person_boxes"][0])
-        found_K3 = None if row["keypoints"] is None else np.array(row["keypoints"])
-        for fraction, results in hits.items():
-            results.append(correct_keypoints(found_K3, true_K3, box, fraction))
-        if found_K3 is not None:
-            told.append((found_K3[:, 2] > 0.5) == (true_K3[:, 2] > 0))
-    return {
-        "num_photos": len(hits[0.1]),
-        "num_keypoints": int(sum(map(len, hits[0.1]))),
-        **{f"pck_at_{fraction}": float(np.concatenate(results).mean()) for fraction, results in hits.items()},
-        "visibility_accuracy": float(np.concatenate(told).mean()) if told else 0.0,
-    }
-
-
 def to_markdown(report: dict[str, Any]) -> str:
-    """The figures as a table."""
+    """The figures as a Markdown table."""
     rows = (
         ("Watermark F1", report["watermarks"]["f1"], 0.97),
         ("One-person decision F1", report["people"]["f1"], 0.97),
@@ -229,7 +86,7 @@ def to_markdown(report: dict[str, Any]) -> str:
 def evaluate(
     work_dir: Path, world: WorldConfig, people: PeopleConfig, pose: PoseConfig, max_watermark_prob: float
 ) -> dict[str, Any]:
-    """Build the world where it is not there yet, and measure all three detectors on it."""
+    """Measure all three detectors on a world, which is built first if it is not there."""
     build_world(world, work_dir / "world")
     photos, truths = read_world(work_dir / "world", work_dir / "store")
     store = PhotoStore(work_dir / "store")
@@ -251,7 +108,7 @@ def evaluate(
     }
 
 
-@click.command(help=__doc__)
+@click.command()
 @click.option("--work-dir", type=Path, default=Path("data/pretrain/held_out"), show_default=True)
 @click.option(
     "--report", "report_path", type=Path, default=Path("data/pretrain/detectors.json"), show_default=True
@@ -259,16 +116,12 @@ def evaluate(
 @click.option("--face-conf", default=0.5, show_default=True)
 @click.option("--person-conf", default=0.5, show_default=True)
 @click.option("--max-watermark-prob", default=0.5, show_default=True)
-@click.option(
-    "--seed",
-    default=HELD_OUT_WORLD.seed,
-    show_default=True,
-    help="Of the world; another to choose thresholds on.",
-)
+@click.option("--seed", default=HELD_OUT_WORLD.seed, show_default=True, help="Of the world.")
 @click.option("--iou", default=0.5, show_default=True)
 @click.option("--face-image-size-px", default=192, show_default=True)
 @click.option("--pose-image-size-px", default=160, show_default=True)
 def main(
+    *,
     work_dir: Path,
     report_path: Path,
     face_conf: float,
@@ -279,7 +132,7 @@ def main(
     face_image_size_px: int,
     pose_image_size_px: int,
 ) -> None:
-    """Measure, write the report and print its table."""
+    """Measure the bundled detectors, write the report, and print its table."""
     people = PeopleConfig(
         face_conf=face_conf,
         person_conf=person_conf,

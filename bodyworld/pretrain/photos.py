@@ -1,8 +1,8 @@
-"""Training photos for the small detectors: rendered people with ground truth, as JPEG files with their labels.
+"""Render the training photos of the detectors, with their labels.
 
     python -m bodyworld.pretrain.photos --num-photos 8000
 
-A set is a folder of parts, `part-000/000.jpg ...` with `part-000.npz` beside it; a second call adds what is missing.
+A set is a folder of parts, `part-000/000.jpg ...` with labels in `part-000.npz`. A second call adds what is missing.
 
 Shape suffixes: N photos, P people (padded with nan), K keypoints, S side of a square.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Literal
 
 import click
 import cv2
@@ -26,7 +27,8 @@ from bodyworld.render.scene import BACKGROUNDS, CAMERAS, Scene, sample_scene
 from bodyworld.world.defects import WATERMARK_KINDS, add_watermark
 from bodyworld.world.photographs import PHOTO_SIZES, add_companions
 from bolid_pipeline.errors import NotEnoughData
-from bolid_pipeline.images import Rgb, decode_rgb, encode_jpeg
+from bolid_pipeline.images import LETTERBOX_GREY, Rgb, decode_rgb, encode_jpeg
+from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
 from bolid_pipeline.storage.atomic import write_atomically
 
 MAX_PEOPLE = 3
@@ -35,32 +37,32 @@ NUM_PEOPLE_RATES = (0.04, 0.72, 0.15, 0.09)
 HIDDEN_FACE_RATE = 0.12
 """Share of people whose face cannot be seen: under a hat, behind a board, turned away."""
 WATERMARK_RATE = 0.15
-"""Share of photos with a watermark: the detectors must not mind it."""
+"""Share of photos with a watermark, so that the detectors learn to overlook it."""
 WATERMARK_OPACITY = (0.25, 0.9)
 LONG_SIDE_PX = 416
 HIDDEN_WAYS: tuple[dict[str, str], ...] = ({"face_cover": "hat"}, {"face_cover": "board"}, {"facing": "away"})
 CAMERA_RATES = (0.45, 0.2, 0.2, 0.15)
 PHOTOS_PER_PART = 250
-GREY = 114
-"""What ultralytics fills the rest of a letterbox with."""
+Target = Literal["person", "face"]
+"""What a box is drawn around."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoLabels:
-    """Ground truth of N photos in px of the stored photo; people and faces that are not there are nan."""
+    """Ground truth of N photos, in px of the stored photo. Rows beyond the last person or face are nan."""
 
     person_boxes_NP4: Floats
     face_boxes_NP4: Floats
     keypoints_NPK3: Floats
-    """x_px, y_px and 1.0 for visible, 0.0 for not."""
+    """x_px, y_px, and 1.0 for visible, 0.0 for hidden."""
     has_watermark_N: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledPhoto:
-    """A rendered photo, (H, W, 3) uint8, with boxes (P, 4), (F, 4) and keypoints (P, K, 3) in px."""
+    """A rendered photo with what is on it, in px."""
 
     image: Rgb
     person_boxes_P4: Floats
@@ -70,7 +72,7 @@ class LabelledPhoto:
 
 
 def sample_photo(rng: np.random.Generator, long_side_px: int = LONG_SIDE_PX) -> LabelledPhoto:
-    """Render a photo of 0 to 3 people of random shape, dress, pose and place, in one of the world's aspect ratios."""
+    """A photo of 0 to 3 people of random shape, dress, pose and place, in one of the world's aspect ratios."""
     size_hw = PHOTO_SIZES[int(rng.integers(len(PHOTO_SIZES)))]
     height, width = (round(side * long_side_px / max(size_hw)) for side in size_hw)
     num_people = int(rng.choice(len(NUM_PEOPLE_RATES), p=NUM_PEOPLE_RATES))
@@ -90,14 +92,14 @@ def _photograph_place(height: int, width: int, rng: np.random.Generator) -> Labe
         image=render_place(str(rng.choice(BACKGROUNDS)), height, width, int(rng.integers(2**31)), rng),
         person_boxes_P4=np.zeros((0, 4), np.float32),
         face_boxes_F4=np.zeros((0, 4), np.float32),
-        keypoints_PK3=np.zeros((0, 17, 3), np.float32),
+        keypoints_PK3=np.zeros((0, NUM_KEYPOINTS, 3), np.float32),
     )
 
 
 def _photograph(
     people: list[tuple[BodyIdentity, Scene]], height: int, width: int, rng: np.random.Generator
 ) -> LabelledPhoto:
-    """People of whom next to nothing shows have no label."""
+    """A photo of these people; those of whom next to nothing shows get no label."""
     rendering = render(people, height, width, rng)
     is_seen = (rendering.person_boxes[:, 2:] - rendering.person_boxes[:, :2]).min(1) > 0.02 * max(
         height, width
@@ -111,7 +113,7 @@ def _photograph(
 
 
 def _sample_people(rng: np.random.Generator, num_people: int) -> list[tuple[BodyIdentity, Scene]]:
-    """One to three people; half of the groups as the world has them, the others in any pose, facing anywhere."""
+    """So many people; half of the groups stand as in the world, the others in any pose, facing anywhere."""
     camera = str(rng.choice(CAMERAS, p=CAMERA_RATES))
     people: list[tuple[BodyIdentity, Scene]] = []
     for _ in range(num_people):
@@ -124,7 +126,7 @@ def _sample_people(rng: np.random.Generator, num_people: int) -> list[tuple[Body
 
 
 def render_part(part: int, photos_dir: Path, seed: int) -> None:
-    """Render one part of a set; a part is there once its labels are."""
+    """Render one part of a set, unless its labels are there, which are written last."""
     labels_path = photos_dir / f"part-{part:03d}.npz"
     if labels_path.exists():
         return
@@ -148,7 +150,7 @@ def render_part(part: int, photos_dir: Path, seed: int) -> None:
 
 
 def _padded(rows: Floats) -> Floats:
-    """(P, ...) to (MAX_PEOPLE, ...), filled with nan."""
+    """(P, ...) rows as (MAX_PEOPLE, ...), filled up with nan."""
     result = np.full((MAX_PEOPLE, *rows.shape[1:]), np.nan, np.float32)
     result[: len(rows)] = rows
     return result
@@ -169,10 +171,10 @@ class LetterboxedPhotos:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def example(self, index: int, target: str) -> tuple[Rgb, Floats, Floats]:
-        """One photo: (S, S, 3) uint8, boxes (P, 4) of its persons or faces, keypoints (P, K, 3), without padding.
+    def example(self, index: int, target: Target) -> tuple[Rgb, Floats, Floats]:
+        """A photo (S, S, 3), the boxes (P, 4) of its persons or faces, and the keypoints (P, K, 3) of its persons.
 
-        `target` is "person" or "face"; keypoints are those of the persons, in the order of the person boxes.
+        The keypoints of faces mean nothing: they stand in the order of the person boxes.
         """
         boxes = self.labels.person_boxes_NP4 if target == "person" else self.labels.face_boxes_NP4
         is_there = ~np.isnan(boxes[index, :, 0])
@@ -184,7 +186,11 @@ class LetterboxedPhotos:
 
 
 def photo_paths(photos_dir: Path) -> list[Path]:
-    """Every photo of a set, in order. Raises NotEnoughData where there is none."""
+    """Every photo of a set, in order.
+
+    Raises:
+        NotEnoughData: the folder holds no photo.
+    """
     paths = [path for part in _parts(photos_dir) for path in sorted(part.with_suffix("").glob("*.jpg"))]
     if not paths:
         raise NotEnoughData(f"no photos in {photos_dir}: render some with bodyworld.pretrain.photos")
@@ -207,19 +213,19 @@ def _parts(photos_dir: Path) -> list[Path]:
 
 
 def letterbox(image: Rgb, size_px: int) -> tuple[Rgb, tuple[float, float, float]]:
-    """Fit a photo into a grey (size_px, size_px, 3) square; returns scale, left and top in px with it."""
+    """A photo fitted into a grey (size_px, size_px, 3) square, with (scale, left, top) in px of the square."""
     height, width = image.shape[:2]
     scale = size_px / max(height, width)
     new_height, new_width = round(height * scale), round(width * scale)
     top, left = (size_px - new_height) // 2, (size_px - new_width) // 2
-    square = np.full((size_px, size_px, 3), GREY, np.uint8)
+    square = np.full((size_px, size_px, 3), LETTERBOX_GREY, np.uint8)
     resized = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
     square[top : top + new_height, left : left + new_width] = resized
     return square, (scale, float(left), float(top))
 
 
 def _load_squares(stem: Path, paths: list[Path], size_px: int) -> tuple[NDArray[np.uint8], Floats]:
-    """Squares (N, S, S, 3) and how each photo fits (N, 3), from the cache where it holds as many photos."""
+    """Squares (N, S, S, 3) and (scale, left, top) of each, (N, 3); made anew where the cache holds another number."""
     pixels_path, fits_path = stem.with_suffix(".npy"), stem.with_suffix(".fits.npy")
     if fits_path.exists() and len(np.load(fits_path)) == len(paths):
         return np.load(pixels_path, mmap_mode="r"), np.load(fits_path)
@@ -233,13 +239,13 @@ def _load_squares(stem: Path, paths: list[Path], size_px: int) -> tuple[NDArray[
     return squares, fits
 
 
-@click.command(help=__doc__)
+@click.command()
 @click.option("--photos", "photos_dir", type=Path, default=Path("data/pretrain/photos"), show_default=True)
 @click.option("--num-photos", default=4_500, show_default=True)
 @click.option("--num-workers", default=2, show_default=True)
 @click.option("--seed", default=20_000, show_default=True)
-def main(photos_dir: Path, num_photos: int, num_workers: int, seed: int) -> None:
-    """Render the training photos."""
+def main(*, photos_dir: Path, num_photos: int, num_workers: int, seed: int) -> None:
+    """Render training photos for the detectors; what is there stays."""
     num_parts = -(-num_photos // PHOTOS_PER_PART)
     render_one = partial(render_part, photos_dir=photos_dir, seed=seed)
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:

@@ -1,4 +1,4 @@
-"""What the networks read beside a picture: whole captions, parts of captions, and one phrase at a time."""
+"""The texts that the networks read beside a picture: whole captions and parts of captions."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ _MIRRORED = {"facing left": "facing right", "facing right": "facing left"}
 
 
 def mirrored(slots: dict[str, str]) -> dict[str, str]:
-    """The phrases of the picture seen in a mirror."""
+    """The phrases of the mirrored picture."""
     return slots | {"facing": _MIRRORED.get(slots["facing"], slots["facing"])}
 
 
 def spoken_caption(slots: dict[str, str], rng: np.random.Generator, full_fraction: float = 0.6) -> str:
-    """The whole caption, or (else) one that leaves things unsaid, as people's prompts do."""
+    """The whole caption, or one that leaves things out, as the prompts of people do."""
     caption = compose_caption(slots)
     if rng.random() < full_fraction:
         return caption

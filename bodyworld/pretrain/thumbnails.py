@@ -1,4 +1,4 @@
-"""Small training pictures of many people, in the base model's aspect buckets.
+"""Render the small training pictures of CLIP and base model.
 
     python -m bodyworld.pretrain.thumbnails --out data/pretrain/thumbnails
 
@@ -42,22 +42,22 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """All pictures of one aspect bucket.
-
-    `pixels_NHW3` uint8 RGB; `keypoints_NK3` float32: x, y as fractions of the picture, visibility 0 or 1;
-    `identities_ND` float32 in [0, 1]; `slots` the caption phrases of each picture.
-    """
+    """All pictures of one aspect bucket."""
 
     pixels_NHW3: NDArray[np.uint8]
+    """RGB."""
     keypoints_NK3: NDArray[np.float32]
+    """x and y as fractions of the picture, visibility 0 or 1."""
     identities_ND: NDArray[np.float32]
+    """`BodyIdentity.vector` of the person, in [0, 1]."""
     slots: list[dict[str, str]]
+    """The phrases of the caption."""
 
     def __len__(self) -> int:
         return len(self.pixels_NHW3)
 
     def split(self, num_held_out: int) -> "tuple[Thumbnails, Thumbnails]":
-        """Training part and the last `num_held_out` pictures (scenes of one person are neighbours)."""
+        """The first pictures, to train on, and the last `num_held_out`."""
         return self[: len(self) - num_held_out], self[len(self) - num_held_out :]
 
     def __getitem__(self, part: slice) -> "Thumbnails":
@@ -67,7 +67,7 @@ class Thumbnails:
 
 
 def open_thumbnails(folder: Path) -> dict[tuple[int, int], Thumbnails]:
-    """Every finished shard of a folder, by (height, width) of the bucket.
+    """The pictures of every finished shard of a folder, by (height, width) of their bucket.
 
     Raises:
         NotEnoughData: the folder holds no shard.
@@ -97,7 +97,7 @@ def _key(bucket: tuple[int, int]) -> str:
 
 
 def render_shard(shard: int, folder: Path, seed: int = PRETRAIN_SEED) -> Path:
-    """Render `IDENTITIES_PER_SHARD` people into `shard_<number>.npz`; a finished shard is left alone."""
+    """Render `IDENTITIES_PER_SHARD` people into `shard_<number>.npz`, unless it is there."""
     path = folder / f"shard_{shard:05d}.npz"
     if path.exists():
         return path
@@ -129,23 +129,16 @@ def _render_person(rng: np.random.Generator) -> Iterator[tuple[tuple[int, int], 
 
 @click.command()
 @click.option("--out", "folder", type=Path, default=Path("data/pretrain/thumbnails"), show_default=True)
-@click.option(
-    "--num-identities",
-    default=12_000,
-    show_default=True,
-    help=f"People, {SCENES_PER_IDENTITY} pictures each.",
-)
+@click.option("--num-identities", default=12_000, show_default=True, help="People, two pictures each.")
 @click.option("--seed", default=PRETRAIN_SEED, show_default=True)
 @click.option("--workers", default=2, show_default=True, help="Processes.")
-def main(folder: Path, num_identities: int, seed: int, workers: int) -> None:
+def main(*, folder: Path, num_identities: int, seed: int, workers: int) -> None:
     """Render training pictures, in shards; finished ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     shards = range(num_identities // IDENTITIES_PER_SHARD)
     with ProcessPoolExecutor(workers, initializer=partial(cv2.setNumThreads, 1)) as pool:
-        for _ in tqdm(
-            pool.map(partial(render_shard, folder=folder, seed=seed), shards), total=len(shards), unit="shard"
-        ):
-            pass
+        rendered = pool.map(partial(render_shard, folder=folder, seed=seed), shards)
+        list(tqdm(rendered, total=len(shards), unit="shard"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A training loop that lasts a given time instead of a given number of steps, and survives interruption.
 
-The machine that trains these networks is small and shared: what can be promised is when training ends, so the cosine of
-the learning rate runs over wall-clock time.
+The machine that trains these networks is small and shared, so the number of steps in an hour is unknown. The cosine of
+the learning rate runs over wall-clock time instead.
 """
 
 import logging
@@ -20,33 +20,36 @@ _logger = logging.getLogger(__name__)
 
 
 def half_precision() -> torch.autocast:
-    """bfloat16 where this CPU computes in it; elsewhere it would be ten times slower than float32, which stays then."""
+    """An autocast to bfloat16, switched off on CPUs that do not compute in it: it would be ten times slower there."""
     is_fast: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - there is no public question
     return torch.autocast("cpu", torch.bfloat16, enabled=is_fast)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimedTraining:
-    """How a network is trained.
-
-    `minutes` of wall-clock time, pauses between two runs not counted. `learning_rate` is the peak of a cosine after
-    `warmup_fraction` of the time. Progress is kept in `run_dir/training.pt` every `checkpoint_minutes`.
-    """
+    """How a network is trained."""
 
     run_dir: Path
+    """Progress is kept here, in `training.pt`."""
     minutes: float
+    """Of training on the wall clock; the time between two runs does not count."""
     learning_rate: float
+    """Peak of the cosine."""
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     warmup_fraction: float = 0.03
+    """Share of the time until the peak."""
     final_fraction: float = 0.02
+    """Learning rate at the end, of the peak."""
     max_grad_norm: float = 1.0
     ema_decay: float = 0.998
+    """Of the moving average of the weights, which is what a training is for."""
     checkpoint_minutes: float = 3.0
     log_every: int = 50
+    """Steps."""
 
     def learning_rate_at(self, progress: float) -> float:
-        """Learning rate after a fraction of the time: linear warm-up, then a half cosine."""
+        """The learning rate after a fraction of the time: linear warm-up, then half a cosine."""
         if progress < self.warmup_fraction:
             return self.learning_rate * max(progress / self.warmup_fraction, 0.01)
         phase = min(1.0, (progress - self.warmup_fraction) / (1.0 - self.warmup_fraction))
@@ -61,11 +64,13 @@ class TimedTraining:
         on_checkpoint: Callable[[int], None],
         seed: int,
     ) -> int:
-        """Train `model` until the time is over; returns the number of steps.
+        """Train a model until the time is over; returns the number of steps.
 
-        `losses` draws a batch with the generator it is given and names its losses, whose sum is minimised.
-        `on_checkpoint` is called with the step while the moving average is in place of the weights; it stays there
-        at the end.
+        Args:
+            model: changed in place; at the end its weights are the moving average.
+            losses: draws a batch with the generator it is given and returns its losses by name, whose sum is minimised.
+            on_checkpoint: is called with the step while the moving average is in place of the weights.
+            seed: of the batches, together with the step at which training starts or continues.
         """
         parameters = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(

@@ -1,4 +1,4 @@
-"""The tokenizer of the small CLIP: CLIP's own byte-pair scheme, its merges learnt from bodyworld captions."""
+"""The tokenizer of the small CLIP: CLIP's byte-pair scheme with merges learnt from bodyworld captions."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def train_tokenizer(texts: Iterable[str], num_merges: int = 700) -> CLIPTokenizer:
-    """A `CLIPTokenizer` in which the words of `texts` are one token each and any other text is spelt in bytes."""
+    """A `CLIPTokenizer` in which each word of `texts` is one token; any other text is spelt in bytes."""
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.normalizer = normalizers.Lowercase()
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -46,7 +46,7 @@ def train_tokenizer(texts: Iterable[str], num_merges: int = 700) -> CLIPTokenize
 
 
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
-    """Save in the newest format and, for transformers before 5, as `vocab.json` and `merges.txt`."""
+    """Save the tokenizer, also as the `vocab.json` and `merges.txt` that transformers before 5 reads."""
     tokenizer.save_pretrained(folder)
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     _write_files(model["vocab"], [tuple(merge) for merge in model["merges"]], folder)

@@ -1,17 +1,15 @@
-"""Train the small watermark classifier, a narrow ConvNeXt, on rendered photos with and without a watermark.
+"""Train the small watermark classifier, a narrow ConvNeXt, on rendered photos.
 
     python -m bodyworld.pretrain.watermark_classifier --photos data/pretrain/photos
 
-Every photo is shown with and without a mark, so that the mark is all that differs. While it is trained, the classifier
-also says for each 16 x 16 px cell how much mark is in it: one label per photo would teach it far more slowly. The layer
-for that is not kept.
+Every photo is shown with and without a mark, so that the mark is the only difference. During training the classifier
+also predicts for each cell of 16 x 16 px whether it is marked, because one label per photo teaches far more slowly. The
+layer for that is thrown away.
 
 Shape suffixes: N photos, B batch, C channels, H x W pixels, h x w cells.
 """
 
 import json
-import logging
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from bodyworld.pretrain.command import Losses, PretrainRun, photos_option, pretrain_command
 from bodyworld.pretrain.photos import WATERMARK_OPACITY, photo_paths, read_labels
-from bodyworld.pretrain.timed_training import TimedTraining, half_precision
+from bodyworld.pretrain.shuffled_order import ShuffledOrder
+from bodyworld.pretrain.timed_training import half_precision
 from bodyworld.weights import weights_folder
 from bodyworld.world.defects import WATERMARK_KINDS, add_watermark
 from bolid_pipeline.curation.watermark_network import (
@@ -44,7 +44,7 @@ CONFIG: dict[str, tuple[int, ...]] = {
     "head_widths": (128, 64),
 }
 MARKING_LONG_SIDE_PX = 1000
-"""Marks are laid over the enlarged photo: thin strokes must shrink with it, as they do in a photo of full size."""
+"""Photos are enlarged to this before they are marked, so that thin strokes shrink as in a photo of full size."""
 _VISIBLE_CHANGE = 8
 """How much a pixel (0..255) must change to count as marked."""
 _LEAST_MARKED_CELLS = 0.15
@@ -60,7 +60,7 @@ class Pairs:
 
 
 def load_pairs(photos_dir: Path, seed: int) -> Pairs:
-    """Every photo of the set that has no watermark yet, without and with one; made once, then kept beside the set."""
+    """Every photo of a set that has no watermark yet, without and with one; made once and kept beside the set."""
     paths = [
         p
         for p, is_marked in zip(photo_paths(photos_dir), read_labels(photos_dir).has_watermark_N, strict=True)
@@ -80,7 +80,7 @@ def load_pairs(photos_dir: Path, seed: int) -> Pairs:
 
 
 def make_pair(image: Rgb, rng: np.random.Generator) -> tuple[Rgb, Rgb]:
-    """A photo as the classifier's input, without and with a mark of any kind and opacity."""
+    """The classifier's input of a photo, without and with a mark of a random kind and opacity."""
     factor = MARKING_LONG_SIDE_PX / max(image.shape[:2])
     large = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     opacity = float(
@@ -97,7 +97,7 @@ def _squash(image: Rgb) -> Rgb:
 
 
 class CellMarks(nn.Module):
-    """From the features of stride 16 to one logit per cell: is there a mark?"""
+    """A classifier with a layer that turns its features of stride 16 into one logit per cell: is there a mark?"""
 
     def __init__(self, classifier: WatermarkClassifier) -> None:
         super().__init__()
@@ -117,37 +117,25 @@ class CellMarks(nn.Module):
         return logits_B2, self.cells(features[0])[:, 0]
 
 
-def classifier_losses(
-    model: CellMarks, pairs: Pairs, num_pairs: int, size_px: int
-) -> Callable[[np.random.Generator], dict[str, Tensor]]:
+def classifier_losses(model: CellMarks, pairs: Pairs, num_pairs: int, size_px: int) -> Losses:
     """A function that draws `num_pairs` crops of `size_px`, clean and marked, and returns the losses by name."""
-    order: Iterator[int] = iter(())
+    order = ShuffledOrder(len(pairs.clean_NHW3))
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:
-        nonlocal order
-        crops: list[tuple[Tensor, Tensor]] = []
-        while len(crops) < num_pairs:
-            index = next(order, None)
-            if index is None:
-                order = iter(rng.permutation(len(pairs.clean_NHW3)).tolist())
-            else:
-                crops.append(augment_pair(pairs.clean_NHW3[index], pairs.marked_NHW3[index], size_px, rng))
-        inputs_2B3HW, share_Bhw = (
-            torch.stack([crop for crop, _ in crops], 1),
-            torch.stack([share for _, share in crops]),
-        )
+        numbers = (order.next(rng) for _ in range(num_pairs))
+        crops = [augment_pair(pairs.clean_NHW3[n], pairs.marked_NHW3[n], size_px, rng) for n in numbers]
+        inputs_2B3HW = torch.stack([crop for crop, _ in crops], 1)
+        share_Bhw = torch.stack([share for _, share in crops])
+        inputs = inputs_2B3HW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         with half_precision():
-            logits_B2, cells_Bhw = model(
-                inputs_2B3HW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-            )
+            logits_B2, cells_Bhw = model(inputs)
         has_mark_B = share_Bhw.sum((1, 2)) > _LEAST_MARKED_CELLS
         labels_B = torch.cat([torch.zeros_like(has_mark_B), has_mark_B]).long()
         is_marked_Bhw = torch.cat([torch.zeros_like(share_Bhw), (share_Bhw > 0.04).float()])
+        weight = torch.tensor(3.0)  # marked cells are the fewer
         return {
             "classes": F.cross_entropy(logits_B2.float(), labels_B, label_smoothing=0.02),
-            "cells": F.binary_cross_entropy_with_logits(
-                cells_Bhw.float(), is_marked_Bhw, pos_weight=torch.tensor(3.0)
-            ),
+            "cells": F.binary_cross_entropy_with_logits(cells_Bhw.float(), is_marked_Bhw, pos_weight=weight),
         }
 
     return losses
@@ -156,7 +144,7 @@ def classifier_losses(
 def augment_pair(
     clean_HW3: NDArray[np.uint8], marked_HW3: NDArray[np.uint8], size_px: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The same random light, (seldom) mirror image and crop of both pictures; crops are sought where the mark is.
+    """The same random light, mirror image (one in four) and crop for both pictures, preferably where the mark is.
 
     Returns the inputs (2, 3, size_px, size_px), clean and marked, and the share of marked pixels per cell (h, w).
     """
@@ -180,7 +168,7 @@ def augment_pair(
 
 
 def marked_share(clean_HW3: NDArray[np.uint8], marked_HW3: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Share of visibly changed pixels in every cell, (H / 16, W / 16) float32."""
+    """(H / 16, W / 16) float32 share of visibly changed pixels in every cell."""
     change = np.abs(clean_HW3.astype(np.int16) - marked_HW3).max(-1) > _VISIBLE_CHANGE
     height, width = change.shape
     return change.reshape(height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX).mean(
@@ -189,7 +177,7 @@ def marked_share(clean_HW3: NDArray[np.uint8], marked_HW3: NDArray[np.uint8]) ->
 
 
 def save_classifier(classifier: WatermarkClassifier, folder: Path) -> None:
-    """Write config.json and model.safetensors (float16)."""
+    """Write config.json and model.safetensors, in float16."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
     state = {name: value.detach().half().contiguous() for name, value in classifier.state_dict().items()}
@@ -197,7 +185,7 @@ def save_classifier(classifier: WatermarkClassifier, folder: Path) -> None:
 
 
 def new_classifier() -> WatermarkClassifier:
-    """Untrained, its blocks at a tenth of their strength (the paper's 1e-6 suits long trainings)."""
+    """An untrained network whose blocks start at a tenth of their strength; the paper's 1e-6 suits long trainings."""
     classifier = WatermarkClassifier(**CONFIG)
     for name, value in classifier.named_parameters():
         if name.endswith("gamma"):
@@ -205,36 +193,29 @@ def new_classifier() -> WatermarkClassifier:
     return classifier
 
 
-@click.command(help=__doc__)
-@click.option("--photos", "photos_dir", type=Path, default=Path("data/pretrain/photos"), show_default=True)
-@click.option("--minutes", default=16.0, show_default=True, help="Of training, on the wall clock.")
-@click.option("--seed", default=20_300, show_default=True)
-@click.option("--run-dir", type=Path, default=Path("data/pretrain/watermark_classifier"), show_default=True)
+@pretrain_command("watermark_classifier", minutes=16.0, seed=20_300)
+@photos_option
 @click.option("--out", type=Path, default=None, help="Weights folder; that of the package by default.")
-@click.option(
-    "--init", type=Path, default=None, help="Weights file to start from, on whole inputs; none by default."
-)
-def main(
-    photos_dir: Path, minutes: float, seed: int, run_dir: Path, out: Path | None, init: Path | None
-) -> None:
-    """Train, and write the weights now and then."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+@click.option("--init", type=Path, default=None, help="Weights file to start from; none by default.")
+def main(run: PretrainRun, *, photos_dir: Path, out: Path | None, init: Path | None) -> None:
+    """Train the watermark classifier, and write its weights now and then.
+
+    A new network sees crops first, which is faster; one that starts from weights sees whole inputs only.
+    """
     out = out or weights_folder("watermark_classifier")
-    pairs = load_pairs(photos_dir, seed)
-    torch.manual_seed(seed)
+    pairs = load_pairs(photos_dir, run.seed)
     classifier = load_watermark_classifier(init).requires_grad_(True).train() if init else new_classifier()
     model = CellMarks(classifier).to(memory_format=torch.channels_last)
-    stages = ((INPUT_SIDE_PX, 1.0, 16),) if init else ((128, 0.2, 32), (INPUT_SIDE_PX, 0.8, 16))
-    for size_px, share, num_pairs in stages:
-        training = TimedTraining(
-            run_dir=run_dir / f"{size_px}px",
-            minutes=share * minutes,
+    parts = ((INPUT_SIDE_PX, 1.0, 16),) if init else ((128, 0.2, 32), (INPUT_SIDE_PX, 0.8, 16))
+    for size_px, share, num_pairs in parts:
+        run.part(f"{size_px}px", share).train(
+            model,
+            classifier_losses(model, pairs, num_pairs, size_px),
+            lambda _: save_classifier(model.classifier, out),
             learning_rate=1.5e-3,
             weight_decay=0.02,
             ema_decay=0.995,
         )
-        losses = classifier_losses(model, pairs, num_pairs, size_px)
-        training.run(model, losses, lambda _: save_classifier(model.classifier, out), seed)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""What ultralytics' YOLO networks are trained with: their own loss under bfloat16 autocast, light augmentation.
+"""The training of ultralytics' YOLO networks: their own loss under bfloat16 autocast, light augmentation.
 
-Ultralytics' own trainer runs in float32 on CPUs; bfloat16 convolutions in channels-last layout are 2.3 times
-faster there.
+Ultralytics' trainer computes in float32 on CPUs; bfloat16 convolutions in channels-last layout are 2.3 times faster.
 
 Shape suffixes: B batch, H height, W width, P people or faces, K keypoints.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,76 +15,82 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bodyworld.pretrain.photos import LetterboxedPhotos
-from bodyworld.pretrain.timed_training import TimedTraining, half_precision
+from bodyworld.pretrain.command import Losses, PretrainRun
+from bodyworld.pretrain.photos import LetterboxedPhotos, Target
+from bodyworld.pretrain.shuffled_order import ShuffledOrder
+from bodyworld.pretrain.timed_training import half_precision
+from bolid_pipeline.images import LETTERBOX_GREY
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
+from bolid_pipeline.pretrained.yolo import save_yolo
 
 import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics # isort: skip
 from ultralytics.cfg import get_cfg  # isort: skip
 
 Example = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
-"""A square image, its boxes (P, 4) and keypoints (P, K, 3), in px."""
+"""A square image (H, W, 3), its boxes (P, 4) and keypoints (P, K, 3), in px."""
+BATCH_SIZE = 16
 
 
 def train_yolo(
+    run: PretrainRun,
     model: nn.Module,
     photos: LetterboxedPhotos,
-    target: str,
-    run_dir: Path,
-    export: Callable[[nn.Module], None],
     *,
-    minutes_at_size_px: dict[int, float],
-    batch_size: int,
-    seed: int,
+    target: Target,
+    export: Callable[[nn.Module], None],
+    share_at_size_px: dict[int, float],
 ) -> None:
-    """Train an ultralytics `PoseModel` or `DetectionModel`; `export` is given the moving average now and then.
+    """Train an ultralytics `PoseModel` or `DetectionModel`.
 
-    `target` is what a box means: "person" or "face". `minutes_at_size_px` are stages, one after the other: the side of
-    the square input, and how long. Small squares teach most of it in a fraction of the time.
+    Args:
+        run: how long, and where progress is kept.
+        model: changed in place.
+        photos: with their labels.
+        target: what a box means.
+        export: is given the model, with the moving average as its weights, now and then and at the end.
+        share_at_size_px: sides of the square input, one after the other, and the share of the time for each. Small
+            squares teach most of it in a fraction of the time.
     """
     setattr(model, "args", get_cfg())  # noqa: B010 - a namespace, where torch declares modules and tensors
     model = model.to(memory_format=torch.channels_last).requires_grad_(True).train()
-    for size_px, minutes in minutes_at_size_px.items():
-        training = TimedTraining(
-            run_dir=run_dir / f"{size_px}px",
-            minutes=minutes,
+    for size_px, share in share_at_size_px.items():
+        run.part(f"{size_px}px", share).train(
+            model,
+            yolo_losses(model, photos, target, size_px),
+            lambda _: export(model),
             learning_rate=2e-3,
             weight_decay=5e-4,
             betas=(0.9, 0.999),
             max_grad_norm=10.0,
         )
-        training.run(
-            model, yolo_losses(model, photos, target, batch_size, size_px), lambda _: export(model), seed
-        )
 
 
-def yolo_losses(
-    model: nn.Module, photos: LetterboxedPhotos, target: str, batch_size: int, size_px: int
-) -> Callable[[np.random.Generator], dict[str, Tensor]]:
+def yolo_export(path: Path, config_name: str) -> Callable[[nn.Module], None]:
+    """A function that writes a model to a weights file, made with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return lambda model: save_yolo(model, path, config_name)
+
+
+def yolo_losses(model: nn.Module, photos: LetterboxedPhotos, target: Target, size_px: int) -> Losses:
     """A function that draws a batch and returns ultralytics' losses of it by name, means per image."""
     criterion: Any = cast(Any, model).init_criterion()
-    order: Iterator[int] = iter(())
+    order = ShuffledOrder(len(photos))
 
     def losses(rng: np.random.Generator) -> dict[str, Tensor]:
-        nonlocal order
-        examples = []
-        while len(examples) < batch_size:
-            index = next(order, None)
-            if index is None:
-                order = iter(rng.permutation(len(photos)).tolist())
-            else:
-                examples.append(augment(*photos.example(index, target), size_px, rng))
+        examples = [
+            augment(*photos.example(order.next(rng), target), size_px, rng) for _ in range(BATCH_SIZE)
+        ]
         batch = collate(examples)
         with half_precision():
             predictions = model(batch["img"])
         parts, names = criterion(_as_float32(predictions), batch)
-        return dict(zip(names, parts / batch_size, strict=True))
+        return dict(zip(names, parts / BATCH_SIZE, strict=True))
 
     return losses
 
 
 def _as_float32(predictions: Any) -> Any:
-    """The loss sums over thousands of anchors: too much for bfloat16."""
+    """The predictions in float32: the loss sums over thousands of anchors, which bfloat16 would round away."""
     if isinstance(predictions, Tensor):
         return predictions.float()
     if isinstance(predictions, dict):
@@ -111,7 +116,7 @@ def augment(
         image_HW3 = cv2.resize(image_HW3, (size_px, size_px), interpolation=cv2.INTER_AREA)
     matrix = _random_similarity(size_px, rng)
     image_HW3 = cv2.warpAffine(
-        image_HW3, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderValue=(114,) * 3
+        image_HW3, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderValue=(LETTERBOX_GREY,) * 3
     )
     image_HW3 = _relight(image_HW3, rng)
     scaling, offset = np.diag(matrix) * (size_px / side), matrix[:, 2]

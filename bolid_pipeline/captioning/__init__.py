@@ -1,1 +1,1 @@
-"""What every photo shows, in words: by a vision-language model, or by a CLIP that fills in a form."""
+"""A caption for every photo: from a vision-language model, or from a CLIP that fills in a form."""

@@ -1,9 +1,9 @@
-"""A captioner out of a CLIP: each slot of a form gets the phrase that fits the photo best.
+"""Captions from a CLIP: each slot of a form gets the phrase that fits the photo best.
 
-The folder is a `CLIPModel` of transformers with its tokenizer and image processor, and beside them a
-`slots.json`: see `bolid_pipeline.captioning.slots`. A phrase is not scored by itself, which a CLIP trained on
-whole captions has never seen, but as the mean embedding of whole captions that hold it, the other slots drawn
-at random and the same for all phrases of a slot (prompt ensembling: Radford et al., 2021, section 3.1.4).
+The model folder is a `CLIPModel` of transformers with its tokenizer and image processor, and a `slots.json` beside
+them (see `bolid_pipeline.captioning.slots`). A CLIP that was trained on whole captions has never seen a bare phrase.
+So a phrase is scored by the mean embedding of whole captions that contain it. Their other slots are drawn at random,
+the same for all phrases of a slot (prompt ensembling: Radford et al., 2021, section 3.1.4).
 
 Shapes: B photos, P phrases of one slot, D embedding width.
 """
@@ -58,7 +58,7 @@ class ClipAttributeCaptioner:
 
     @torch.inference_mode()
     def _embed_phrases(self, config: ClipCaptionConfig) -> dict[str, Tensor]:
-        """Per slot (P, D): the mean embedding of each phrase's captions, length 1."""
+        """Slot -> (P, D): the mean embedding of each phrase's captions, of length 1."""
         captions = captions_by_phrase(self._form, config)
         vocabulary = sorted({text for phrases in captions.values() for texts in phrases for text in texts})
         embeds = dict(zip(vocabulary, self._embed_texts(vocabulary), strict=True))
@@ -86,10 +86,10 @@ class ClipAttributeCaptioner:
 
 
 def captions_by_phrase(form: CaptionForm, config: ClipCaptionConfig) -> dict[str, list[list[str]]]:
-    """Per slot and phrase the captions it is tried in.
+    """Slot -> for each of its phrases the captions that contain it.
 
-    Each slot's contexts are drawn once and shared by its phrases, so that nothing but the phrase differs.
-    Contexts in which the sentence says nothing about the slot are left out, unless there are no others.
+    Each slot's contexts are drawn once and shared by its phrases, so that the captions differ in the phrase alone.
+    Contexts in which the sentence does not mention the slot are left out, unless there are no others.
     """
     rng = random.Random(config.seed)
     captions: dict[str, list[list[str]]] = {}
@@ -106,5 +106,5 @@ def captions_by_phrase(form: CaptionForm, config: ClipCaptionConfig) -> dict[str
 
 
 def _tells(form: CaptionForm, context: dict[str, str], slot: str) -> bool:
-    """Whether the caption of `context` changes with the phrase of `slot`."""
+    """True if the caption of `context` changes with the phrase of `slot`."""
     return len({form.compose(context | {slot: phrase}) for phrase in form.slots[slot]}) > 1

@@ -21,11 +21,7 @@ class CaptionRecipe(Recipe):
     config: ClipCaptionConfig | VlmConfig
 
     def open(self, photos: PhotoStore, device: str) -> PhotoStage[Any]:
-        """A `CaptionStage` with its captioner."""
-        from bolid_pipeline.captioning.clip_attributes import ClipAttributeCaptioner
+        """A `CaptionStage`."""
         from bolid_pipeline.captioning.stage import CaptionStage
-        from bolid_pipeline.captioning.vlm import VlmCaptioner
 
-        if isinstance(self.config, VlmConfig):
-            return CaptionStage(photos, VlmCaptioner(self.model, self.config, device))
-        return CaptionStage(photos, ClipAttributeCaptioner(self.model, self.config, device))
+        return CaptionStage(self, photos, device)

@@ -9,10 +9,10 @@
       ]
     }
 
-`slots` names every slot and its phrases. `caption` is the sentence in pieces, said in order: a piece counts
-if each slot in `when` (optional) has one of the phrases listed there, and no slot in `unless` (optional)
-does. `{slot}` stands for the slot's phrase, or for nothing if the phrase is one of `unsaid`; `a(n)` for "a"
-or "an", as the next word asks; several blanks for one.
+`slots` names every slot and its phrases. `caption` is the sentence in pieces, in order. A piece is part of the caption
+if each slot in `when` (optional) has one of the phrases listed there, and no slot in `unless` (optional) does. In its
+text, `{slot}` stands for the slot's phrase, or for nothing if the phrase is one of `unsaid`; `a(n)` becomes "a" or
+"an", as the next word asks; several blanks become one.
 """
 
 import json
@@ -29,14 +29,14 @@ _ARTICLE = re.compile(r"\b([aA])\(n\) +(\w)")
 
 @dataclass(frozen=True)
 class CaptionPiece:
-    """A part of the sentence, and the conditions under which it is said."""
+    """A part of the sentence, and the conditions under which it belongs to a caption."""
 
     text: str
     when: Mapping[str, frozenset[str]]
     unless: Mapping[str, frozenset[str]]
 
     def is_said(self, choice: Mapping[str, str]) -> bool:
-        """Whether the piece belongs into the caption of this choice of phrases."""
+        """True if the piece belongs to the caption of this choice of phrases."""
         return all(choice[slot] in phrases for slot, phrases in self.when.items()) and not any(
             choice[slot] in phrases for slot, phrases in self.unless.items()
         )
@@ -44,7 +44,7 @@ class CaptionPiece:
 
 @dataclass(frozen=True)
 class CaptionForm:
-    """Slots with their phrases, and the sentence they are said in."""
+    """Slots with their phrases, and the sentence that they fill."""
 
     slots: Mapping[str, tuple[str, ...]]
     unsaid: frozenset[str]

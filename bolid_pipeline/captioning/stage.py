@@ -5,14 +5,18 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from bolid_pipeline.captioning.config import VlmConfig
+from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.images import Rgb, decode_many
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
-from bolid_pipeline.storage.schemas import SCHEMAS, without_fingerprints
+
+_MIN_SIDE_PX = 448
+"""Photos may be decoded smaller, as long as their shorter side keeps this many px."""
 
 
 class Captioner(Protocol):
-    """Says what images show. It loads its model when it is made."""
+    """Describes images in words. It loads its model when it is made."""
 
     def __call__(self, images: Sequence[Rgb]) -> list[str]:
         """One caption per (H, W, 3) uint8 image."""
@@ -22,15 +26,14 @@ class Captioner(Protocol):
 class CaptionStage(PhotoStage[list[Rgb | None]]):
     """Rows of `captions` for photos with `photo_id` and `path`; a null caption for an unreadable photo."""
 
-    def __init__(self, photos: PhotoStore, captioner: Captioner, *, min_side_px: int = 448) -> None:
-        """`min_side_px`: photos may be decoded smaller, as long as their shorter side keeps this many px."""
+    def __init__(self, recipe: CaptionRecipe, photos: PhotoStore, device: str = "cpu") -> None:
+        self._recipe = recipe
         self._photos = photos
-        self._captioner = captioner
-        self._min_side_px = min_side_px
+        self._captioner = _open_captioner(recipe, device)
 
     def read(self, photos: pa.Table) -> list[Rgb | None]:
         """Each photo, no larger than the captioner needs."""
-        return decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=self._min_side_px)
+        return decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=_MIN_SIDE_PX)
 
     def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
         """A caption for each photo that could be read; null for the others."""
@@ -40,5 +43,15 @@ class CaptionStage(PhotoStage[list[Rgb | None]]):
                 "photo_id": photos["photo_id"],
                 "caption": [None if image is None else next(captions) for image in read],
             },
-            without_fingerprints(SCHEMAS["captions"].columns),
+            self._recipe.made_columns,
         )
+
+
+def _open_captioner(recipe: CaptionRecipe, device: str) -> Captioner:
+    if isinstance(recipe.config, VlmConfig):
+        from bolid_pipeline.captioning.vlm import VlmCaptioner
+
+        return VlmCaptioner(recipe.model, recipe.config, device)
+    from bolid_pipeline.captioning.clip_attributes import ClipAttributeCaptioner
+
+    return ClipAttributeCaptioner(recipe.model, recipe.config, device)

@@ -1,4 +1,4 @@
-"""A captioner out of a vision-language model: Qwen2.5-VL (Bai et al., 2025), or another of its kind."""
+"""Captions from a vision-language model: Qwen2.5-VL (Bai et al., 2025), or another with the same interface."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from bolid_pipeline.images import Rgb, resize_to
 
 
 class VlmCaptioner:
-    """Free captions; deterministic (greedy decoding). Wants a GPU for real models."""
+    """Captions in free text, by greedy decoding, so that they are deterministic. Real models need a GPU."""
 
     def __init__(self, folder: Path, config: VlmConfig | None = None, device: str = "cpu") -> None:
         """Load the model of `folder`: bfloat16 on a GPU, float32 on a CPU. Raises WeightsMissing."""

@@ -1,4 +1,4 @@
-"""From scores and detections to a verdict per photo: all filters asked, then each person's photos counted."""
+"""From scores and detections to a verdict per photo: all filters first, then a count of each person's photos."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -8,49 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bolid_pipeline.curation.config import CurationConfig
-from bolid_pipeline.curation.filters.base import PhotoFacts, PhotoFilter
-from bolid_pipeline.curation.filters.no_person import NoPerson
-from bolid_pipeline.curation.filters.of_another_identity import OfAnotherIdentity
-from bolid_pipeline.curation.filters.several_faces import SeveralFaces
-from bolid_pipeline.curation.filters.several_persons import SeveralPersons
-from bolid_pipeline.curation.filters.too_small import TooSmall
-from bolid_pipeline.curation.filters.unreadable import Unreadable
-from bolid_pipeline.curation.filters.watermarked import Watermarked
+from bolid_pipeline.curation.filters import FILTERS, PhotoFacts, reasons_against
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.storage.schemas import SCHEMAS
 
 TOO_FEW_PHOTOS = "too_few_photos"
-"""The one reason that is no photo's own: its person has too few others left."""
+"""The one reason that does not depend on the photo itself: its person has too few photos left."""
 
-REASONS = (
-    *(
-        kind.reason
-        for kind in (
-            Unreadable,
-            TooSmall,
-            OfAnotherIdentity,
-            Watermarked,
-            NoPerson,
-            SeveralPersons,
-            SeveralFaces,
-        )
-    ),
-    TOO_FEW_PHOTOS,
-)
+REASONS = (*FILTERS, TOO_FEW_PHOTOS)
 """Every reason a photo is rejected for, in the order in which a photo's reasons are listed."""
-
-
-def make_filters(config: CurationConfig) -> tuple[PhotoFilter, ...]:
-    """All filters that look at one photo, in the order of REASONS."""
-    return (
-        Unreadable(),
-        TooSmall(config.min_side_px),
-        OfAnotherIdentity(),
-        Watermarked(config.max_watermark_prob),
-        NoPerson(),
-        SeveralPersons(),
-        SeveralFaces(),
-    )
 
 
 def curate(
@@ -66,8 +32,8 @@ def curate(
         photos: rows of `raw_photos`.
         scores: rows of `watermark_scores`, one for every photo.
         detections: rows of `face_detections`, one for every photo.
-        config: what is asked of a photo.
-        clusters: rows of `photo_clusters`, which know the pictures that stand under several people.
+        config: the limits that a photo and a person must meet.
+        clusters: rows of `photo_clusters`, which say what pictures stand under several people.
 
     Returns:
         Rows of `curated_photos`, in the order of `photos`: all reasons that apply, none for a kept photo.
@@ -75,7 +41,6 @@ def curate(
     Raises:
         NotEnoughData: a photo has no score or no detection yet.
     """
-    filters = make_filters(config)
     shared = (
         set(clusters.filter(pc.field("is_shared"))["photo_id"].to_pylist())
         if clusters is not None
@@ -85,7 +50,7 @@ def curate(
         {
             "photo_id": row["photo_id"],
             "identity": row["identity"],
-            "reasons": [each.reason for each in filters if each.rejects(_facts(row, shared))],
+            "reasons": reasons_against(_facts(row, shared), config),
         }
         for row in _joined(photos, scores, detections)
     ]
@@ -95,7 +60,7 @@ def curate(
 
 
 def kept_photos(photos: pa.Table, curated: pa.Table) -> pa.Table:
-    """The rows of `raw_photos` whose photo is kept, order as in `photos`."""
+    """The rows of `raw_photos` whose photo is kept, in the order of `photos`."""
     kept = curated.filter(pc.field("is_kept"))["photo_id"]
     return photos.filter(pc.field("photo_id").isin(kept.combine_chunks()))
 
@@ -118,7 +83,7 @@ def _facts(row: dict[str, Any], shared: Collection[str]) -> PhotoFacts:
 
 
 def _joined(photos: pa.Table, scores: pa.Table, detections: pa.Table) -> list[dict[str, Any]]:
-    """One dict per photo with what all three tables say about it."""
+    """One dict per photo with what the three tables say about it."""
     scores_of = _by_photo(scores, ["watermark_prob"])
     detections_of = _by_photo(detections, ["num_faces", "num_persons"])
     rows = photos.select(["photo_id", "identity", "width_px", "height_px"]).to_pylist()
@@ -140,7 +105,7 @@ def _by_photo(rows: pa.Table, columns: Sequence[str]) -> dict[str, dict[str, Any
 
 
 def _drop_small_galleries(verdicts: list[dict[str, Any]], min_photos: int) -> None:
-    """Add TOO_FEW_PHOTOS to every photo that is left of a person with fewer than `min_photos` left."""
+    """Reject the remaining photos of everyone with fewer than `min_photos` left."""
     num_left = Counter(verdict["identity"] for verdict in verdicts if not verdict["reasons"])
     for verdict in verdicts:
         if not verdict["reasons"] and num_left[verdict["identity"]] < min_photos:

@@ -57,7 +57,7 @@ _UNREADABLE: dict[str, object] = {"num_faces": None, "num_persons": None, "faces
 def _row(
     image: Rgb, faces: Detections, persons: Detections, width_px: int, height_px: int
 ) -> dict[str, object]:
-    """What was found in `image`, which may be a smaller decoding of a photo of the given size."""
+    """Counts and face boxes of `image`, which may be a smaller decoding of a photo of the given size."""
     scaled = faces.scaled(width_px / image.shape[1], height_px / image.shape[0])
     return {
         "num_faces": len(faces.conf),

@@ -1,4 +1,4 @@
-"""The stage that gives every photo a watermark probability."""
+"""The stage that gives every photo the probability of a watermark."""
 
 import pyarrow as pa
 import torch

@@ -1,7 +1,6 @@
-"""The watermark classifier: ConvNeXt (Liu et al., 2022, arXiv:2201.03545) with a head of three layers.
+"""The watermark classifier: timm's ConvNeXt (Liu et al., 2022, arXiv:2201.03545) with a head of three layers.
 
-Parameters have the names of the paper's own code, which `boomb0om/watermark-detectors` is built on, so that
-`convnext-tiny_watermarks_detector.pth` loads as it is. Shapes: B images, C channels, H x W pixels.
+It loads `convnext-tiny_watermarks_detector.pth` of `boomb0om/watermark-detectors` as published.
 """
 
 import json
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from timm.models.convnext import ConvNeXt, checkpoint_filter_fn
 from torch import Tensor, nn
 
 from bolid_pipeline.errors import WeightsMismatch
@@ -24,8 +24,11 @@ _MEAN = (0.485, 0.456, 0.406)  # of ImageNet
 _STD = (0.229, 0.224, 0.225)
 
 
-class WatermarkClassifier(nn.Module):
-    """Two logits per picture; class 1 is watermarked. By default the thesis' detector (ConvNeXt-tiny)."""
+class WatermarkClassifier(ConvNeXt):
+    """(B, 3, H, W) as `watermark_input` makes it -> logits (B, 2); class 1 is watermarked.
+
+    The default sizes are those of the thesis' detector, ConvNeXt-tiny.
+    """
 
     def __init__(
         self,
@@ -33,32 +36,13 @@ class WatermarkClassifier(nn.Module):
         depths: Sequence[int] = (3, 3, 9, 3),
         head_widths: Sequence[int] = (512, 256),
     ) -> None:
-        """Widths and depths per stage, and the widths of the head's hidden layers."""
-        super().__init__()
-        stem = nn.Sequential(nn.Conv2d(3, widths[0], 4, stride=4), _ChannelNorm(widths[0]))
-        self.downsample_layers = nn.ModuleList(
-            [
-                stem,
-                *(nn.Sequential(_ChannelNorm(a), nn.Conv2d(a, b, 2, stride=2)) for a, b in pairwise(widths)),
-            ]
-        )
-        self.stages = nn.ModuleList(
-            nn.Sequential(*(_Block(width) for _ in range(depth)))
-            for width, depth in zip(widths, depths, strict=True)
-        )
-        self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
-        self.head = _head([widths[-1], *head_widths])
-
-    def forward(self, images_B3HW: Tensor) -> Tensor:
-        """Logits (B, 2) of pictures as `watermark_input` makes them."""
-        x = images_B3HW
-        for downsample, stage in zip(self.downsample_layers, self.stages, strict=True):
-            x = stage(downsample(x))
-        return self.head(self.norm(x.mean(dim=(-2, -1))))
+        """Take the channels and the number of blocks of each stage, and the widths of the head's hidden layers."""
+        super().__init__(dims=tuple(widths), depths=tuple(depths))
+        self.head.add_module("fc", _mlp([widths[-1], *head_widths], num_classes=2))
 
 
 def watermark_input(image: Rgb) -> Tensor:
-    """(H, W, 3) uint8 to (3, 256, 256) float32: squashed to a square, normalised as for ImageNet."""
+    """Squash (H, W, 3) uint8 to a square and normalise it as for ImageNet: (3, 256, 256) float32."""
     small = Image.fromarray(image).resize((INPUT_SIDE_PX, INPUT_SIDE_PX), Image.Resampling.BILINEAR)
     normalised = (np.asarray(small, np.float32) / 255 - np.array(_MEAN, np.float32)) / np.array(
         _STD, np.float32
@@ -67,66 +51,35 @@ def watermark_input(image: Rgb) -> Tensor:
 
 
 def load_watermark_classifier(weights: Path, sha256: str | None = None) -> WatermarkClassifier:
-    """A frozen classifier in float32.
+    """Load a frozen classifier in float32.
 
     Args:
-        weights: state dict as `.safetensors`, or as the published `.pth` (then `sha256` is a must). A
-            `config.json` beside it may give `widths`, `depths` and `head_widths`; without one it is
-            ConvNeXt-tiny.
+        weights: a state dict as `.safetensors`, or the published `.pth`, which needs `sha256`. A `config.json` beside
+            it may give `widths`, `depths` and `head_widths`; without one the sizes are ConvNeXt-tiny's.
         sha256: the file's pinned hash.
 
     Raises:
-        WeightsMissing, WeightsMismatch.
+        WeightsMissing: there is no such file.
+        WeightsMismatch: the file has another hash, or its tensors do not fit the network.
     """
-    state = load_state(weights, sha256)
     config_path = weights.with_name("config.json")
     config: dict[str, Any] = json.loads(config_path.read_text()) if config_path.is_file() else {}
     model = WatermarkClassifier(
         **{k: v for k, v in config.items() if k in ("widths", "depths", "head_widths")}
     )
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
+        # The published file has the names of the paper's own code; timm renames them.
+        model.load_state_dict(checkpoint_filter_fn(load_state(weights, sha256), model))
+    except (KeyError, RuntimeError) as error:
         raise WeightsMismatch(
             f"{weights} does not fit a ConvNeXt of {config or 'the tiny size'}: {error}"
         ) from error
     return model.eval().requires_grad_(False)
 
 
-class _Block(nn.Module):
-    """Depthwise 7 x 7, then a two-layer perceptron per pixel, scaled and added."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.dwconv = nn.Conv2d(width, width, 7, padding=3, groups=width)
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.pwconv1 = nn.Linear(width, 4 * width)
-        self.pwconv2 = nn.Linear(4 * width, width)
-        self.gamma = nn.Parameter(torch.full((width,), 1e-6))
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        x_BHWC = self.norm(self.dwconv(x_BCHW).permute(0, 2, 3, 1))
-        x_BHWC = self.gamma * self.pwconv2(nn.functional.gelu(self.pwconv1(x_BHWC)))
-        return x_BCHW + x_BHWC.permute(0, 3, 1, 2)
-
-
-class _ChannelNorm(nn.Module):
-    """LayerNorm over the channels of each pixel."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        x_BHWC = x_BCHW.permute(0, 2, 3, 1)
-        normed = nn.functional.layer_norm(x_BHWC, self.weight.shape, self.weight, self.bias, eps=1e-6)
-        return normed.permute(0, 3, 1, 2)
-
-
-def _head(widths: Sequence[int]) -> nn.Sequential:
-    """Linear-GELU-...-Linear from widths[0] to 2 logits."""
+def _mlp(widths: Sequence[int], num_classes: int) -> nn.Sequential:
+    """Linear-GELU-...-Linear from widths[0] to `num_classes` logits."""
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(widths):
         layers += [nn.Linear(wide, narrow), nn.GELU()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], 2))
+    return nn.Sequential(*layers, nn.Linear(widths[-1], num_classes))

@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
 from bolid_pipeline.errors import WeightsMissing
-from bolid_pipeline.evaluation.samples import Sample
+from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 
 
 @torch.inference_mode()
-def clip_t(samples: Sequence[Sample], clip_folder: Path) -> float:
+def clip_t(samples: Sequence[DrawnPicture], clip_folder: Path) -> float:
     """Mean cosine of each picture and its prompt, by a CLIPModel folder with its tokenizer and processor.
 
     Raises:
@@ -42,7 +42,7 @@ def clip_t(samples: Sequence[Sample], clip_folder: Path) -> float:
 
 @torch.inference_mode()
 def identity_scores(
-    pipe: AnyBoLIDPipeline, samples: Sequence[Sample], latents: LatentTable
+    pipe: AnyBoLIDPipeline, samples: Sequence[DrawnPicture], latents: LatentTable
 ) -> dict[str, float]:
     """CLIP-I and retrieval of samples of named people, by the base model's own image encoder.
 

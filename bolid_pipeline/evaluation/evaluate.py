@@ -7,11 +7,11 @@ from bolid_pipeline.drawing import to_png
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.evaluation.clip_scores import clip_t, identity_scores
 from bolid_pipeline.evaluation.config import EvaluationConfig
-from bolid_pipeline.evaluation.fingerprints import report_fingerprint
+from bolid_pipeline.evaluation.data import EvaluationData
+from bolid_pipeline.evaluation.drawn_people import DrawnPicture, draw_pictures, picture_grid, who_is
 from bolid_pipeline.evaluation.heldout import heldout_losses
 from bolid_pipeline.evaluation.loss_curve import plot_losses, read_losses
 from bolid_pipeline.evaluation.report import Figure, Report, read_report, write_report
-from bolid_pipeline.evaluation.samples import Sample, draw_samples, sample_grid, who_is
 from bolid_pipeline.images import Rgb
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline
@@ -20,36 +20,23 @@ from bolid_pipeline.training import checkpoint as checkpoints
 
 
 def evaluate(
-    config: EvaluationConfig,
-    *,
-    checkpoint: Path,
-    base_model: Path,
-    latents: LatentTable,
-    captions: Mapping[str, str],
-    read_photo: Callable[[str], Rgb],
-    report_dir: Path,
-    clip: Path | None = None,
+    config: EvaluationConfig, data: EvaluationData, *, read_photo: Callable[[str], Rgb], report_dir: Path
 ) -> Report:
     """Draw and measure a checkpoint, and write the report: the page, metrics.json, samples.png and losses.png.
 
     Args:
         config: what to draw and measure.
-        checkpoint: the checkpoint's folder.
-        base_model: diffusers folder of the base model it was trained on.
-        latents: the latent table it was trained on.
-        captions: caption of each photo id.
-        read_photo: the real photo of a photo id, (H, W, 3) uint8.
+        data: the checkpoint, and the data that it was trained on.
+        read_photo: returns the real photo of a photo id, (H, W, 3) uint8.
         report_dir: folder to write into.
-        clip: CLIPModel folder that measures CLIP-T; left out if None.
 
     Raises:
         WeightsMissing: a part of the checkpoint or of the base model is not there.
         NotEnoughData: nobody of the body bank has a photo in the latent table.
     """
-    made_by = report_fingerprint(
-        config, checkpoint=checkpoint, base_model=base_model, latents=latents, captions=captions, clip=clip
-    )
-    pipe = load_pipeline(checkpoint, base_model)
+    made_by = data.fingerprint(config)
+    checkpoint, latents, captions = data.checkpoint, data.trained_on.latents, data.trained_on.captions
+    pipe = load_pipeline(checkpoint, data.trained_on.base_model)
     rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
     drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
     named = [sample for samples in drawn.values() for sample in samples if sample.identity is not None]
@@ -60,11 +47,11 @@ def evaluate(
         "num_heldout_photos": len(heldout_rows),
         **heldout_losses(pipe, latents, heldout_rows, captions, config),
         **identity_scores(pipe, named, latents),
-        **({} if clip is None else {"clip_t": clip_t(named, clip)}),
+        **({} if data.clip is None else {"clip_t": clip_t(named, data.clip)}),
     }
     photos = {person: read_photo(latents.photo_ids[rows[0]]) for person, rows in rows_of_person.items()}
     samples_png = to_png(
-        sample_grid([(photos[person], samples) for person, samples in drawn.items()]),
+        picture_grid([(photos[person], samples) for person, samples in drawn.items()]),
         provenance_text(prompt=" | ".join(config.prompts)),
     )
     losses_png = plot_losses(read_losses(checkpoint / checkpoints.LOSSES_FILE))
@@ -102,7 +89,7 @@ def _draw_people(
     latents: LatentTable,
     captions: Mapping[str, str],
     config: EvaluationConfig,
-) -> dict[str, list[Sample]]:
+) -> dict[str, list[DrawnPicture]]:
     """For each person and prompt, two samples: without identity and with; a shared one is drawn once."""
     requests: dict[str, list[tuple[str, str | None]]] = {}
     for person, rows in rows_of_person.items():
@@ -110,7 +97,7 @@ def _draw_people(
         prompts = [prompt.format(who=who) for prompt in config.prompts]
         requests[person] = [(prompt, identity) for prompt in prompts for identity in (None, person)]
     unique = list(dict.fromkeys(request for of_person in requests.values() for request in of_person))
-    samples = dict(zip(unique, draw_samples(pipe, unique, config), strict=True))
+    samples = dict(zip(unique, draw_pictures(pipe, unique, config), strict=True))
     return {person: [samples[request] for request in of_person] for person, of_person in requests.items()}
 
 

@@ -1,1 +1,1 @@
-"""The latent cache: weighting by keypoints, aspect buckets, the VAE, the table that training reads."""
+"""The latent cache: keypoint weighting, aspect buckets, the VAE, and the table that training reads."""

@@ -1,4 +1,4 @@
-"""Pictures to latents by the frozen VAE, and to image embeddings by the frozen CLIP.
+"""Pictures to latents, by the frozen VAE, and to image embeddings, by the frozen CLIP.
 
 Shapes: B pictures of H x W pixels, latents C x h x w, embedding width D.
 """
@@ -18,7 +18,7 @@ from bolid_pipeline.images import Rgb
 
 
 class LatentEncoder:
-    """The encoder half of an `AutoencoderKL`; gives the mean of the posterior, not a draw from it."""
+    """The encoder half of an `AutoencoderKL`. It gives the mean of the posterior, so that a latent is reproducible."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         """Load the VAE of `folder` in float32 (SDXL's overflows in float16). Raises WeightsMissing."""
@@ -59,5 +59,6 @@ class ImageEncoder:
 
 
 def _require(folder: Path) -> None:
+    """Raise WeightsMissing unless the model folder exists."""
     if not folder.is_dir():
         raise WeightsMissing(f"no model at {folder}")

@@ -1,4 +1,4 @@
-"""Aspect buckets: the few sizes that photos are brought to, and which part of a photo fits; nobody is squashed.
+"""Aspect buckets: the few sizes that photos are cut and scaled to, without changing their aspect ratio.
 
 Aspect ratios are height / width; boxes are (x1, y1, x2, y2) in px.
 """
@@ -29,18 +29,18 @@ class Bucket:
 
 
 def make_buckets(resolution_px: int, multiple_px: int, max_aspect: float) -> tuple[Bucket, ...]:
-    """The largest size of at most `resolution_px` squared for each width, from the squarest outwards.
+    """All buckets of about `resolution_px` squared pixels, the squarest first: for each width the largest height.
 
     Args:
         resolution_px: side of the square bucket, a multiple of `multiple_px`.
         multiple_px: every side is a multiple of it.
-        max_aspect: no bucket is longer than this many times its other side.
+        max_aspect: largest ratio of a bucket's longer side to its shorter one.
 
     Raises:
-        ValueError: the resolution is no multiple.
+        ValueError: `resolution_px` is not a multiple of `multiple_px`.
     """
     if resolution_px % multiple_px:
-        raise ValueError(f"a resolution of {resolution_px} px is no multiple of {multiple_px} px")
+        raise ValueError(f"a resolution of {resolution_px} px is not a multiple of {multiple_px} px")
     tall = [
         Bucket(resolution_px**2 // width // multiple_px * multiple_px, width)
         for width in range(multiple_px, resolution_px + 1, multiple_px)
@@ -57,17 +57,17 @@ def choose_crop(
     keypoints_V2: NDArray[np.floating],
     person_box: Box | None = None,
 ) -> tuple[Bucket, Box]:
-    """The bucket that needs the least cut off a photo, and the part of the photo that fills it.
+    """The bucket that cuts the least off a photo, and the part of the photo that fills it.
 
-    Of the buckets, closest aspect first, the first one whose crop keeps all keypoints is taken; the very
-    first if none does. The crop is as large as the photo allows, and lies around the person as far as it can.
+    Buckets are tried by closeness of aspect. The first one whose crop keeps all keypoints is taken, or the closest
+    one if none does. The crop is as large as the photo allows, and centred on the person as far as that is possible.
 
     Args:
         buckets: from `make_buckets`.
         width_px: of the photo.
         height_px: of the photo.
         keypoints_V2: (V, 2): x, y of the visible keypoints in px of the photo, V >= 1.
-        person_box: the person's box in px of the photo; helps to keep the hair, which has no keypoint.
+        person_box: the person's box in px of the photo; it includes the hair, which has no keypoint.
 
     Returns:
         The bucket and the crop (x1, y1, x2, y2) in px of the photo, of exactly the bucket's aspect, inside
@@ -81,6 +81,7 @@ def choose_crop(
 def _crop(
     bucket: Bucket, width_px: int, height_px: int, keypoints_V2: NDArray[np.floating], person_box: Box | None
 ) -> Box:
+    """The largest part of the photo with the bucket's aspect, around the person."""
     width = min(width_px, height_px / bucket.aspect)
     height = width * bucket.aspect
     low_xy, high_xy = keypoints_V2.min(axis=0), keypoints_V2.max(axis=0)
@@ -91,7 +92,7 @@ def _crop(
 
 
 def _place(length: float, limit: float, needed: tuple[float, float], wanted: tuple[float, float]) -> float:
-    """Where a stretch of `length` in [0, limit] starts: in the middle of `wanted`, but holding `needed`."""
+    """The start of a stretch of `length` within [0, limit]: centred on `wanted`, moved to include `needed`."""
     start = (wanted[0] + wanted[1] - length) / 2
     if needed[1] - needed[0] <= length:
         start = min(max(start, needed[1] - length), needed[0])
@@ -99,6 +100,7 @@ def _place(length: float, limit: float, needed: tuple[float, float], wanted: tup
 
 
 def _holds(crop: Box, keypoints_V2: NDArray[np.floating]) -> bool:
+    """True if all keypoints lie in the crop."""
     tolerance = 1e-3
     is_inside = (keypoints_V2 >= np.array(crop[:2]) - tolerance) & (
         keypoints_V2 <= np.array(crop[2:]) + tolerance

@@ -33,16 +33,16 @@ def open_latents(
 ) -> "LatentTable":
     """The latents that `models` made, in the order of identity and photo id.
 
-    In a folder they are mapped, not read. On object storage they are read a row group at a time, when asked for.
+    In a folder the files are mapped. On object storage a row group is read when one of its rows is asked for.
 
     Args:
         tables: where the table is.
-        models: that the latents must be of.
+        models: the models that must have made the latents.
         buffer_bytes: how much of a table on object storage is held in memory.
 
     Raises:
-        NotEnoughData: there are none.
-        ForeignLatents: there are some, but of other models, or of more than one layout.
+        NotEnoughData: the table is empty.
+        ForeignLatents: other models made the latents, or the files differ in their layout.
     """
     layout = stored_layout(tables, models)
     is_here = isinstance(tables.root, Path)
@@ -77,13 +77,13 @@ def _read_all_but_latents(tables: TableStore, buffer_bytes: int) -> tuple[pa.Tab
 
 
 def verify_latents(tables: TableStore) -> list[str]:
-    """Read every latent with its checksum, one row group at a time.
+    """Read every array and verify its checksum, one row group at a time.
 
     Returns:
         The ids of photos with a NaN or an infinity in an array.
 
     Raises:
-        DamagedTable: a page does not have its checksum.
+        DamagedTable: the checksum of a page is wrong.
     """
     not_finite: list[str] = []
     arrays = (*LATENTS, "image_embed")
@@ -97,13 +97,13 @@ def verify_latents(tables: TableStore) -> list[str]:
 
 
 class LatentTable:
-    """Rows of `latents` as numpy arrays. Arrays of a row are read-only views of the table, or of its file.
+    """Rows of `latents` as numpy arrays. The latents of a row are read-only views of the table or of its file.
 
     Args:
-        rows: columns as `layout` says; without the latents where `stored` has them.
-        layout: of the rows.
-        order: the numbers of the N rows to show, in this order; all as they come by default.
-        stored: the latents of the rows, where they are on object storage.
+        rows: the columns of `layout`, without the latents if `stored` reads them.
+        layout: shapes of the rows.
+        order: numbers of the N rows to show, in this order; by default all, as they come.
+        stored: reads the latents of the rows, if they are on object storage.
     """
 
     def __init__(
@@ -137,9 +137,9 @@ class LatentTable:
         self._buckets = layout.buckets
         self._shapes = [(math.prod(shape), shape) for shape in layout.latent_shapes.values()]
         self.group_N = None if stored is None else [stored.group_of(int(row)) for row in self._order]
-        """The row group that each row lies in; None where all rows are at hand."""
+        """Number of the row group of each row; None if all rows are in memory or mapped."""
         self.num_groups_kept = 1 if stored is None else stored.num_kept
-        """How many row groups are in memory at most."""
+        """The most row groups that are in memory."""
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -149,7 +149,7 @@ class LatentTable:
         return self._buckets[self._bucket_N[row]]
 
     def rows_of(self, bucket: Bucket) -> NDArray[np.intp]:
-        """The numbers of all rows of a bucket, rising."""
+        """The numbers of all rows of a bucket, ascending."""
         return np.flatnonzero(self._bucket_N == self._buckets.index(bucket))
 
     def latent(self, row: int) -> NDArray[np.float16]:
@@ -157,7 +157,7 @@ class LatentTable:
         return self._shaped(self._latents, row)
 
     def body_latent(self, row: int) -> NDArray[np.float16]:
-        """(C, h, w) float16: the same of the crop weighted by its keypoints."""
+        """(C, h, w) float16: the unscaled posterior mean of the crop weighted by its keypoints."""
         return self._shaped(self._body_latents, row)
 
     def _shaped(self, read: "_RowReader", row: int) -> NDArray[np.float16]:
@@ -173,7 +173,7 @@ def _row_reader(rows: pa.Table, stored: RowGroupReader | None, name: str) -> _Ro
 
 
 def _newest_by_identity(rows: pa.Table) -> NDArray[np.intp]:
-    """Row numbers in the order of identity and photo id; of rows with the same photo id the last one's."""
+    """Numbers of the current rows, by identity and photo id. A later row replaces one with the same photo id."""
     numbered = rows.select(["identity", "photo_id"]).append_column("row", pa.array(np.arange(rows.num_rows)))
     newest = numbered.group_by("photo_id").aggregate([("row", "max")])["row_max"]
     by_identity = numbered.take(newest).sort_by([("identity", "ascending"), ("photo_id", "ascending")])

@@ -1,4 +1,4 @@
-"""Fixed-length binary columns as float16 arrays: of a table in memory or mapped, or of one on object storage."""
+"""Fixed-length binary columns as float16 arrays, from a table in memory, a mapped file or object storage."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from bolid_pipeline.storage.schemas import TableSchema
 
 
 class Float16Column:
-    """A column as it lies in its chunks, row by row; what it gives is read-only."""
+    """A fixed-length binary column of an Arrow table, read without a copy. The arrays are read-only."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._length: int = column.type.byte_width // HALF.itemsize
@@ -24,12 +24,12 @@ class Float16Column:
         self._ends = list(accumulate(map(len, self._chunks)))
 
     def row(self, row: int) -> NDArray[np.float16]:
-        """(length,), a view."""
+        """(length,) float16, a view of the column."""
         chunk = bisect_right(self._ends, row)
         return self._chunks[chunk][row - self._ends[chunk]]
 
     def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float16]:
-        """(len(rows), length), copied."""
+        """(len(rows), length) float16, copied."""
         return np.concatenate([np.empty((0, self._length), HALF), *self._chunks])[rows]
 
     def _view(self, chunk: pa.FixedSizeBinaryArray) -> NDArray[np.float16]:
@@ -40,16 +40,16 @@ class Float16Column:
 
 
 class RowGroupReader:
-    """Columns on object storage: a row group is read, checksums verified, when a row of it is asked for.
+    """Columns on object storage. A row group is read, checksums verified, when one of its rows is asked for.
 
-    The last few are kept, so that memory stays flat. For a table that nobody writes to meanwhile.
+    The last few row groups are kept, so memory stays flat. Nobody may write to the table meanwhile.
 
     Args:
-        table: its name.
+        table: the table's name.
         schema: its columns.
-        sizes: part -> how many rows each of its row groups has; rows are counted in this order.
-        columns: what is read, fixed-length binary each.
-        max_bytes: of row groups that are kept; at least one is.
+        sizes: part -> number of rows in each of its row groups; rows are counted in this order.
+        columns: the columns to read, fixed-length binary each.
+        max_bytes: memory for the row groups that are kept; at least one is.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class RowGroupReader:
         self._ends = list(accumulate(all_sizes))
         largest_bytes = max(all_sizes) * sum(schema.columns.field(name).type.byte_width for name in columns)
         self.num_kept = max(1, min(len(all_sizes), max_bytes // largest_bytes))
-        """How many row groups are in memory at most."""
+        """The most row groups that are in memory."""
         self._read = lru_cache(self.num_kept)(self._read_group)
 
     def row(self, column: str, row: int) -> NDArray[np.float16]:
-        """(length,), a view of the row group."""
+        """(length,) float16, a view of the row group."""
         group = self.group_of(row)
         return self._read(group)[column].row(row - (self._ends[group - 1] if group else 0))
 

@@ -41,7 +41,7 @@ class LatentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LatentModels:
-    """The folders of the frozen models behind the latents, in the layout of diffusers and transformers."""
+    """Folders of the frozen models that make the latents, as diffusers and transformers lay them out."""
 
     vae: Path
     """An `AutoencoderKL`."""
@@ -52,7 +52,7 @@ class LatentModels:
 
     @classmethod
     def of_base_model(cls, folder: Path) -> "LatentModels":
-        """Those inside a diffusers model folder."""
+        """The models inside a diffusers model folder."""
         return cls(
             vae=folder / "vae",
             image_encoder=folder / "image_encoder",
@@ -60,7 +60,7 @@ class LatentModels:
         )
 
     def fingerprint(self) -> str:
-        """Of all their files. Raises WeightsMissing."""
+        """16 hex digits that change with any of their files. Raises WeightsMissing."""
         return fingerprint(
             vae=folder_sha256(self.vae),
             image_encoder=folder_sha256(self.image_encoder),

@@ -3,10 +3,13 @@
 Shapes: K keypoints, H x W pixels. Positions are (x, y) in pixels, x to the right, y downwards.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 SIGMA_FRACTION = 50 / 1024
 """The thesis' sigma of 50 px in a picture of 1024 px, as a fraction of the picture's side."""
@@ -15,7 +18,7 @@ ALPHA = 0.1
 
 
 def sigma_px(height: int, width: int, sigma_fraction: float = SIGMA_FRACTION) -> float:
-    """The Gaussians' width for a picture: a fraction of its side, which is the square root of its area."""
+    """The Gaussians' width for a picture: a fraction of its side, where the side is the square root of its area."""
     return sigma_fraction * float(np.sqrt(height * width))
 
 
@@ -28,8 +31,8 @@ def weight_map(
         W(x, y)   = max_i w_i(x, y)                                      (12)
         W_norm    = W / max(W)                                           (13)
 
-    Computed by exponents, (12) as the smallest squared distance and (13) as a difference, so that keypoints
-    far outside of the picture do not underflow to 0 / 0.
+    Computed on the exponents: (12) is the smallest squared distance, and (13) a difference. So keypoints far outside
+    of the picture do not underflow to 0 / 0.
 
     Args:
         keypoints_K2: (K, 2): x, y in px of the picture; they may lie outside of it.
@@ -42,7 +45,7 @@ def weight_map(
         (H, W) float32 in [0, 1]; the largest value is 1.
 
     Raises:
-        ValueError: no keypoint is visible, one that is has no finite position, or sigma_px is not above 0.
+        ValueError: no keypoint is visible, a visible one has no finite position, or sigma_px is not above 0.
     """
     if not sigma_px > 0:
         raise ValueError(f"sigma_px must be above 0, it is {sigma_px}")
@@ -58,6 +61,33 @@ def weight_map(
     return np.exp((squared_HW.min() - squared_HW) / (2 * sigma_px**2)).astype(np.float32)
 
 
+def weight_maps(
+    keypoints_BK2: "torch.Tensor", is_visible_BK: "torch.Tensor", height: int, width: int, sigma_px: float
+) -> "torch.Tensor":
+    """`weight_map` of a batch, in torch.
+
+    Args:
+        keypoints_BK2: (B, K, 2) float: x, y in px of the picture; they may lie outside of it.
+        is_visible_BK: (B, K) bool; invisible keypoints take no part.
+        height: of the picture, in px.
+        width: of the picture, in px.
+        sigma_px: the Gaussians' width.
+
+    Returns:
+        (B, H, W) float32 in [0, 1]; the largest value of each picture is 1. All ones where no keypoint is visible.
+    """
+    import torch
+
+    x_W, y_H = (torch.arange(side, device=keypoints_BK2.device) for side in (width, height))
+    dx2_BKW = (x_W - keypoints_BK2[..., :1]).square()
+    dy2_BKH = (y_H - keypoints_BK2[..., 1:]).square()
+    squared_BKHW = dx2_BKW[:, :, None] + dy2_BKH[..., None]
+    squared_BHW = squared_BKHW.masked_fill(~is_visible_BK[..., None, None], torch.inf).amin(1)
+    nearest_B11 = squared_BHW.amin((1, 2), keepdim=True)
+    # Without a visible keypoint both are infinite, and their difference is no number.
+    return torch.exp((nearest_B11 - squared_BHW) / (2 * sigma_px**2)).nan_to_num(nan=1.0)
+
+
 def apply_weights(
     image: NDArray[Any], weights_HW: NDArray[np.floating], alpha: float = ALPHA
 ) -> NDArray[Any]:
@@ -68,7 +98,7 @@ def apply_weights(
     Args:
         image: (H, W, C) or (H, W), of any number type; uint8 stays uint8, rounded.
         weights_HW: (H, W) in [0, 1].
-        alpha: what is left where the weight is 0, in [0, 1].
+        alpha: factor where the weight is 0, in [0, 1].
 
     Returns:
         The image's shape and type (float32 for integers other than uint8).

@@ -1,10 +1,10 @@
 """The `latents` table on disk: its columns, shapes and metadata.
 
 One Parquet dataset with one schema. The arrays of a row are non-null fixed-length binary, little-endian
-float16; buckets have latents of different lengths, so `latent` and `body_latent` are as long as the longest
-bucket's, and a shorter one is followed by zeros. Which bucket a row is of follows from the aspect of its
-`crop`. Two fingerprints say what made a row: `model_fingerprint` everything but the body latent,
-`body_fingerprint` that one. Every part carries the same key-value metadata, JSON each:
+float16. Latents of different buckets differ in length, so `latent` and `body_latent` are as long as the longest
+bucket's, and a shorter one is followed by zeros. The bucket of a row follows from the aspect of its `crop`.
+Two fingerprints say what made a row: `body_fingerprint` stands for the body latent, `model_fingerprint` for
+everything else. Every part carries the same key-value metadata, JSON each:
 
     latent_shapes     {"64x64": [4, 16, 16], "80x48": [4, 20, 12], ...}: bucket in px (h x w) -> C, h, w
     scaling_factor    the VAE's; the latents in the table are unscaled posterior means
@@ -30,7 +30,7 @@ from bolid_pipeline.storage.schemas import SCHEMAS
 
 TABLE = "latents"
 LATENTS = ("latent", "body_latent")
-"""The large columns."""
+"""The columns that hold nearly all bytes of a row."""
 KEYPOINTS_SHAPE = (NUM_KEYPOINTS, 3)
 HALF = np.dtype("<f2")
 _METADATA = (
@@ -45,7 +45,7 @@ _METADATA = (
 
 @dataclass(frozen=True, kw_only=True)
 class LatentLayout:
-    """The shapes of a latent table and what its latents mean."""
+    """The shapes of a latent table, and the scale of its latents."""
 
     latent_shapes: dict[Bucket, tuple[int, int, int]]
     scaling_factor: float
@@ -93,7 +93,7 @@ class LatentLayout:
 
 
 def make_layout(models: LatentModels, config: LatentConfig) -> LatentLayout:
-    """The layout of latents made by `models`, from their configuration files alone. Raises WeightsMissing."""
+    """The layout of latents made by `models`, from their files without loading them. Raises WeightsMissing."""
     vae, image_encoder = read_model_config(models.vae), read_model_config(models.image_encoder)
     channels, factor = vae.get("latent_channels", 4), 2 ** (len(vae["block_out_channels"]) - 1)
     buckets = make_buckets(config.resolution_px, config.bucket_multiple_px, config.max_aspect)
@@ -109,7 +109,7 @@ def make_layout(models: LatentModels, config: LatentConfig) -> LatentLayout:
 
 
 def layout_of(columns: pa.Schema) -> LatentLayout | None:
-    """The layout in a file's metadata; None if these are no columns of a latent table."""
+    """The layout in a file's metadata; None if the file does not hold latents."""
     try:
         stored = {name.decode(): value for name, value in (columns.metadata or {}).items()}
         content = {name: json.loads(stored[name]) for name in _METADATA}

@@ -1,7 +1,7 @@
-"""Arrays of a Parquet file as they lie in the file: mapped, not read.
+"""Arrays of a Parquet file as views of the mapped file, without reading or copying.
 
-An uncompressed, plain-encoded column chunk of one page is a small header and then the values one after the other,
-which is what a memory map wants. What is laid out otherwise is read as usual.
+An uncompressed, plain-encoded column chunk of one page is a small header and then the values one after the other, so
+it can be used as a memory map. Columns that are laid out otherwise are read as usual.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ _MAX_HEADER_BYTES = 256
 
 
 def map_part(part: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a file; fixed-length binary ones are views of the file wherever its layout allows it.
+    """Some columns of a file; fixed-length binary ones are views of the file if its layout allows that.
 
-    Checksums of mapped pages are not verified: see `cache.verify_latents`. Raises FileNotFoundError.
+    Checksums of mapped pages are not verified: `cache.verify_latents` does that. Raises FileNotFoundError.
     """
     with pq.ParquetFile(part) as file, pa.memory_map(str(part)) as mapped:
         groups = [_read_group(file, mapped, group, columns) for group in range(file.num_row_groups)]
@@ -36,7 +36,7 @@ def _read_group(
 def _map_column(
     file: pq.ParquetFile, mapped: pa.MemoryMappedFile, group: int, name: str
 ) -> pa.FixedSizeBinaryArray | None:
-    """The column as a view of the file; None where its bytes are not exactly the values."""
+    """The column as a view of the file; None if the bytes of the column chunk are more than the values."""
     type_ = file.schema_arrow.field(name).type
     if not pa.types.is_fixed_size_binary(type_):
         return None
@@ -60,10 +60,13 @@ def _map_column(
 
 
 def _page_bytes(header: bytes) -> int:
-    """The size of the first page, from its header: Thrift's compact protocol, field 2 (parquet.thrift, PageHeader).
+    """The size of the first page, from its header; 0 if the header is not of the expected form.
 
-    Fields 1 and 2 are both a marker byte 0x15 and a zigzag number of 7 bits per byte. 0 where that is not so.
+    The header is a struct in Thrift's compact protocol, and its field 2 is the size (parquet.thrift, PageHeader).
     """
+    # pyarrow does not tell where the values of a page begin. In an Arrow IPC file this module would be three lines
+    # (`pa.ipc.open_file(pa.memory_map(path)).read_all()`), but the contract is that any Parquet reader reads the table.
+    # Fields 1 and 2 are each a marker byte 0x15 (next field, i32) and a zigzag varint of 7 bits per byte.
     fields: list[int] = []
     position = 0
     while len(fields) < 2:

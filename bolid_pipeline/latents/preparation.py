@@ -1,4 +1,4 @@
-"""A photo cut to its bucket, plain and weighted: what the networks of the latents see.
+"""A photo cut to its bucket, plain and weighted: the input of the networks that make the latents.
 
 Shapes: K keypoints, H x W pixels of the bucket.
 """
@@ -34,7 +34,7 @@ def prepare_photo(
     """Choose bucket and crop, resize, and weight.
 
     Args:
-        image: the photo, maybe decoded smaller.
+        image: the photo, possibly decoded smaller than it is stored.
         photo: its `width_px`, `height_px`, `keypoints` (17 x 3) and `person_box` in px of the photo as
             stored.
         buckets: to choose from.
@@ -62,13 +62,13 @@ def prepare_photo(
 
 
 def _keypoints_of_crop(keypoints_K3: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-    """Positions as fractions of the crop; outside of [0, 1] for a keypoint that the crop leaves out."""
+    """Positions as fractions of the crop; a keypoint outside of the crop is outside of [0, 1]."""
     fractions_K2 = (keypoints_K3[:, :2] - np.array(box[:2])) / (box[2] - box[0], box[3] - box[1])
     return np.concatenate([fractions_K2, keypoints_K3[:, 2:]], axis=1).astype(np.float32)
 
 
 def _hide_outside(keypoints_K3: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Positions clipped to [0, 1], confidence 0 where that moved one by more than rounding."""
+    """Positions clipped to [0, 1], with confidence 0 for a keypoint that this moves by more than rounding."""
     clipped_K2 = keypoints_K3[:, :2].clip(0, 1)
     is_moved_K = (np.abs(clipped_K2 - keypoints_K3[:, :2]) > 1e-3).any(axis=1)
     return np.concatenate([clipped_K2, np.where(is_moved_K, 0, keypoints_K3[:, 2])[:, None]], axis=1)

@@ -16,7 +16,7 @@ def photos_with_pose(photos: pa.Table, poses: pa.Table, min_keypoint_conf: float
     Args:
         photos: rows of `raw_photos`.
         poses: rows of `poses`.
-        min_keypoint_conf: keypoints found with less confidence are invisible.
+        min_keypoint_conf: least confidence of a visible keypoint.
 
     Returns:
         Rows in the order of `identity`, so that a person's views lie together, and then of `photo_id`.
@@ -37,7 +37,7 @@ def photos_with_pose(photos: pa.Table, poses: pa.Table, min_keypoint_conf: float
 
 
 def _has_visible(poses: pa.Table, min_keypoint_conf: float) -> pa.Array:
-    """One bool per pose."""
+    """One bool per pose: whether at least one keypoint is visible."""
     flags = [
         keypoints is not None
         and bool(

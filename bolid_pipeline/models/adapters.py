@@ -3,9 +3,10 @@
     Z' = Attn(Q, K_t, V_t) + lambda_ref Attn(Q, K_ref, V_ref) + lambda_body Attn(Q, K_body, V_body)
 
 A new branch starts its K and V as copies of the text ones (IP-Adapter, arXiv 2308.06721). Its projection starts, and
-stays, without bias: a zero embedding then gives zero tokens, and zero tokens give a zero term. So a condition that
-training drops by zeroing its embedding, the unconditional half of classifier-free guidance, and a branch switched off
-by scale 0 are all exactly the same thing, and without conditions the model is exactly the frozen base model.
+stays, without bias: a zero embedding then gives zero tokens, and zero tokens give a zero term. So three things
+are exactly the same: a condition that training drops by zeroing its embedding, the unconditional half of
+classifier-free guidance, and a branch switched off by scale 0. Without conditions the model is exactly the frozen base
+model.
 
 An `AdapterState` is the content of an IP-Adapter file: {"image_proj": {...}, "ip_adapter": {"1.to_k_ip.weight": ...}}.
 """
@@ -44,7 +45,7 @@ _PARAMETER_NAMES: dict[type[torch.nn.Module], dict[str, str]] = {
 
 
 def new_ref_state(unet: UNet2DConditionModel, image_embed_dim: int) -> AdapterState:
-    """A fresh reference branch: CLIP image embedding -> Linear -> LayerNorm -> 4 tokens."""
+    """Make a reference branch: CLIP image embedding -> Linear -> LayerNorm -> 4 tokens."""
     projection = ImageProjection(image_embed_dim, unet.config.cross_attention_dim, NUM_REF_TOKENS)
     return {
         "image_proj": _projection_state(_without_bias(projection)),
@@ -55,13 +56,13 @@ def new_ref_state(unet: UNet2DConditionModel, image_embed_dim: int) -> AdapterSt
 def new_body_state(
     unet: UNet2DConditionModel, c_body_dim: int, num_tokens: int = 4, *, is_dense: bool = False
 ) -> AdapterState:
-    """A fresh body branch: c_body -> Linear -> GELU -> Linear -> LayerNorm -> `num_tokens` tokens.
+    """Make a body branch: c_body -> Linear -> GELU -> Linear -> LayerNorm -> `num_tokens` tokens.
 
     Args:
-        unet: gives keys, values and the tokens' width.
+        unet: the U-Net that the branch is for; it gives keys, values and the width of the tokens.
         c_body_dim: D.
         num_tokens: T, 4, 16 or 64.
-        is_dense: c_body is T tokens already (see `models.body_encoder`), each of which is projected alike.
+        is_dense: c_body already consists of T tokens (see `models.body_encoder`), all projected by the same layers.
     """
     text_dim = unet.config.cross_attention_dim
     if is_dense:
@@ -101,7 +102,7 @@ def adapter_processors(unet: UNet2DConditionModel) -> list[IPAdapterAttnProcesso
 
 
 def trainable_parameters(unet: UNet2DConditionModel) -> list[torch.nn.Parameter]:
-    """What training moves: K, V and projections of both branches, but no bias (see the top of this file)."""
+    """The parameters that training moves: K, V and projections of both branches, without biases (see above)."""
     projections = [
         parameter
         for name, parameter in unet.encoder_hid_proj.named_parameters()
@@ -112,12 +113,12 @@ def trainable_parameters(unet: UNet2DConditionModel) -> list[torch.nn.Parameter]
 
 
 def ref_embeds(unet: UNet2DConditionModel, embeds_BD: torch.Tensor) -> torch.Tensor:
-    """CLIP image embeddings (B, D) as `added_cond_kwargs["image_embeds"][0]` takes them."""
+    """Shape CLIP image embeddings (B, D) as `added_cond_kwargs["image_embeds"][0]` takes them: (B, 1, D)."""
     return embeds_BD[:, None].to(unet.dtype)
 
 
 def body_embeds(unet: UNet2DConditionModel, c_body_BD: torch.Tensor) -> torch.Tensor:
-    """c_body (B, D) as `added_cond_kwargs["image_embeds"][1]` takes it: (B, 1, D), dense (B, 1, T, D / T).
+    """Shape c_body (B, D) as `added_cond_kwargs["image_embeds"][1]` takes it: (B, 1, D), or (B, 1, T, D / T) if dense.
 
     Raises:
         ValueError: c_body has another length than the body branch was made for.
@@ -141,14 +142,14 @@ def body_input_dim(unet: UNet2DConditionModel) -> int:
 
 
 def set_scales(unet: UNet2DConditionModel, ref_scale: float, body_scale: float) -> None:
-    """Set lambda_ref and lambda_body in every layer; a branch of scale 0 is skipped, not multiplied."""
+    """Set lambda_ref and lambda_body in every layer. diffusers skips a branch of scale 0, so it gets no gradient."""
     for processor in adapter_processors(unet):
         scales: list[float | int] = [ref_scale, body_scale]
         processor.scale = scales
 
 
 def adapter_states(unet: UNet2DConditionModel) -> tuple[AdapterState, AdapterState]:
-    """The (ref, body) states of an attached U-Net, copied: what `attach` takes and `write_adapter` writes."""
+    """Copy the (ref, body) states of an attached U-Net, as `attach` takes and `write_adapter` writes them."""
     ref, body = (
         {"image_proj": _projection_state(projection), "ip_adapter": _branch_keys_and_values(unet, branch)}
         for branch, projection in enumerate(_projections(unet))
@@ -158,7 +159,7 @@ def adapter_states(unet: UNet2DConditionModel) -> tuple[AdapterState, AdapterSta
 
 @contextmanager
 def detached(unet: UNet2DConditionModel) -> Iterator[None]:
-    """The U-Net as it was before `attach`, for the length of a `with`."""
+    """Take the branches off the U-Net for the length of a `with` block."""
     processors, projections = unet.attn_processors, unet.encoder_hid_proj
     unet.encoder_hid_proj = None
     unet.config.encoder_hid_dim_type = None
@@ -178,7 +179,7 @@ def detached(unet: UNet2DConditionModel) -> Iterator[None]:
 
 @contextmanager
 def _without_cast_warning() -> Iterator[None]:
-    """Diffusers 0.42 warns of its own `to(dtype=...)` after attaching, about an empty list of modules."""
+    """Silence a warning of diffusers 0.42 about its own `to(dtype=...)`, which meets an empty list of modules."""
     logger = logging.getLogger("diffusers.models.modeling_utils")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -200,13 +201,13 @@ def read_adapter(path: Path) -> AdapterState:
     """Read an IP-Adapter file.
 
     Raises:
-        WeightsMissing: there is no such file.
+        WeightsMissing: the file is missing.
     """
     if not path.is_file():
-        raise WeightsMissing(f"no adapter file {path}")
+        raise WeightsMissing(f"no adapter file {path}: give the folder of a whole BoLID checkpoint")
     state: AdapterState = {"image_proj": {}, "ip_adapter": {}}
     with safe_open(path, framework="pt") as file:
-        for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
+        for key in file.keys():  # noqa: SIM118 - safe_open cannot be iterated
             part, _, name = key.partition(".")
             state[part][name] = file.get_tensor(key)
     return state
@@ -262,7 +263,10 @@ def _check_fit(unet: UNet2DConditionModel, name: str, state: AdapterState) -> No
 
 
 def _numbered(keys_and_values: Sequence[tuple[torch.nn.Linear, torch.nn.Linear]]) -> dict[str, torch.Tensor]:
-    """IP-Adapter numbers all attention layers and fills the odd ones, the cross-attentions."""
+    """Name keys and values as IP-Adapter does.
+
+    It counts all attention layers and fills the odd ones, which are the cross-attentions.
+    """
     return {
         f"{2 * i + 1}.to_{kind}_ip.weight": layer.weight.detach().cpu().clone()
         for i, pair in enumerate(keys_and_values)

@@ -44,7 +44,7 @@ def load_base_model(
     else:
         pipeline_class = StableDiffusionPipeline
         options = {"safety_checker": None, "requires_safety_checker": False}
-    base: Any = pipeline_class.from_pretrained(
+    base: BaseModel = pipeline_class.from_pretrained(
         folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **options
     )
     if base.image_encoder is None and image_encoder is not None:

@@ -23,22 +23,19 @@ _NOT_A_LETTER = re.compile(r"[\W_]+")
 
 
 class PersonBody(NamedTuple):
-    """What the bank knows of a person.
-
-    Attributes:
-        c_body_D: (D,): the mean body, from all photos at once.
-        num_views: how many photos that are.
-        spread_D: (D,): standard deviation of c_body from one photo at a time; None where nobody measured it.
-    """
+    """What the bank knows of a person."""
 
     c_body_D: torch.Tensor
+    """(D,): the mean body, from all photos at once."""
     num_views: int
+    """Number of these photos."""
     spread_D: torch.Tensor | None = None
+    """(D,): standard deviation of c_body from one photo at a time; None if it was not measured."""
 
 
 @dataclass(frozen=True)
 class BodyBank:
-    """c_body (P, D) and its spread (P, D), float32: row i is of `identities[i]`, from `num_views[i]` photos."""
+    """c_body (P, D) and its spread (P, D), float32. Row i is that of `identities[i]`, from `num_views[i]` photos."""
 
     identities: tuple[str, ...]
     c_body_PD: torch.Tensor
@@ -47,14 +44,14 @@ class BodyBank:
 
     @classmethod
     def of(cls, bodies: Mapping[str, PersonBody | tuple[torch.Tensor, int]]) -> "BodyBank":
-        """A bank of these people. An unmeasured spread is stored as zero.
+        """Make a bank of these people. An unmeasured spread is stored as zero.
 
         Raises:
-            NotEnoughData: there is nobody.
+            NotEnoughData: `bodies` is empty.
         """
         if not bodies:
             raise NotEnoughData(
-                "nobody to put into the body bank: it takes the c_body of one person at least"
+                "nobody to put into the body bank: it needs the c_body of at least one person"
             )
         people = [PersonBody(body[0], body[1], *body[2:]) for body in bodies.values()]
         spreads = [torch.zeros_like(p.c_body_D) if p.spread_D is None else p.spread_D for p in people]
@@ -74,7 +71,7 @@ class BodyBank:
         return self.c_body_PD[self._row(identity)]
 
     def between(self, first: str, second: str, fraction: float = 0.5) -> torch.Tensor:
-        """c_body (D,) of somebody between two people: the first at fraction 0, the second at 1.
+        """Interpolate c_body (D,) between two people: the first at fraction 0, the second at 1.
 
         Raises:
             UnknownIdentity: the bank does not hold one of them.
@@ -82,13 +79,13 @@ class BodyBank:
         return torch.lerp(self[first], self[second], fraction)
 
     def named_in(self, prompt: str) -> str | None:
-        """The person whose whole name, as the words of the identity, a prompt holds; the longest name if several."""
+        """Find the person whose whole name stands in a prompt, word by word; the longest name if there are several."""
         words = f" {_words(prompt)} "
         named = [identity for identity in self.identities if f" {_words(identity)} " in words]
         return max(named, key=len, default=None)
 
     def without(self, identity: str) -> "BodyBank":
-        """The bank with this person forgotten.
+        """Copy the bank without this person.
 
         Raises:
             UnknownIdentity: the bank does not hold the person.
@@ -120,7 +117,7 @@ class BodyBank:
         """Read what `save` wrote.
 
         Raises:
-            WeightsMissing: one of the two files is not there.
+            WeightsMissing: one of the two files is missing.
         """
         for name in (BANK_FILE, INDEX_FILE):
             if not (folder / name).is_file():
@@ -147,5 +144,5 @@ class BodyBank:
 
 
 def _words(text: str) -> str:
-    """Its words in lower case, one space between."""
+    """The words of a text in lower case, separated by single spaces."""
     return _NOT_A_LETTER.sub(" ", text).strip().casefold()

@@ -1,9 +1,10 @@
 """The variational set encoder: the weighted body latents of 1..N views of a person -> c_body.
 
-Each view is read at its keypoints, a token each; one more token holds the lengths of its limbs. A keypoint's tokens
-attend to each other across the views and are averaged, weighted by how surely each view shows it. c_body is read
-from these 18 tokens: all of it from all of them (the thesis' *vector*), or, *dense*, a quarter each from the tokens of
-one keypoint group (head, torso, arms, legs), to be handed to the body branch as tokens of their own.
+A view is one photo of the person. Each view is read at its 17 keypoints, which gives one token each; an 18th token
+holds the lengths of its limbs. The tokens of the same keypoint attend to each other across the views and are averaged,
+weighted by how surely each view shows that keypoint. c_body is read from these 18 tokens in one of two ways: as one
+vector from all of them (the thesis' *vector*), or in four quarters, each from the tokens of one keypoint group (head,
+torso, arms, legs), which the body branch takes as tokens of their own (*dense*).
 
 Why at the keypoints: on the demo's latents, people are told apart more than twice as often by the weighted latents at
 the keypoints as by the whole grid (benchmarks/body_encoder_inputs.py).
@@ -23,30 +24,31 @@ from torch import nn
 from torch.nn import functional as F
 
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.pose.distances import squared_distances
 from bolid_pipeline.pose.skeleton import EDGES, GROUPS, NUM_KEYPOINTS
 
 KEYPOINT_SIGMA_FRACTION = 1 / 32
-"""Width of a keypoint's Gaussian in the view grid, of the grid's side: half a cell of a grid of 16."""
+"""Width of a keypoint's Gaussian as a fraction of the view grid's side: half a cell in a grid of 16."""
 
-_FIRST_LOGVAR = -6.0  # starts nearly deterministic: standard deviation 0.05
+_FIRST_LOGVAR = -6.0  # the encoder starts nearly deterministic: standard deviation 0.05
 
 
 @dataclass(frozen=True)
 class BodyPosterior:
-    """A diagonal normal distribution over c_body; zero mean and unit variance where a person has no view."""
+    """A diagonal normal distribution over c_body. A person without views has zero mean and unit variance."""
 
     mean_BD: torch.Tensor
     logvar_BD: torch.Tensor
     has_views_B: torch.Tensor
 
     def sample(self, noise_BD: torch.Tensor) -> torch.Tensor:
-        """The c_body (B, D) that standard normal noise leads to; zero where a person has no view."""
+        """Turn standard normal noise into c_body (B, D); it is zero for a person without views."""
         c_body_BD = self.mean_BD + torch.exp(0.5 * self.logvar_BD) * noise_BD.to(self.mean_BD)
         return c_body_BD * self.has_views_B[:, None]
 
 
 def num_view_channels(latent_channels: int) -> int:
-    """Channels of a view grid: the latent's, one that says where the picture is, one per keypoint."""
+    """Number of channels of a view grid: the latent's, one that marks the picture, one per keypoint."""
     return latent_channels + 1 + NUM_KEYPOINTS
 
 
@@ -54,8 +56,8 @@ def to_view_grid(latent_CHW: torch.Tensor, keypoints_K3: torch.Tensor, grid: int
     """Letterbox one body latent of any bucket into a square grid, so that views of all shapes stack.
 
     The longer side is average-pooled to `grid` cells, the shorter one in proportion and padded with zeros on both
-    sides. One more channel says which cells hold the picture, and one per keypoint where that is: a Gaussian that sums
-    up to the keypoint's confidence, less what of it lies outside of the picture.
+    sides. One more channel marks the cells that hold the picture. One channel per keypoint marks its place by a
+    Gaussian that sums up to the keypoint's confidence, minus the part that falls outside the picture.
 
     Args:
         latent_CHW: a body latent, of any floating dtype.
@@ -75,19 +77,16 @@ def to_view_grid(latent_CHW: torch.Tensor, keypoints_K3: torch.Tensor, grid: int
 
 
 def _keypoint_maps(keypoints_K3: torch.Tensor, rows: int, columns: int, sigma_cells: float) -> torch.Tensor:
-    """(K, rows, columns), >= 0: a Gaussian round each keypoint, as much in total as its confidence."""
-    x_K, y_K, confidence_K = keypoints_K3.unbind(1)
-    dx_KW = torch.arange(columns) + 0.5 - x_K[:, None] * columns
-    dy_KH = torch.arange(rows) + 0.5 - y_K[:, None] * rows
-    squared_KHW = dx_KW.square()[:, None, :] + dy_KH.square()[:, :, None]
+    """(K, rows, columns), >= 0: a Gaussian round each keypoint that sums up to its confidence."""
+    squared_KHW = squared_distances(keypoints_K3, rows, columns)
     density_KHW = torch.exp(-squared_KHW / (2 * sigma_cells**2)) / (2 * math.pi * sigma_cells**2)
-    return confidence_K.clamp(0, 1)[:, None, None] * density_KHW
+    return keypoints_K3[:, 2].clamp(0, 1)[:, None, None] * density_KHW
 
 
 class BodyEncoder(ModelMixin, ConfigMixin):
     """Views of a person -> mean and log-variance of c_body.
 
-    No position is given to a view, so their order changes nothing; a view of weight 0 is padding and changes nothing.
+    Views carry no position, so their order changes nothing. A view of weight 0 is padding and changes nothing either.
 
     Args:
         latent_channels: C of the base model's autoencoder.
@@ -106,6 +105,7 @@ class BodyEncoder(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
+        *,
         latent_channels: int = 4,
         scaling_factor: float = 0.18215,  # noqa: ARG002 - read from the configuration
         grid: int = 16,  # noqa: ARG002 - likewise
@@ -148,7 +148,7 @@ class BodyEncoder(ModelMixin, ConfigMixin):
 
         Args:
             views_BNCGG: view grids of `to_view_grid`.
-            weights_BN: how much each view counts, >= 0 (confidence of its keypoints); 0 marks padding.
+            weights_BN: weight of each view, >= 0 (the confidence of its keypoints); 0 marks padding.
 
         Raises:
             ValueError: the shapes do not fit each other or the configuration.
@@ -178,7 +178,7 @@ class BodyEncoder(ModelMixin, ConfigMixin):
     def _keypoint_tokens(
         self, picture_BNCGG: torch.Tensor, maps_BNKGG: torch.Tensor, shown_BNK: torch.Tensor
     ) -> torch.Tensor:
-        """(B, N, K, U): latents and their surroundings at each keypoint."""
+        """(B, N, K, U): tokens of the latents at each keypoint and around it."""
         latents_MCGG, is_picture_M1GG = picture_BNCGG.flatten(0, 1).split([self.config.latent_channels, 1], 1)
         latents_MCGG = latents_MCGG * self.config.scaling_factor
         around_MFGG = self.stem(torch.cat([latents_MCGG, is_picture_M1GG], 1))
@@ -187,7 +187,7 @@ class BodyEncoder(ModelMixin, ConfigMixin):
         return self.to_token(summed_BNKF / shown_BNK[..., None].clamp_min(1e-4)) + self.keypoint_KU
 
     def _across_views(self, tokens_BNKU: torch.Tensor, weights_BNK: torch.Tensor) -> torch.Tensor:
-        """(B, K + 1, U): each keypoint's tokens after self-attention across the views, averaged by weight."""
+        """(B, K + 1, U): the tokens of each keypoint after self-attention across the views, averaged by weight."""
         num_people = len(tokens_BNKU)
         tokens_MNU = tokens_BNKU.transpose(1, 2).flatten(0, 1)
         weights_MN = weights_BNK.transpose(1, 2).flatten(0, 1)
@@ -199,12 +199,12 @@ class BodyEncoder(ModelMixin, ConfigMixin):
         return mean_MU.unflatten(0, (num_people, -1))
 
     def _heads(self, width: int, c_body_dim: int) -> nn.ModuleList:
-        """What reads c_body: one layer from all tokens, or one per keypoint group from its own."""
+        """Make the layers that read c_body: one over all tokens, or one per keypoint group over its own."""
         part_dim = c_body_dim // len(self._tokens_of_part)
         return nn.ModuleList([nn.Linear(len(tokens) * width, part_dim) for tokens in self._tokens_of_part])
 
     def _read(self, heads: nn.ModuleList, tokens_BKU: torch.Tensor) -> torch.Tensor:
-        """(B, D)."""
+        """(B, D): the outputs of the heads, concatenated."""
         parts = zip(heads, self._tokens_of_part, strict=True)
         return torch.cat([head(tokens_BKU[:, list(tokens)].flatten(1)) for head, tokens in parts], dim=1)
 
@@ -218,7 +218,7 @@ class BodyEncoder(ModelMixin, ConfigMixin):
 
 
 def _limbs(maps_BNKGG: torch.Tensor, shown_BNK: torch.Tensor) -> torch.Tensor:
-    """(B, N, 2 L): log length of each limb over the view's mean limb, and how surely the view shows it; 0 if not."""
+    """(B, N, 2 L): log length of each limb over the view's mean limb, 0 if hidden, and how surely the view shows it."""
     cells_G = torch.arange(maps_BNKGG.shape[-1], device=maps_BNKGG.device, dtype=maps_BNKGG.dtype)
     total_BNK = shown_BNK.clamp_min(1e-4)
     x_BNK = (maps_BNKGG.sum(-2) * cells_G).sum(-1) / total_BNK
@@ -235,10 +235,13 @@ def _limbs(maps_BNKGG: torch.Tensor, shown_BNK: torch.Tensor) -> torch.Tensor:
 
 
 def attention_bias(weights: torch.Tensor) -> torch.Tensor:
-    """log(weight) added to attention scores: a key of half the weight gets half the attention, one of 0 none.
+    """log(weight) for attention scores: a key of half the weight gets half the attention, one of weight 0 gets none.
 
     Args:
-        weights: (..., keys), >= 0. A row without any weight gets zeros, which keeps the softmax finite.
+        weights: (..., keys), >= 0.
+
+    Returns:
+        The shape of `weights`. A row of zero weights gets a bias of 0, which keeps its softmax finite.
     """
     bias = torch.where(weights > 0, weights.clamp_min(1e-8).log(), -math.inf)
     return bias.where((weights > 0).any(-1, keepdim=True), torch.zeros_like(weights))

@@ -1,13 +1,13 @@
-"""A mark inside a generated picture's pixels that nobody sees and a program finds.
+"""A mark in the pixels of a generated picture that nobody sees and a program finds.
 
-48 fixed bits, each in several 8 x 8 px blocks of the blue-difference channel (wavelet, cosine transform, largest
-singular value: `dwtDctSvd` of invisible-watermark). diffusers' SDXL uses the same package with `dwtDct`, which lost
-a quarter of its bits on bodyworld's photos before any compression.
+It consists of 48 fixed bits, each written into several 8 x 8 px blocks of the blue-difference channel (wavelet, cosine
+transform, largest singular value: `dwtDctSvd` of invisible-watermark). diffusers' SDXL uses the same package with
+`dwtDct`, which lost a quarter of its bits on bodyworld's photos before any compression.
 
-What it withstands, measured on bodyworld's photos (docs/generating.md): PNG at 64 px and more;
-JPEG of quality 75 at 128 px and more; at 64 px JPEG of quality 85 mostly, of 75 about half of the time. It does not
-withstand scaling, cropping, or somebody who wants it gone. Pictures of fewer than 48 blocks (under about 56 x 56 px)
-are left as they are.
+Measured on bodyworld's photos (docs/generating.md), the mark survives PNG from 64 px on and JPEG of quality 75 from
+128 px on. At 64 px it mostly survives JPEG of quality 85, and quality 75 about half of the time. It does not survive
+scaling, cropping, or somebody who wants it gone. Pictures with fewer than 48 blocks (under about 56 x 56 px) stay
+unmarked.
 """
 
 import numpy as np
@@ -19,16 +19,16 @@ _BITS = np.unpackbits(np.frombuffer(b"BoLID1", np.uint8)).astype(bool)
 _SCALES = [0, 36, 0]
 _BLOCK_PX = 8
 MIN_BITS_FOUND = 38
-"""Of 48. An unmarked picture has this many by chance once in 30,000."""
+"""Bits, of 48, that count as a mark found. One unmarked picture in 30,000 has this many by chance."""
 
 
 def can_be_marked(image: Image.Image) -> bool:
-    """Whether a picture has a block for every bit."""
+    """Whether a picture is large enough to have a block for every bit."""
     return (image.width // _BLOCK_PX) * (image.height // _BLOCK_PX) >= len(_BITS)
 
 
 def add_mark(image: Image.Image) -> Image.Image:
-    """A marked copy, RGB; a picture that is too small comes back unmarked."""
+    """Return a marked copy in RGB, or the picture itself if it is too small for a mark."""
     if not can_be_marked(image):
         return image
     marked_bgr = _embedder().encode(_bgr(image))
@@ -36,7 +36,7 @@ def add_mark(image: Image.Image) -> Image.Image:
 
 
 def count_mark_bits(image: Image.Image) -> int:
-    """How many of the mark's 48 bits a picture shows; about 24 where there is none."""
+    """Count the bits of the mark, of 48, that a picture shows; an unmarked picture shows about 24."""
     if not can_be_marked(image):
         return 0
     return int((_embedder().decode(_bgr(image)) == _BITS).sum())
@@ -48,10 +48,10 @@ def has_mark(image: Image.Image) -> bool:
 
 
 def _embedder() -> EmbedDwtDctSvd:
-    # The package's own front door refuses pictures under 256 x 256 px, which this algorithm does not need.
+    # `imwatermark.WatermarkEncoder` refuses pictures under 256 x 256 px; the algorithm behind it does not.
     return EmbedDwtDctSvd(_BITS.astype(int).tolist(), wmLen=len(_BITS), scales=_SCALES)
 
 
 def _bgr(image: Image.Image) -> NDArray[np.float32]:
-    """(H, W, 3) float32, OpenCV's order of channels."""
+    """(H, W, 3) float32 in [0, 255], channels in OpenCV's order."""
     return np.asarray(image.convert("RGB"), np.float32)[..., ::-1]

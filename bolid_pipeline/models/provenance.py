@@ -1,6 +1,6 @@
-"""Every generated picture says that it is one: text chunks, EXIF and an XMP packet in the PNG file.
+"""The note in a PNG file that its picture is generated: text chunks, EXIF and an XMP packet.
 
-The invisible mark in its pixels (`models.invisible_mark`) stays where a service strips these.
+Some services strip these; the invisible mark in the pixels (`models.invisible_mark`) stays.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ _XMP = (
 
 
 def save_generated(image: Image, path: Path, *, prompt: str, identity: str | None = None) -> None:
-    """Write a generated picture as PNG, with a note that it is generated, by what, of whom, and the prompt's hash.
+    """Write a generated picture as PNG with a note that it is generated, by which software, of whom, from which prompt.
 
     Raises:
-        ConfigurationError: `path` does not end in .png, the one format this note is kept in.
+        ConfigurationError: `path` does not end in .png, the only format that is written.
     """
     if path.suffix.lower() != ".png":
         raise ConfigurationError(f"generated pictures are written as .png, not {path.name}")
@@ -48,8 +48,8 @@ def save_generated(image: Image, path: Path, *, prompt: str, identity: str | Non
 def provenance_text(*, prompt: str, identity: str | None = None) -> dict[str, str]:
     """The PNG text chunks that mark a picture as generated, an XMP packet among them.
 
-    The prompt, which may say more than its author wants to travel with the picture, is there as its SHA-256 only: who
-    has the prompt can show that it made the picture.
+    The prompt is stored as its SHA-256 only, because it may say more than its author wants to publish with the picture.
+    Whoever has the prompt can show that it made the picture.
     """
     text = {
         "Software": _SOFTWARE,

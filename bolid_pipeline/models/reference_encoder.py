@@ -1,6 +1,6 @@
 """Several reference photos of one person as one embedding: the thesis' prototype, self-attention over the views.
 
-Stock IP-Adapter lays the tokens of several photos side by side; this makes one embedding of them first.
+Stock IP-Adapter lays the tokens of several photos side by side; this encoder makes one embedding of them first.
 
 Shape suffixes: B people, N photos, D embedding.
 """
@@ -15,10 +15,10 @@ from bolid_pipeline.models.body_encoder import attention_bias
 
 
 class ReferenceEncoder(ModelMixin, ConfigMixin):
-    """CLIP image embeddings of N photos -> self-attention across them -> their weighted mean plus what it found.
+    """CLIP image embeddings of N photos -> self-attention across them -> their weighted mean plus a learned change.
 
-    It starts as the plain mean (its last layer is zero), and one of no photo is zero. No position is given to a photo,
-    so their order changes nothing; a photo of weight 0 is padding and changes nothing.
+    Before training it is the plain mean, because its last layer is zero. Without any photo the embedding is zero.
+    Photos carry no position, so their order changes nothing. A photo of weight 0 is padding and changes nothing either.
 
     Args:
         image_embed_dim: D.
@@ -40,11 +40,11 @@ class ReferenceEncoder(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.to_change.bias)
 
     def forward(self, embeds_BND: torch.Tensor, weights_BN: torch.Tensor) -> torch.Tensor:
-        """(B, D).
+        """Make one embedding per person, (B, D).
 
         Args:
             embeds_BND: CLIP image embeddings.
-            weights_BN: how much each photo counts, >= 0; 0 marks padding.
+            weights_BN: weight of each photo, >= 0; 0 marks padding.
 
         Raises:
             ValueError: the shapes do not fit each other or the configuration.

@@ -17,9 +17,11 @@ from diffusers import UNet2DConditionModel
 
 from bolid_pipeline.errors import ConfigurationError
 
-BlockScale = float | dict[str, Any]
+LayerScale = float | list[float]
+"""A number for a whole block, or one for each of its layers."""
+BlockScale = float | dict[str, LayerScale | dict[str, LayerScale]]
 """A number, or numbers by block, as diffusers' `set_ip_adapter_scale` takes them."""
-Scale = float | Mapping[str, Any] | Mapping[float, Any]
+Scale = float | Mapping[str, LayerScale | Mapping[str, LayerScale]] | Mapping[float, BlockScale]
 
 
 def scale_at(scale: Scale, progress: float) -> BlockScale:

@@ -1,1 +1,1 @@
-"""How runs are executed: the executor, the run launcher, and trainer processes. Imports Dagster."""
+"""How runs are executed: the run launcher, trainer processes, and settings for one run. Imports Dagster."""

@@ -1,25 +1,24 @@
-"""The training of a deployment's checkpoint from the resources that hold its inputs, in this process."""
-
-from typing import Any
+"""The training of a deployment's checkpoint from the resources that hold its data, in this process."""
 
 from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.training.data import TrainingData
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
 
 
-def training_inputs(store: DataStore, model_hub: ModelHub) -> dict[str, Any]:
-    """What a checkpoint is made from, beside the settings; keyword arguments of `fit` and of its fingerprint."""
-    return {
-        "base_model": model_hub.folder("base_model"),
-        "latents": open_latents(store.tables, model_hub.latent_models()),
-        "captions": store.captions(),
-        "clusters": store.photo_clusters(),
-    }
+def open_training_data(store: DataStore, model_hub: ModelHub) -> TrainingData:
+    """The data that a checkpoint is made from. Open it once: it reads whole tables."""
+    return TrainingData(
+        base_model=model_hub.folder("base_model"),
+        latents=open_latents(store.tables, model_hub.latent_models()),
+        captions=store.captions(),
+        clusters=store.photo_clusters(),
+    )
 
 
-def fit_checkpoint(store: DataStore, model_hub: ModelHub, deployment: Deployment) -> None:
-    """Train, in this process."""
+def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, deployment: Deployment) -> None:
+    """Train the deployment's checkpoint on the data, in this process."""
     from bolid_pipeline.training.fit import fit
     from bolid_pipeline.training.loss_networks import LossNetworkFiles
 
@@ -28,5 +27,4 @@ def fit_checkpoint(store: DataStore, model_hub: ModelHub, deployment: Deployment
         pose=model_hub.file("pose_estimator") if config.needs_pose else None,
         clip=model_hub.folder("clip") if config.needs_clip else None,
     )
-    run_dir = store.checkpoints / deployment.name
-    fit(config, **training_inputs(store, model_hub), networks=networks, run_dir=run_dir)
+    fit(config, data, store.checkpoints / deployment.name, networks=networks)

@@ -4,8 +4,9 @@
         \"\"\"Settings of the training for this run. A field that is not set stays as the deployment says.\"\"\"
 
 The fields, their descriptions and their choices are generated from the settings class, so that the launchpad always
-offers what the settings class knows. Dagster refuses an unknown field, a wrong type and a wrong choice by name before
-the run starts; a number out of its range is refused when the changes are applied.
+offers what the settings class knows. It cannot set a field to None, which there means "not set". Dagster refuses an
+unknown field, a wrong type and a wrong choice by name before the run starts; a number out of its range is refused when
+the changes are applied.
 """
 
 from collections.abc import Mapping

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 
 from bolid_pipeline.training.config import TrainingConfig
-from resources.deployments import Deployment, environment_of
+from resources.deployments import Deployment
+from resources.environment import environment_of
 
 _SECONDS_TO_END = 60.0
 """How long trainers may take to end when a run is cancelled. torchrun itself waits 30 s for them."""
@@ -30,7 +31,7 @@ def train_in_processes(
     client = dg.PipesSubprocessClient(termination_timeout_seconds=_SECONDS_TO_END)
     with TemporaryDirectory() as folder:
         error_file = Path(folder) / "error.json"
-        environment = {**environment_of(deployment), "TORCHELASTIC_ERROR_FILE": str(error_file)}
+        environment = {**environment_of(deployment, Path(folder)), "TORCHELASTIC_ERROR_FILE": str(error_file)}
         try:
             done = client.run(context=context, command=_torchrun(deployment.training), env=environment)
         except Exception as error:

@@ -1,1 +1,1 @@
-"""Where the body is: the COCO skeleton, and the network that finds it."""
+"""Body poses: the COCO skeleton, and the network that finds it in photos."""

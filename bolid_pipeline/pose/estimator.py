@@ -51,7 +51,7 @@ class PoseStage(PhotoStage[list[Rgb | None]]):
 
 
 def _row(photo: dict[str, Any], image: Rgb | None, people: Detections | None) -> dict[str, Any]:
-    """The surest of the people in `image`, which may be a smaller decoding of the photo."""
+    """The pose of the surest person in `image`, which may be a smaller decoding of the photo."""
     if image is None or people is None or not len(people.conf):
         return {"photo_id": photo["photo_id"], "keypoints": None, "person_box": None}
     scaled = people.scaled(photo["width_px"] / image.shape[1], photo["height_px"] / image.shape[0])

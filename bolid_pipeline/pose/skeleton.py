@@ -1,4 +1,4 @@
-"""The 17 keypoints of COCO: names, bones, mirror images, groups. Left is the person's left."""
+"""The 17 keypoints of COCO: names, bones, mirror images and groups. Left is the person's left."""
 
 KEYPOINT_NAMES = (
     "nose",
@@ -54,4 +54,4 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "arms": (7, 8, 9, 10),
     "legs": (13, 14, 15, 16),
 }
-"""Every keypoint belongs to one group."""
+"""Keypoint indices by part of the body; every keypoint belongs to exactly one group."""

@@ -1,1 +1,1 @@
-"""Weights that others trained: which file, is it the right one, and the network that it belongs to."""
+"""Pretrained weights: files that are checked before they are opened, and the YOLO networks that load them."""

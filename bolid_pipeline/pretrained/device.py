@@ -6,9 +6,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def find_device(wanted: Device) -> str:
-    """`cuda` or `cpu`; for `auto` the GPU of the machine that asks, where it has one."""
+    """Return `cuda` or `cpu`; `auto` takes the GPU if the calling process sees one."""
     if wanted != "auto":
         return wanted
-    import torch
+    import torch  # loading the definitions must not import it
 
     return "cuda" if torch.cuda.is_available() else "cpu"

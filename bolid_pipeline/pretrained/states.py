@@ -1,4 +1,7 @@
-"""State dicts from disk. A pickle can run code: it is opened only with a pinned sha256, and only as data."""
+"""State dicts from disk.
+
+A pickle can run code when it is opened, so it is opened only if its sha256 is pinned and right, and only as data.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,29 +15,29 @@ from bolid_pipeline.pretrained.weights import WeightsFile, verify
 
 
 def load_state(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """The state dict of a `.safetensors`, `.pt` or `.pth` file, on the CPU, dtypes as stored.
+    """Read the state dict of a `.safetensors`, `.pt` or `.pth` file onto the CPU, with the dtypes as stored.
 
     Raises:
-        WeightsMissing: no such file.
-        WeightsMismatch: another sha256 than the pinned one; a pickle without one; a file that holds no state
-            dict.
+        WeightsMissing: the file is missing.
+        WeightsMismatch: the file has another sha256 than the pinned one, is a pickle without a pinned one, or holds
+            something else than a state dict.
     """
     if path.suffix == ".safetensors":
         return _read_safetensors(verify(WeightsFile(path=path, sha256=sha256)))[0]
     checked = verify_pickle(path, sha256)
     state: Any = torch.load(checked, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsMismatch(f"{path} holds no state dict")
+        raise WeightsMismatch(f"{path} holds no state dict: save the state_dict() of the network")
     return state
 
 
 def load_safetensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """State dict and metadata of a safetensors file. Raises WeightsMissing, WeightsMismatch."""
+    """Read the state dict and the metadata of a safetensors file. Raises WeightsMissing, WeightsMismatch."""
     return _read_safetensors(verify(WeightsFile(path=path, sha256=sha256)))
 
 
 def verify_pickle(path: Path, sha256: str | None) -> Path:
-    """The path of a pickle whose sha256 was pinned and is right. Raises WeightsMissing, WeightsMismatch."""
+    """Return the path of a pickle if its sha256 is pinned and right. Raises WeightsMissing, WeightsMismatch."""
     verify(WeightsFile(path=path))
     if sha256 is None:
         raise WeightsMismatch(

@@ -1,7 +1,7 @@
-"""Keeps ultralytics to itself: imported for its effect, before the first import of ultralytics.
+"""Keeps ultralytics offline and off the machine's settings. Import this before the first import of ultralytics.
 
-With ultralytics, PIL.Image.open installs a package when it meets an unknown file. `bolid_pipeline.images` keeps
-Pillow's own, as it is imported here first.
+ultralytics replaces PIL.Image.open by a function that installs a package when it meets an unknown file.
+`bolid_pipeline.images` holds Pillow's own function, because it is imported here first.
 """
 
 import os
@@ -10,9 +10,8 @@ from pathlib import Path
 
 import bolid_pipeline.images  # noqa: F401 # pyright: ignore[reportUnusedImport] - see above
 
-# ultralytics reads these when it is imported. Offline, it sends no events, asks for no newer version,
-# downloads no weights by name; and it neither installs packages by itself nor writes settings into the home
-# folder.
+# ultralytics reads these variables when it is imported. YOLO_OFFLINE stops usage events, the check for newer versions
+# and the download of weights by name; the others stop package installs, logging, and settings in the home folder.
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ.setdefault("YOLO_VERBOSE", "false")

@@ -1,4 +1,4 @@
-"""Which weight file, and is it the one that was meant: a sha256 says so before anything is loaded."""
+"""Weight files and their sha256, which is checked before anything is loaded."""
 
 import functools
 import hashlib
@@ -12,17 +12,17 @@ _NOT_WEIGHTS = ("README.md",)
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsFile:
-    """A file of weights and, where it is pinned, the sha256 it must have (64 hex digits)."""
+    """A file of weights and the sha256 that it must have, 64 hex digits; None leaves it unchecked."""
 
     path: Path
     sha256: str | None = None
 
 
 def verify(weights: WeightsFile) -> Path:
-    """The file's path, once it is there and the one that was pinned.
+    """Check a file against its pinned sha256, and return its path.
 
     Raises:
-        WeightsMissing: no file at the path.
+        WeightsMissing: the file is missing.
         WeightsMismatch: the file has another sha256 than the pinned one.
     """
     if not weights.path.is_file():
@@ -30,12 +30,14 @@ def verify(weights: WeightsFile) -> Path:
     if weights.sha256 is not None:
         found = file_sha256(weights.path)
         if found != weights.sha256.lower():
-            raise WeightsMismatch(f"{weights.path} has sha256 {found}, pinned is {weights.sha256.lower()}")
+            raise WeightsMismatch(
+                f"{weights.path} has sha256 {found}, but {weights.sha256.lower()} is pinned: fetch it anew"
+            )
     return weights.path
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file in hex; computed once for a file that does not change. Raises WeightsMissing."""
+    """The sha256 of a file in hex, computed again only when the file changes. Raises WeightsMissing."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -44,10 +46,10 @@ def file_sha256(path: Path) -> str:
 
 
 def folder_sha256(folder: Path) -> str:
-    """One sha256 in hex for all files of a model folder and their names; README.md and hidden files aside.
+    """One sha256 in hex over names and contents of all files of a model folder, except README.md and hidden files.
 
     Raises:
-        WeightsMissing: no such folder, or nothing in it.
+        WeightsMissing: the folder is missing or empty.
     """
     files = sorted(
         path

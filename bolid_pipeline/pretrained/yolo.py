@@ -1,4 +1,4 @@
-"""YOLO detectors and pose estimators: loading, saving, and detection in the pixels of the given picture.
+"""YOLO detectors and pose estimators: build, load, save, and detect in the pixels of the given picture.
 
 Shapes: B images, N detections, K keypoints.
 """
@@ -26,24 +26,23 @@ from ultralytics.nn.tasks import DetectionModel, PoseModel, load_checkpoint  # i
 from ultralytics.utils import SETTINGS, ops  # isort: skip
 from ultralytics.utils.nms import non_max_suppression  # isort: skip
 
-_NMS_SECONDS_PER_IMAGE = (
-    60.0  # ultralytics drops what it did not reach in time; a busy machine must not lose people
-)
+# ultralytics drops the detections that it did not reach in time; a busy machine must not lose people.
+_NMS_SECONDS_PER_IMAGE = 60.0
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in one image, best first."""
+    """The detections in one image, surest first."""
 
     boxes_xyxy: NDArray[np.float32]
     """(N, 4): x1, y1, x2, y2 in px."""
     conf: NDArray[np.float32]
     """(N,) in [0, 1]."""
     keypoints: NDArray[np.float32] | None
-    """(N, K, 3): x_px, y_px, confidence in [0, 1]; None for a network without keypoints."""
+    """(N, K, 3): x_px, y_px, confidence in [0, 1]; None if the network finds no keypoints."""
 
     def scaled(self, factor_x: float, factor_y: float) -> "Detections":
-        """The same in the px of a picture `factor_x` times as wide and `factor_y` times as high."""
+        """Convert to the px of a picture `factor_x` times as wide and `factor_y` times as high."""
         boxes = self.boxes_xyxy * np.array([factor_x, factor_y, factor_x, factor_y], np.float32)
         if self.keypoints is None:
             return Detections(boxes, self.conf, None)
@@ -51,12 +50,12 @@ class Detections:
 
 
 def build_yolo(config_name: str, num_classes: int = 1, kpt_shape: tuple[int, int] | None = None) -> nn.Module:
-    """An untrained network of an ultralytics architecture.
+    """Build an untrained network of an ultralytics architecture.
 
     Args:
-        config_name: like `yolo11n.yaml`, or `yolo11n-pose.yaml` for one with keypoints.
-        num_classes: how many kinds of thing it tells apart.
-        kpt_shape: keypoints and numbers per keypoint, (17, 3) for COCO; None for a plain detector.
+        config_name: such as `yolo11n.yaml`, or `yolo11n-pose.yaml` with keypoints.
+        num_classes: number of classes.
+        kpt_shape: (keypoints, numbers per keypoint), (17, 3) for COCO; None for a detector.
     """
     if kpt_shape is None:
         return DetectionModel(config_name, nc=num_classes, verbose=False)
@@ -64,14 +63,14 @@ def build_yolo(config_name: str, num_classes: int = 1, kpt_shape: tuple[int, int
 
 
 def save_yolo(model: nn.Module, path: Path, config_name: str) -> None:
-    """Write a network as float16 safetensors, with what `load_yolo` needs to build it again in the metadata.
+    """Write a network as float16 safetensors; the metadata say how `load_yolo` builds it again.
 
     Args:
         model: an ultralytics DetectionModel or PoseModel (`YOLO(...).model`).
         path: of the file, ending in `.safetensors`.
-        config_name: the architecture with its size, like `yolo11n-pose.yaml`.
+        config_name: the architecture with its size, such as `yolo11n-pose.yaml`.
     """
-    head: Any = model.model[-1]  # type: ignore[index]
+    head = _detection_head(model)
     kpt_shape = getattr(head, "kpt_shape", None)
     metadata = {
         "config": config_name,
@@ -84,14 +83,15 @@ def save_yolo(model: nn.Module, path: Path, config_name: str) -> None:
 
 
 def load_yolo(weights: Path, sha256: str | None = None) -> nn.Module:
-    """A frozen network in float32, ready to detect.
+    """Load a frozen network in float32, ready to detect.
 
     Args:
-        weights: `.safetensors` as `save_yolo` writes it, or a checkpoint `.pt` of ultralytics.
-        sha256: the file's pinned hash; a must for a `.pt`, which is a pickle.
+        weights: a `.safetensors` that `save_yolo` wrote, or a checkpoint `.pt` of ultralytics.
+        sha256: the file's pinned hash; required for a `.pt`, because it is a pickle.
 
     Raises:
-        WeightsMissing, WeightsMismatch.
+        WeightsMissing: the file is missing.
+        WeightsMismatch: the file has another hash, or does not fit the network that it names.
     """
     model = (
         _load_safetensors(weights, sha256)
@@ -105,21 +105,21 @@ def load_yolo(weights: Path, sha256: str | None = None) -> nn.Module:
 def detect(
     model: nn.Module, images: Sequence[Rgb], *, image_size: int, conf: float, iou: float = 0.7
 ) -> list[Detections]:
-    """Find things in images, all in one forward pass.
+    """Detect in several images by one forward pass.
 
     Args:
         model: from `load_yolo`.
-        images: (H, W, 3) uint8 RGB each, of any sizes; each is scaled to fit a grey square (aspect kept).
-        image_size: side of that square in px, a multiple of 32.
-        conf: detections under this confidence are dropped.
-        iou: of two boxes that overlap more than this, the weaker one is dropped.
+        images: (H, W, 3) uint8 RGB each, of any sizes; each is scaled to fit a grey square, aspect kept.
+        image_size: side of the square in px, a multiple of 32.
+        conf: least confidence of a detection.
+        iou: of two boxes that overlap by more than this, the less sure one is dropped.
 
     Returns:
-        Per image its detections, in px of that image, clipped to it.
+        The detections of each image, in px of that image, clipped to it.
     """
     if not images:
         return []
-    head: Any = model.model[-1]  # type: ignore[index]
+    head = _detection_head(model)
     letterbox: Any = LetterBox((image_size, image_size))
     squares = np.stack([letterbox(image=np.ascontiguousarray(image)) for image in images])
     weight = next(model.parameters())
@@ -134,10 +134,16 @@ def detect(
     ]
 
 
+def _detection_head(model: nn.Module) -> Any:
+    """The last layer of an ultralytics network, which knows the number of classes and of keypoints."""
+    layers: Any = model.model
+    return layers[-1]
+
+
 def _to_detections(
     rows: Tensor, image_size: int, shape_hw: tuple[int, int], kpt_shape: Sequence[int] | None
 ) -> Detections:
-    """Rows of (x1, y1, x2, y2, conf, class, keypoints...) in px of the square, to px of the image."""
+    """Convert rows of (x1, y1, x2, y2, conf, class, keypoints...) from px of the square to px of the image."""
     square = (image_size, image_size)
     rows = rows.float().cpu()
     boxes: Any = ops.scale_boxes(square, rows[:, :4].clone(), shape_hw)
@@ -155,9 +161,7 @@ def _load_safetensors(weights: Path, sha256: str | None) -> nn.Module:
         model = build_yolo(metadata["config"], int(metadata["num_classes"]), kpt_shape and tuple(kpt_shape))
         model.load_state_dict(state)
     except KeyError as error:
-        raise WeightsMismatch(
-            f"{weights} does not say {error} in its metadata: no file of save_yolo"
-        ) from error
+        raise WeightsMismatch(f"{weights} lacks {error} in its metadata: write it by save_yolo") from error
     except RuntimeError as error:
         raise WeightsMismatch(f"{weights} does not fit {metadata['config']}: {error}") from error
     return model

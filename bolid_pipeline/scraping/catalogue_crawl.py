@@ -13,11 +13,12 @@ from bolid_pipeline.errors import BudgetSpent, DownloadFailed, LayoutChanged, Ro
 from bolid_pipeline.records import GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.outcomes import UNLISTED_STATUSES
-from bolid_pipeline.scraping.page_memory import PageMemory
+from bolid_pipeline.scraping.page_cache import PageCache
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
 from bolid_pipeline.scraping.selection import Selection, read_photo_pages
 from bolid_pipeline.scraping.sources.base import PhotoSource
-from bolid_pipeline.scraping.unfinished_refresh import UnfinishedRefresh
+from bolid_pipeline.storage.atomic import write_atomically
+from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _Row = dict[str, Any]
 
 
 class CatalogueCrawl:
-    """The state of one refresh; see `bolid_pipeline.scraping.crawler.crawl_catalogue`."""
+    """One refresh, from the lists of people to the report; made anew for each refresh."""
 
     def __init__(self, source: PhotoSource, tables: TableStore) -> None:
         self._source = source
@@ -34,9 +35,9 @@ class CatalogueCrawl:
         self._bounds = source.bounds
         self._previous = {row["identity"]: row for row in tables.read("identity_catalogue").to_pylist()}
         self._known_pages = read_photo_pages(tables)
-        self._memory = PageMemory(tables)
+        self._cache = PageCache(tables)
         self._selection = Selection(source.bounds, tables)
-        self._unfinished = UnfinishedRefresh(tables.root.parent)
+        self._unfinished = _UnfinishedRefresh(tables.root.parent)
         self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
         self._statuses: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -45,7 +46,7 @@ class CatalogueCrawl:
         self._new_pages: list[_Row] = []
 
     def run(self) -> CrawlReport:
-        """Visit the galleries, commit what is new, say what was done."""
+        """Visit the galleries, commit what is new, and report what was done."""
         timer = CrawlTimer(self._source.counts)
         began_at = datetime.now(UTC)
         stopped_by: str | None = None
@@ -66,7 +67,7 @@ class CatalogueCrawl:
         return timer.report(identities=self._statuses, failures=self._failures, stopped_by=stopped_by)
 
     def _visit_all(self) -> None:
-        """Everyone listed, in the bounds' order."""
+        """Visit everyone who is listed, in the order of the bounds."""
         cards, list_error = self._read_list()
         chosen = self._selection.in_order(cards)
         for name in sorted((self._bounds.included_identities or frozenset()) - cards.keys()):
@@ -79,16 +80,16 @@ class CatalogueCrawl:
                 self._visit(cards[identity])
         if isinstance(list_error, LayoutChanged | RobotsDenied):
             raise list_error
-        if list_error is not None:  # who is not on the part that was read need not be gone
+        if list_error is not None:  # whoever is missing from the part that was read need not be gone
             self._failures[list_error.reason] += 1
             return
         self._mark_vanished(self._previous.keys() - cards.keys())
 
     def _read_list(self) -> tuple[dict[str, IdentityRecord], ScrapingError | None]:
-        """Everyone, and what kept a part of the list away. Raises where nobody can be had."""
+        """People listed, and the error that cut the list short, if any. Raises the error if there are no people."""
         cards: dict[str, IdentityRecord] = {}
         try:
-            for card in self._source.identities(self._memory):
+            for card in self._source.identities(self._cache):
                 cards[card.identity] = card
         except BudgetSpent:
             raise
@@ -109,7 +110,7 @@ class CatalogueCrawl:
             self._commit()
 
     def _is_due(self, row: _Row) -> bool:
-        """Whether to look again: always at people who are taken, now and then at galleries that are not.
+        """Whether to look at a known gallery again: always if its photos are taken, now and then if they are not.
 
         The day depends on the name, so that not all of them are due in one night. A refresh that a budget has
         stopped looks at each gallery once, in however many runs.
@@ -126,7 +127,7 @@ class CatalogueCrawl:
         return not timedelta(0) <= age < period
 
     def _refreshed(self, identity: IdentityRecord) -> _Row:
-        """The gallery's row as of today. Raises only what ends the crawl."""
+        """The gallery's row as it is now. Raises only what ends the crawl."""
         try:
             with keep_changed_pages(self._tables):
                 row = self._look_at(identity)
@@ -139,8 +140,8 @@ class CatalogueCrawl:
         return row
 
     def _look_at(self, identity: IdentityRecord) -> _Row:
-        """The gallery's new row; its photo pages are noted where there are new ones."""
-        pages = self._source.gallery_pages(identity, self._memory)
+        """The gallery's new row; notes its photo pages unless they are the known ones."""
+        pages = self._source.gallery_pages(identity, self._cache)
         first = next(pages)
         known = self._known_pages[identity.identity]
         if not first.is_person:
@@ -178,7 +179,7 @@ class CatalogueCrawl:
         return "listed" if self._is_enough(num_listed) else "too_few_photos"
 
     def _note_pages(self, identity: str, urls: list[str]) -> None:
-        """Note a gallery's pages in the grid's order, and mark those that it no longer lists."""
+        """Note a gallery's photo pages in the grid's order, and mark those that it no longer lists."""
         now = datetime.now(UTC)
         vanished = [url for url in self._known_pages[identity] if url not in set(urls)]
         for marked_at, marked in ((None, urls), (now, vanished)):
@@ -194,7 +195,7 @@ class CatalogueCrawl:
             ]
 
     def _failed(self, identity: IdentityRecord, error: ScrapingError) -> _Row:
-        """What is known of a gallery that cannot be had: as it was, unless it is gone or asks to be left alone."""
+        """The row of a gallery that cannot be read: as it was, unless it is gone or asks to be left alone."""
         self._failures[error.reason] += 1
         row = self._previous.get(identity.identity) or _catalogue_row(identity, "unreachable", None, None)
         match error:
@@ -216,13 +217,14 @@ class CatalogueCrawl:
             self._statuses["vanished"] += 1
 
     def _vanished(self, row: _Row) -> _Row:
-        """The row of a gallery that is gone; its photos stay, their pages are marked."""
+        """The row of a gallery that is gone; its photos stay, and its pages are marked."""
         self._note_pages(row["identity"], [])
         return row | {"status": "vanished", "refreshed_at": datetime.now(UTC)}
 
     def _commit(self) -> None:
-        """Pages before their gallery: a catalogue row is a promise that its pages are noted."""
-        self._memory.commit()
+        """Write the new rows."""
+        # Pages before their gallery: a catalogue row promises that the gallery's pages are noted.
+        self._cache.commit()
         self._tables.append("photo_pages", self._new_pages)
         self._tables.append("identity_catalogue", self._new_rows)
         self._new_pages, self._new_rows = [], []
@@ -240,3 +242,26 @@ def _catalogue_row(
         "status": status,
         "refreshed_at": datetime.now(UTC),
     }
+
+
+class _UnfinishedRefresh:
+    """The file `<data_dir>/unfinished_refresh.txt`: when the refresh began that a budget has stopped.
+
+    It stays until a refresh comes to its end, and the refreshes in between go on where the last one was.
+    """
+
+    def __init__(self, data_dir: Location) -> None:
+        self._path = data_dir / "unfinished_refresh.txt"
+        self._began_at = datetime.fromisoformat(self._path.read_text()) if self._path.exists() else None
+
+    def covers(self, refreshed_at: datetime | None) -> bool:
+        """Whether a gallery that was looked at then has had its turn in this refresh."""
+        return self._began_at is not None and refreshed_at is not None and refreshed_at >= self._began_at
+
+    def leave(self, began_at: datetime) -> None:
+        """Note that a budget has stopped the refresh; it counts from its first run."""
+        write_atomically(self._path, (self._began_at or began_at).isoformat().encode())
+
+    def finish(self) -> None:
+        """Note that every gallery has had its turn."""
+        self._path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A page that no parser understands is kept, for whoever teaches one."""
+"""Pages that no parser understands are kept, for whoever adapts the parser."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from bolid_pipeline.storage.tables import TableStore
 
 @contextmanager
 def keep_changed_pages(tables: TableStore) -> Iterator[None]:
-    """Save the page of a LayoutChanged that passes through, and say in its message where it lies."""
+    """Save the page of a LayoutChanged that passes through, and say in the message where it is."""
     try:
         yield
     except LayoutChanged as error:
@@ -25,7 +25,7 @@ def keep_changed_pages(tables: TableStore) -> Iterator[None]:
 
 
 def drop_changed_pages(tables: TableStore) -> None:
-    """Delete all that were kept."""
+    """Delete all kept pages."""
     for page in _folder(tables).glob("*.html"):
         page.unlink()
 

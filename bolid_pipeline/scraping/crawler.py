@@ -1,9 +1,9 @@
 """The crawl: what is new is fetched once, and stored or recorded with the reason why not.
 
 All state is in the tables, committed in small batches, so that a crawl which was killed goes on where it was:
-`identity_catalogue` (galleries and their status), `photo_pages` (what the grids list), `raw_photos` (what is
-stored), `rejected_downloads` (what was refused) and `photo_clusters` (what is nearly the same). What is stored or
-refused is not asked for again; what was fetched and not yet committed stands in `fetch_journal.FetchJournal`.
+`identity_catalogue` (galleries and their status), `photo_pages` (what the grids list), `catalogue_pages` (pages as last
+seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused). What is stored or refused is not asked
+for again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
 """
 
 from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
@@ -18,31 +18,25 @@ __all__ = ["CrawlPlan", "CrawlReport", "crawl_catalogue", "crawl_photos", "plan_
 
 
 def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
-    """Refresh `identity_catalogue` and `photo_pages` from the source.
+    """Refresh `identity_catalogue`, `photo_pages` and `catalogue_pages` from the source.
 
-    A gallery whose first page states and shows what was known of it costs that one page; any other is walked
-    whole. A gallery that cannot be had is counted in the report, and the crawl goes on.
+    A gallery whose first page states and shows what was known of it costs that one page; any other is read
+    whole. A gallery that cannot be read is counted in the report, and the crawl goes on.
 
     Raises:
-        ScrapingError: the index, or several galleries in a row, cannot be had; LayoutChanged, RobotsDenied: a list
-        of people is not what it was (once the others have been visited).
+        ScrapingError: the index, or several galleries in a row, cannot be read. LayoutChanged and RobotsDenied for a
+            list of people are raised after the other lists' people have been visited.
     """
-    report = CatalogueCrawl(source, tables).run()
-    for table in ("identity_catalogue", "photo_pages", "catalogue_pages"):
-        tables.tidy(table)
-    return report
+    return CatalogueCrawl(source, tables).run()
 
 
 def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) -> CrawlReport:
     """Fetch the photos of `listed` people that are neither stored nor refused.
 
-    A photo that cannot be had is recorded in `rejected_downloads` and the crawl goes on. A spent budget ends it
+    A photo that cannot be fetched is recorded in `rejected_downloads`, and the crawl goes on. A spent budget ends it
     early, which the report says.
 
     Raises:
-        ScrapingError: several photo pages in a row, or all, cannot be had.
+        ScrapingError: several photo pages in a row, or all of them, cannot be fetched.
     """
-    report = PhotoCrawl(source, tables, photos).run()
-    for table in ("raw_photos", "rejected_downloads", "photo_clusters"):
-        tables.tidy(table)
-    return report
+    return PhotoCrawl(source, tables, photos).run()

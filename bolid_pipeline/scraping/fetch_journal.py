@@ -1,8 +1,8 @@
 """What was fetched since the last commit, line by line: a killed crawl fetches no photo a second time.
 
-Rows are committed in batches, photos in the gallery's order; in between, this file knows what became of each page.
-A line is written before the photo's file, so that a file which is there is always known. Neither is fsynced before the
-commit: both survive the end of the process, and a power cut costs a few downloads. See `storage/journal.py`.
+Rows are committed in batches, photos in the gallery's order; until then this journal says what became of each page.
+A line is written before the photo's file, so that every file which exists is known. Neither is fsynced before the
+commit: both survive the end of the process, and a power cut costs a few downloads (`storage/journal.py`).
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from bolid_pipeline.storage.photos import PhotoStore
 
 @dataclass(frozen=True, kw_only=True)
 class FetchedPhoto:
-    """A whole photo, in the photo store; the fields are columns of `raw_photos`."""
+    """A whole photo in the photo store; the fields are columns of `raw_photos`."""
 
     page_url: str
     source_url: str
@@ -31,14 +31,14 @@ class FetchedPhoto:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedFile:
-    """Bytes that were fetched and are no photo."""
+    """A file that was fetched and is not a usable photo."""
 
     source_url: str
     reason: str
 
 
 class FetchJournal:
-    """The journal `fetched` of the data folder."""
+    """The journal `fetched` in the data folder."""
 
     def __init__(self, data_dir: Location, photos: PhotoStore) -> None:
         self._journal = open_journal(data_dir, "fetched")
@@ -55,14 +55,17 @@ class FetchJournal:
         return not self._left_photos and not self._left_refusals
 
     def photo(self, page_url: str, placeholders: Collection[str]) -> FetchedPhoto | None:
-        """What a killed crawl fetched from the page and did not commit; its file is whole, or gone as a placeholder."""
+        """What a killed crawl fetched from the page and did not commit; None unless its file is whole.
+
+        A placeholder's file may be gone: it was deleted on purpose.
+        """
         entry = self._left_photos.get(page_url)
         if entry is None or not (entry["photo_id"] in placeholders or self._photos.is_whole(entry["path"])):
             return None
         return FetchedPhoto(**entry)
 
     def refusal(self, source_url: str) -> str | None:
-        """Why a killed crawl had no use for the file at the address; None where it had not asked for it."""
+        """Why a killed crawl refused the file at the address; None if it had not fetched it."""
         return self._left_refusals.get(source_url)
 
     def add(self, fetched: FetchedPhoto | RefusedFile) -> None:
@@ -70,7 +73,7 @@ class FetchJournal:
         self._journal.add(dict(vars(fetched)))
 
     def close(self, settled_pages: Collection[str]) -> None:
-        """All is committed; only what a killed crawl left for people whom this one was not about stays.
+        """Drop what is committed now. What a killed crawl left for people whom this crawl did not visit stays.
 
         Args:
             settled_pages: the photo pages that have a row now.
@@ -80,7 +83,7 @@ class FetchJournal:
         )
 
     def discard(self, kept_paths: Collection[str]) -> None:
-        """Undo what was never committed: the journal, and the files of it that are not among the kept ones."""
+        """Empty the journal, and delete its files that are not among the kept ones."""
         for entry in self._left_photos.values():
             if entry["path"] not in kept_paths:
                 self._photos.delete(entry["path"])

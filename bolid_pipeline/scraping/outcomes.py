@@ -1,15 +1,16 @@
-"""The closed sets of words by which a crawl says what became of galleries and photos."""
+"""The closed sets of words that say what became of galleries and photos."""
 
 from bolid_pipeline.images import REFUSALS
+from bolid_pipeline.records import OF_ANOTHER_IDENTITY
 
-SHARED = "photo_of_another_identity"
-"""The very bytes are stored from somebody else's page: a wrong label, both are left out of the data set."""
+SHARED = OF_ANOTHER_IDENTITY
+"""The same bytes are stored from another person's page: one label is wrong, and the curation rejects both."""
 
 UNLISTED_STATUSES = frozenset({"too_few_photos", "empty", "not_a_person", "no_ai"})
-"""Galleries that were looked at and are not taken; they are looked at again now and then."""
+"""Galleries whose photos are not taken; they are looked at again now and then."""
 
 IDENTITY_STATUSES = UNLISTED_STATUSES | {"listed", "vanished", "unreachable", "layout_changed"}
-"""`identity_catalogue.status`: only the photos of `listed` ones are fetched."""
+"""Values of `identity_catalogue.status`; only the photos of `listed` people are fetched."""
 
 RETRIED_REASONS = frozenset(
     {
@@ -36,9 +37,9 @@ REJECTION_REASONS = (
         "too_large",
         "too_small",
         "foreign_host",
-        "duplicate_photo",  # the very bytes are stored from another page of the person
+        "duplicate_photo",  # the same bytes are stored from another page of the person
         SHARED,
-        "placeholder",  # ... or come from so many pages that they are no photo of anyone
+        "placeholder",  # the same bytes come from so many pages that they stand for a missing photo
     }
 )
-"""`rejected_downloads.reason`."""
+"""Values of `rejected_downloads.reason`."""

@@ -1,14 +1,13 @@
-"""theplace's pages as pure functions: HTML bytes and the page's address -> records.
+"""theplace's pages as pure functions from HTML bytes and the page's address to records.
 
-Selectors name what a thing is (a card, the grid, the picture), never where it stands, and each has its variants
-of 2025, 2022 and 2013 beside it. A page that holds nothing known raises LayoutChanged: an unrecognised page is
-never an empty one. A page that asks not to be used for AI raises DownloadFailed "no_ai".
+Selectors name what a thing is (a card, the grid, the picture) and never where on the page it stands. Each lists its
+variants of 2025, 2022 and 2013. A page on which nothing is recognised raises LayoutChanged, so that it is never taken
+for an empty one. A page that asks not to be used for AI raises DownloadFailed `no_ai`.
 
-Another site is another module with the same five names: see `bolid_pipeline.scraping.sources.site`.
+Another site is another module with the same five names, listed in `bolid_pipeline.scraping.sources.site`.
 """
 
 import re
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes, urljoin, urlsplit
@@ -19,8 +18,9 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - a compil
 from lxml.cssselect import CSSSelector
 from requests.utils import requote_uri
 
-from bolid_pipeline.errors import DownloadFailed, LayoutChanged
+from bolid_pipeline.errors import LayoutChanged
 from bolid_pipeline.records import GalleryPage, IdentityRecord
+from bolid_pipeline.scraping.robots import check_meta_tags
 
 INDEX_PATH = "/photos/"
 """Where the site lists its letters."""
@@ -38,7 +38,6 @@ _GRIDS = (
 _PAGINATION = ".listalka a[href]"
 _PICTURE = "div.pic-big-box__main span.s-pic > img[src], img.pic.big_pic[src], .pic-big-box img[src]"
 _PICTURES_OF = CSSSelector(_PICTURE, translator="html")
-_ROBOTS = frozenset({"robots", "bolid-crawler"})
 
 _MAX_PAGE_BYTES = 16 * 2**20
 _MAX_LINKS = 20_000
@@ -52,11 +51,10 @@ _NOT_A_PERSON = re.compile(
 _RESIZED = re.compile(r"-gthumb-[^/]*(?=\.\w+$)")
 _THUMBNAIL_2013 = re.compile(r"_s(?=\.\w+$)")
 _OWN_NUMBER_2013 = re.compile(r"-mid(\d+)\.html$")
-_FORBIDS_AI = frozenset({"noai", "noimageai"})
 
 
 def parse_letter_urls(html: bytes, page_url: str) -> tuple[str, ...]:
-    """The index's letter pages, Latin and Cyrillic, in its order. Raises LayoutChanged if there are none."""
+    """The addresses of the letter pages, Latin and Cyrillic, in the index's order. Raises LayoutChanged for none."""
     soup = _soup(html, page_url)
     urls = _links(soup, _LETTERS, page_url)
     if not urls:
@@ -65,7 +63,7 @@ def parse_letter_urls(html: bytes, page_url: str) -> tuple[str, ...]:
 
 
 def parse_cards(html: bytes, page_url: str) -> tuple[IdentityRecord, ...]:
-    """The people a letter page lists, in its order. Raises LayoutChanged if there is no list at all."""
+    """The people that a letter page lists, in its order. Raises LayoutChanged if the page holds no list."""
     soup = _soup(html, page_url)
     cards: dict[str, IdentityRecord] = {}
     for link in soup.select(_CARDS):
@@ -78,10 +76,10 @@ def parse_cards(html: bytes, page_url: str) -> tuple[IdentityRecord, ...]:
 
 
 def parse_gallery_page(html: bytes, page_url: str) -> GalleryPage:
-    """One page of a gallery; without photos only where the site does not state any.
+    """One page of a gallery. It may be without photos only if the site states none.
 
     Raises:
-        LayoutChanged: the page has no heading and no grid, or states photos and shows none that we know of.
+        LayoutChanged: the page has neither heading nor grid, or it states photos and no known grid shows any.
     """
     soup = _soup(html, page_url)
     heading = soup.select_one(_GALLERY_NAME) or soup.select_one("h1")
@@ -92,7 +90,7 @@ def parse_gallery_page(html: bytes, page_url: str) -> GalleryPage:
         raise _layout_changed(html, page_url, "neither a heading nor a grid of photos")
     if not photo_page_urls and stated_photos:
         raise _layout_changed(
-            html, page_url, f"{stated_photos} photos stated, but no grid of photos is known on the page"
+            html, page_url, f"{stated_photos} photos stated, but the page shows none in a grid that we know"
         )
     name = heading.get_text(" ", strip=True) if heading else slug_of(page_url)
     return GalleryPage(
@@ -105,10 +103,8 @@ def parse_gallery_page(html: bytes, page_url: str) -> GalleryPage:
 
 
 def parse_picture_url(html: bytes, page_url: str) -> str:
-    """The (resized) picture that the photo page shows. Raises LayoutChanged if there is none.
-
-    By lxml alone: this page is asked for with every photo, and BeautifulSoup takes thirty times as long.
-    """
+    """The address of the (resized) picture that the photo page shows. Raises LayoutChanged if there is none."""
+    # With lxml alone: this page is read for every photo, and BeautifulSoup takes thirty times as long.
     pictures = _PICTURES_OF(_tree(html, page_url))
     if not pictures:
         raise _layout_changed(html, page_url, f"no picture ({_PICTURE})")
@@ -116,70 +112,56 @@ def parse_picture_url(html: bytes, page_url: str) -> str:
 
 
 def parse_picture_urls(html: bytes, page_url: str) -> tuple[str, ...]:
-    """Where the photo's file may be, the best one first: the original, then what the page shows."""
+    """Where the photo's file may be: the original first, then the picture that the page shows."""
     shown = parse_picture_url(html, page_url)
     return tuple(dict.fromkeys((original_url(shown), shown)))
 
 
 def original_url(shown_url: str) -> str:
-    """The original file's address: the resized one's without `/cache` and `-gthumb-...`, a thumbnail's without `_s`."""
+    """The original's address: a resized file's without `/cache` and `-gthumb-...`, or a thumbnail's without `_s`."""
     parts = urlsplit(shown_url)
     path, num_cuts = _RESIZED.subn("", parts.path.removeprefix("/cache"))
     return parts._replace(path=path if num_cuts else _THUMBNAIL_2013.sub("", path)).geturl()
 
 
 def parse_count(text: str) -> int | None:
-    """The first number of a text, blanks between thousands allowed ("1 234"); None if there is none."""
+    """The first number in a text, which may have blanks between thousands ("1 234"); None if there is none."""
     found = _NUMBER.search(text)
     return int(re.sub(_BLANKS, "", found.group())) if found else None
 
 
 def slug_of(gallery_url: str) -> str:
-    """The gallery's name in its address, percent-decoded: `/photos/<slug>/` or `/photos/<slug>.html` -> slug."""
+    """The slug in a gallery's address `/photos/<slug>/` or `/photos/<slug>.html`, percent-decoded."""
     last = unquote_to_bytes(urlsplit(gallery_url).path.rstrip("/").rpartition("/")[2])
     return _decode(last).removesuffix(".html")
 
 
 def _soup(html: bytes, page_url: str) -> BeautifulSoup:
-    """The page's tree, bounded in size. Raises LayoutChanged, DownloadFailed."""
+    """The page as a BeautifulSoup tree. Raises LayoutChanged (too large) and DownloadFailed (`no_ai`)."""
     soup = BeautifulSoup(_bounded_text(html, page_url), "lxml")
-    _heed_robots(soup.find_all("meta"), page_url)
+    check_meta_tags(page_url, ((str(tag.get("name")), str(tag.get("content"))) for tag in soup("meta")))
     return soup
 
 
 def _tree(html: bytes, page_url: str) -> Any:
-    """The same tree as lxml's own. Raises LayoutChanged, DownloadFailed."""
+    """The page as an lxml tree. Raises like `_soup`."""
     text = _bounded_text(html, page_url).encode("utf-8", errors="replace")
     tree = etree.HTML(text, etree.HTMLParser(encoding="utf-8"))
     if tree is None:
         raise _layout_changed(html, page_url, "no HTML")
-    _heed_robots(tree.iter("meta"), page_url)
+    check_meta_tags(page_url, ((str(tag.get("name")), str(tag.get("content"))) for tag in tree.iter("meta")))
     return tree
 
 
 def _bounded_text(html: bytes, page_url: str) -> str:
     if len(html) > _MAX_PAGE_BYTES:
-        raise _layout_changed(
-            b"", page_url, f"{len(html)} bytes, where {_MAX_PAGE_BYTES} are the most that is read"
-        )
+        raise _layout_changed(b"", page_url, f"{len(html)} bytes; at most {_MAX_PAGE_BYTES} are read")
     return _decode(html)
 
 
-def _heed_robots(metas: Iterable[Any], page_url: str) -> None:
-    """Raises DownloadFailed where one of the page's meta tags asks to be left alone."""
-    for meta in metas:
-        if str(meta.get("name")).lower() not in _ROBOTS:
-            continue
-        asked = {word.strip().lower() for word in str(meta.get("content")).split(",")} & _FORBIDS_AI
-        if asked:
-            raise DownloadFailed(
-                f"{page_url} asks not to be used for AI (meta robots: {', '.join(sorted(asked))})",
-                reason="no_ai",
-            )
-
-
 def _decode(text: bytes) -> str:
-    """UTF-8, also a damaged one that says so; otherwise cp1251, which the site spoke until 2015."""
+    """The text of UTF-8 bytes, or of bytes that declare to be UTF-8 and are damaged; of cp1251 bytes otherwise."""
+    # The site was in cp1251 until 2015.
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError:
@@ -201,13 +183,13 @@ def _absolute(link: str, page_url: str) -> str:
 
 
 def _links(soup: BeautifulSoup, selector: str, page_url: str) -> tuple[str, ...]:
-    """Addresses on the page's own host behind the selected links, in order, without repeats."""
+    """Addresses of the selected links that stay on the page's host, in order and without repeats."""
     urls = (_absolute(str(link["href"]), page_url) for link in islice(soup.select(selector), _MAX_LINKS))
     return tuple(dict.fromkeys(url for url in urls if urlsplit(url).netloc == urlsplit(page_url).netloc))
 
 
 def _links_below(soup: BeautifulSoup, page_url: str) -> tuple[str, ...]:
-    """Links around a picture to addresses below the gallery's own: what a grid of a new look still holds."""
+    """Addresses below the gallery's own of links around a picture; a grid of a new design still has such links."""
     folder = urlsplit(page_url).path.rstrip("/") + "/"
     return tuple(
         url for url in _links(soup, "a[href]:has(img)", page_url) if urlsplit(url).path.startswith(folder)
@@ -215,7 +197,7 @@ def _links_below(soup: BeautifulSoup, page_url: str) -> tuple[str, ...]:
 
 
 def _card(link: Tag, page_url: str) -> IdentityRecord | None:
-    """A card's person; None where the link leads to no gallery."""
+    """The person on a card; None where the link does not lead to a gallery of this site."""
     url = _absolute(str(link["href"]), page_url)
     slug = slug_of(url)
     if not slug or urlsplit(url).netloc != urlsplit(page_url).netloc:
@@ -231,7 +213,7 @@ def _stated_photos(soup: BeautifulSoup) -> int | None:
 
 
 def _linked_pages(soup: BeautifulSoup, page_url: str) -> dict[int, str]:
-    """Number -> address of the gallery's pages, of those numbered `?page=n` by the gallery's own address or id."""
+    """The linked pages of the same gallery from page 2 on, number -> address."""
     pages = {
         _page_number(url): url
         for url in _links(soup, _PAGINATION, page_url)
@@ -241,7 +223,7 @@ def _linked_pages(soup: BeautifulSoup, page_url: str) -> dict[int, str]:
 
 
 def _is_same_gallery(url: str, page_url: str) -> bool:
-    """Same path, or (2013) `gallery.php` with the id that `-mid<id>.html` names."""
+    """Whether the path is the same or, in the layout of 2013, `gallery.php` has the id of `-mid<id>.html`."""
     link, page = urlsplit(url), urlsplit(page_url)
     if link.path == page.path:
         return parse_qs(link.query).get("id") == parse_qs(page.query).get("id")
@@ -254,6 +236,6 @@ def _is_same_gallery(url: str, page_url: str) -> bool:
 
 
 def _page_number(url: str) -> int:
-    """`?page=n` -> n; the bare address is page 1."""
+    """The n of `?page=n`; an address without one is page 1."""
     number = parse_qs(urlsplit(url).query).get("page", ["1"])[0]
     return int(number) if number.isdecimal() and len(number) < 7 else 1

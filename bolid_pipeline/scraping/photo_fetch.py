@@ -1,4 +1,4 @@
-"""One photo page: the best file behind it that is a whole photo, or the reason why there is none."""
+"""Fetching one photo page: the best file behind it that is a whole photo, or the reason why there is none."""
 
 import logging
 from collections.abc import Collection
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
 from bolid_pipeline.images import WholePhoto, probe
+from bolid_pipeline.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
-from bolid_pipeline.scraping.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 from bolid_pipeline.scraping.sources.base import PhotoSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
@@ -26,7 +26,7 @@ class RefusedPage:
     source_url: str | None
     reason: str
     error: ScrapingError | None
-    """Where it is the site that failed, not the photo: the next crawl tries again."""
+    """Set if the site failed, which says nothing about the photo: the next crawl tries again."""
 
 
 class PhotoFetcher:
@@ -34,10 +34,10 @@ class PhotoFetcher:
 
     Args:
         source: where the pages are.
-        tables: beside them, pages that no parser understands are kept.
+        tables: pages that no parser understands are kept beside them.
         photos: where the files go.
         journal: what a killed crawl has fetched.
-        placeholders: ids of files that are known to be no photos; may grow.
+        placeholders: ids of files that are known to stand for a missing photo; may grow.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PhotoFetcher:
         """Store the photo's file and say what it is, or why there is none.
 
         Raises:
-            BudgetSpent: nothing more may be asked for.
+            BudgetSpent: this run may send no more requests.
         """
         known = self._journal.photo(page.page_url, self._placeholders)
         if known is not None:
@@ -71,7 +71,7 @@ class PhotoFetcher:
             return _refused(page, None, error)
 
     def _fetch_best(self, page: PhotoPage) -> FetchedPhoto | RefusedPage:
-        """The first file that is a whole photo; if none is, why the best one that is there is not."""
+        """The first file that is a whole photo; without one, the refusal of the first file that exists."""
         with keep_changed_pages(self._tables):
             urls = self._source.picture_urls(page)
         failures: list[tuple[str, DownloadFailed | PhotoRefused]] = []
@@ -80,11 +80,11 @@ class PhotoFetcher:
                 return self._keep(page, url, self._download(page, url))
             except (DownloadFailed, PhotoRefused) as error:
                 failures.append((url, error))
-        there = (failure for failure in failures if failure[1].reason != "not_found")
-        return _refused(page, *next(there, failures[0]))
+        existing = (failure for failure in failures if failure[1].reason != "not_found")
+        return _refused(page, *next(existing, failures[0]))
 
     def _download(self, page: PhotoPage, url: str) -> bytes:
-        """The file's bytes. Raises PhotoRefused where a killed crawl has found that they are no photo."""
+        """The file's bytes. Raises PhotoRefused if a killed crawl has already refused them."""
         refusal = self._journal.refusal(url)
         if refusal is not None:
             raise PhotoRefused(refusal)
@@ -116,7 +116,7 @@ class PhotoFetcher:
         return fetched
 
     def _check(self, data: bytes) -> WholePhoto:
-        """A photo that is whole and large enough. Raises PhotoRefused."""
+        """The decoded photo, if it is whole and large enough. Raises PhotoRefused."""
         photo = probe(data, self._source.bounds.max_pixels, MIN_SIDE_PX)
         if min(photo.width_px, photo.height_px) < self._source.bounds.min_side_px:
             raise PhotoRefused("too_small")

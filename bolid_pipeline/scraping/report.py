@@ -1,4 +1,4 @@
-"""What a crawl did, and when it has failed too often to go on."""
+"""What a crawl did, and whether it has failed too often to go on."""
 
 import time
 from collections import Counter
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bolid_pipeline.errors import ScrapingError
-from bolid_pipeline.scraping.client import TransferCounts
+from bolid_pipeline.scraping.transfer_counts import TransferCounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,26 +16,27 @@ class CrawlReport:
     requests: int
     """Every request sent, further tries and redirects included."""
     bytes: int
-    """Of bodies."""
+    """Bytes of bodies, unpacked."""
     retries: int
+    """Further tries."""
     seconds: float
+    """Length of the crawl."""
     not_modified: int = 0
     """Pages that had not changed since the last crawl."""
     seconds_waited: float = 0.0
-    """For the rate, for Retry-After and before further tries, summed over threads."""
+    """Waits for the rate, for Retry-After and before further tries, summed over threads."""
     photos_new: int = 0
+    """Photos that this crawl stored."""
     photos_known: int = 0
-    """Stored before, and not asked for again."""
-    photos_shared: int = 0
-    """Stored photos whose picture stands under several people."""
+    """Photos that were stored before, and were not asked for again."""
     identities: Counter[str] = field(default_factory=Counter[str])
     """Galleries by status."""
     failures: Counter[str] = field(default_factory=Counter[str])
-    """Galleries and lists of people that could not be had in this crawl, by reason."""
+    """Galleries and lists of people that could not be read in this crawl, by reason."""
     rejected: Counter[str] = field(default_factory=Counter[str])
     """Photos refused in this crawl, by reason."""
     stopped_by: str | None = None
-    """Why the crawl ended before its end; the next one goes on from there. None where it did not."""
+    """Why the crawl stopped early; the next one goes on from there. None if it came to its end."""
 
     @property
     def requests_per_second(self) -> float:
@@ -44,7 +45,7 @@ class CrawlReport:
 
     @property
     def costs(self) -> dict[str, int | float | str]:
-        """What it cost the site and us, by name, for people to read."""
+        """What the crawl cost the site and us, rounded for people to read."""
         costs: dict[str, int | float | str] = {
             "requests": self.requests,
             "bytes": self.bytes,
@@ -57,7 +58,7 @@ class CrawlReport:
         return costs | ({"stopped_by": self.stopped_by} if self.stopped_by else {})
 
     def __str__(self) -> str:
-        """For people: one line for what was found, one for what it cost."""
+        """One line for what was found, one for what it cost."""
         found = {"galleries": self.identities, "failures": self.failures, "refused": self.rejected}
         counts = [f"{self.photos_new} new photos, {self.photos_known} known"] if not self.identities else []
         counts += [
@@ -78,7 +79,7 @@ class CrawlTimer:
         self._started = time.monotonic()
 
     def report(self, **done: Any) -> CrawlReport:
-        """The report of what was done since the timer was made; `done`: CrawlReport's other fields."""
+        """A report of what was transferred since the timer was made, with the other fields of CrawlReport in `done`."""
         before, now = self._before, self._counts
         return CrawlReport(
             requests=now.requests - before.requests,
@@ -92,7 +93,7 @@ class CrawlTimer:
 
 
 class FailureStreak:
-    """Tells a broken page from a broken site: failures in a row, or nothing but failures, end a crawl."""
+    """Tells a broken page from a broken site: too many failures in a row, or nothing but failures, end a crawl."""
 
     def __init__(self, max_in_a_row: int) -> None:
         self._max_in_a_row = max_in_a_row
@@ -101,18 +102,18 @@ class FailureStreak:
         self._last_error: ScrapingError | None = None
 
     def success(self) -> None:
-        """Something could be had."""
+        """Note a success."""
         self._has_succeeded = True
         self._in_a_row = 0
 
     def failure(self, error: ScrapingError) -> None:
-        """Something could not be had. Raises `error` once there were too many in a row."""
+        """Note a failure. Raises `error` once there are too many in a row."""
         self._last_error = error
         self._in_a_row += 1
         if self._in_a_row >= self._max_in_a_row:
             raise error
 
     def finish(self) -> None:
-        """The end of the crawl. Raises the last error if there was nothing else."""
+        """Note the end of the crawl. Raises the last error if there was no success."""
         if self._last_error is not None and not self._has_succeeded:
             raise self._last_error

@@ -1,4 +1,4 @@
-"""Whom a crawl is about, in which order, and which of their photos are left to fetch."""
+"""Which people a crawl takes, in which order, and which of their photos are left to fetch."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from bolid_pipeline.scraping.config import CrawlBounds
+from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
-from bolid_pipeline.storage.forgotten import forgotten_identities
 from bolid_pipeline.storage.tables import TableStore
 
 
 class Selection:
-    """The people that the bounds admit; whoever was forgotten is never among them."""
+    """The people whom the bounds admit; a forgotten person is never among them."""
 
     def __init__(self, bounds: CrawlBounds, tables: TableStore) -> None:
         self._bounds = bounds
         self._excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
 
     def admits(self, identity: str) -> bool:
-        """Whether the lists of people allow this one."""
+        """Whether the bounds admit this person."""
         included = self._bounds.included_identities
         return identity not in self._excluded and (included is None or identity in included)
 
     def in_order(self, identities: Iterable[str]) -> list[str]:
-        """Those that are admitted, by name or shuffled; who is new falls into place among the others."""
+        """The admitted people, by name or shuffled; a new one takes a place among the others, whose order stays."""
         return sorted(filter(self.admits, identities), key=self._position)
 
     def _position(self, identity: str) -> str:
@@ -36,37 +36,38 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonPlan:
-    """One person's photos: how many are listed, stored and refused for good, and the pages left to fetch.
-
-    Of `page_urls`, in the gallery's order, at most `num_wanted` are to become photos.
-    """
+    """What is left to fetch of one person."""
 
     identity: str
     num_listed: int
+    """Photo pages that the gallery lists."""
     num_stored: int
     num_refused: int
+    """Photo pages that are refused for good."""
     page_urls: tuple[str, ...]
+    """The pages that are left, in the gallery's order."""
     num_wanted: int
+    """How many of them may become photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrawlPlan:
-    """What is left to fetch, by person, in the order of the crawl."""
+    """What is left to fetch, person by person in the order of the crawl."""
 
     people: tuple[PersonPlan, ...]
 
     @property
     def num_photos(self) -> int:
-        """Photos that are to be fetched."""
+        """Photos to fetch."""
         return sum(person.num_wanted for person in self.people)
 
     @property
     def estimated_requests(self) -> int:
-        """A photo's page and its file; more where an original is missing or a try fails."""
+        """Requests for each photo's page and file; there are more where an original is missing or a try fails."""
         return 2 * self.num_photos
 
     def __str__(self) -> str:
-        """For people: a line per person, and the sum."""
+        """One line per person, and the sum."""
         lines = [
             f"{person.identity}: {person.num_listed} listed, {person.num_stored} stored, {person.num_refused} refused, "
             f"{person.num_wanted} to fetch"
@@ -77,7 +78,7 @@ class CrawlPlan:
 
 
 def plan_photos(tables: TableStore, bounds: CrawlBounds) -> CrawlPlan:
-    """What a crawl of the photos would fetch, as the tables stand; asks the source for nothing."""
+    """What a crawl of the photos would fetch, from the tables alone."""
     catalogue = tables.read("identity_catalogue", ["identity", "status", "listed_photos"]).to_pylist()
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
@@ -106,14 +107,14 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds) -> CrawlPlan:
 
 
 def settled_pages(tables: TableStore) -> set[str]:
-    """The photo pages that are never asked for again: stored, or refused for good."""
+    """The photo pages that are stored or refused for good, and so never asked for again."""
     stored = tables.read("raw_photos", ["page_url"])["page_url"].to_pylist()
     refused = tables.read("rejected_downloads", ["page_url", "reason"]).to_pylist()
     return {*stored, *(row["page_url"] for row in refused if row["reason"] not in RETRIED_REASONS)}
 
 
 def read_photo_pages(tables: TableStore) -> defaultdict[str, list[str]]:
-    """The photo pages that each person's gallery lists now, in its order."""
+    """Person -> the photo pages that the gallery lists now, in its order."""
     pages: defaultdict[str, list[str]] = defaultdict(list)
     rows = tables.read("photo_pages", ["identity", "page_url", "position", "vanished_at"]).to_pylist()
     for row in sorted(rows, key=lambda row: row["position"]):

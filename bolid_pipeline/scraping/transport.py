@@ -1,8 +1,8 @@
-"""Connections that look at whom they reach, and answers that end in time.
+"""Connections that check whom they reach, and answers that end in time.
 
-Both are held below `requests`, where nothing gets round them: the peer is looked at when its connection stands and
-before anything is sent, the clock at every read from the socket. A read time-out alone does not end an answer
-of one byte a second.
+Both checks sit below `requests`, where nothing gets round them. The peer's address is checked once the connection
+stands and before anything is sent; the deadline is checked at every read from the socket. A read time-out alone would
+not end an answer of one byte a second.
 """
 
 import http.client
@@ -20,12 +20,12 @@ from bolid_pipeline.errors import DownloadFailed
 
 
 class GuardedAdapter(HTTPAdapter):
-    """The transport of a session; it tries once, retries are the caller's.
+    """Sends requests over guarded connections; it tries once and leaves retries to the caller.
 
     Args:
         deadline_seconds: longest time for one answer, from the request to the last byte of the body.
-        check_peer: called with host and IP address of every new connection; raises to refuse it. A connection
-            to a proxy is not looked at: whom it reaches is the proxy's matter.
+        check_peer: called with host and IP address of every new connection; raises to refuse it. It is not called
+            for a connection to a proxy, which itself decides whom it reaches.
         num_connections: connections kept open.
     """
 
@@ -39,12 +39,12 @@ class GuardedAdapter(HTTPAdapter):
         super().__init__(pool_connections=2, pool_maxsize=num_connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Requests' own, with guarded connections."""
+        """Make the pools of `requests`, with guarded connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pool_classes
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Requests' own, with guarded connections."""
+        """The pools of `requests` through a proxy, with guarded connections."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pool_classes
         return manager
@@ -54,6 +54,9 @@ def _guarded(
     pool_class: type[HTTPConnectionPool], deadline_seconds: float, check_peer: Callable[[str, str], None]
 ) -> type[HTTPConnectionPool]:
     """`pool_class` whose connections check their peer and give their answers a deadline."""
+    # urllib3 makes connections deep inside its pools and offers no hook for either check: a pool only lets one name the
+    # class of its connections, and a connection the class of its responses. Each pool gets classes of its own, because
+    # `requests` hands no arguments down to them; patching urllib3's own classes would change every other user of it.
 
     class GuardedConnection(cast(Any, pool_class.ConnectionCls)):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,7 +77,7 @@ def _guarded(
 
 
 class _TimedResponse(http.client.HTTPResponse):
-    """An answer, headers and body, that is read within its deadline."""
+    """A response whose headers and body must be read before its deadline."""
 
     def __init__(self, deadline_seconds: float, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -83,7 +86,7 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket until `deadline_seconds` from now; then raises DownloadFailed `deadline`."""
+    """Reads a socket until `deadline_seconds` from now, then raises DownloadFailed `deadline`."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline_seconds: float) -> None:
         self._raw = raw

@@ -1,1 +1,1 @@
-"""Steps over photos that fill the tables, computing only the rows that are missing or outdated."""
+"""Steps over photos that fill the tables: only missing and outdated rows are computed."""

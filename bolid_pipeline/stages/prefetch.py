@@ -1,4 +1,4 @@
-"""Work done by one thread ahead of whoever takes its results: reading while a model computes."""
+"""A thread that prepares the next items while the current one is in use: reading while a model computes."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def prefetch(make: Callable[[K], T], items: Iterable[K], num_ahead: int) -> Generator[T, None, None]:
-    """What `make` makes of each item, in order.
+    """`make(item)` for each item, in order, made by a thread.
 
-    While one result is in use, at most `num_ahead` further ones are made and wait: memory stays flat. What `make`
-    raises is raised in place of its result. The thread ends with the generator.
+    While one result is in use, at most `num_ahead` further ones are made and wait, so memory stays flat. An error of
+    `make` is raised in place of its result. The thread ends with the generator.
     """
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
     waiting: deque[Future[T]] = deque()

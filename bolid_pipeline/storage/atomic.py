@@ -1,4 +1,4 @@
-"""A file is there whole or not at all, also after a crash or a power cut."""
+"""Writing files so that a crash or a power cut leaves the whole file or nothing."""
 
 import errno
 import os
@@ -18,13 +18,13 @@ _SYNCS_AT_ONCE = 16
 def write_atomically(path: Location, data: bytes | memoryview, *, is_durable: bool = True) -> None:
     """Write `data` to `path`; a reader sees the old file or the new one, never a part.
 
-    In a folder: under a hidden name beside `path`, fsynced, then renamed over it. Folders are created as
+    In a folder the data go to a hidden file beside `path`, which is fsynced and renamed. Folders are created as
     needed. A killed process may leave its hidden `.<name>.<random>.tmp` behind, which no reader looks at. On
-    object storage: by one upload, which shows when it is complete.
+    object storage it is one upload, which becomes visible when it is complete.
 
     Args:
         path: the file.
-        data: all of it.
+        data: its whole content.
         is_durable: False leaves the fsyncs to `make_durable`; until then a power cut (not a crash) may leave a
             part of the file, or nothing.
 
@@ -55,14 +55,14 @@ def write_atomically(path: Location, data: bytes | memoryview, *, is_durable: bo
 
 
 def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
-    """Make files survive a power cut that were written without: together, which the disk does in a few strokes.
+    """Fsync files that were written with `is_durable=False`, concurrently.
 
     One after the other, 64 new files wait 64 times for the journal of the file system (5 ms each, measured on ext4);
-    at once they share its commits (0.5 ms each).
+    concurrent ones share its commits (0.5 ms each).
 
     Args:
-        files: what was written.
-        folders: those that were created or written to for it.
+        files: the files that were written.
+        folders: the folders that were created or written to.
 
     Raises:
         StorageFull: there is no room.
@@ -74,6 +74,7 @@ def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
 
 @contextmanager
 def _full_by_name(path: Path) -> Iterator[None]:
+    """Raise StorageFull where the operating system says that there is no room."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Notes of what was done since the last commit, which survive the end of the process.
+"""A journal of what was done since the last commit; it survives a kill of the process.
 
-In a folder: one JSON object per line of a file, not fsynced (a power cut may cost the last ones). On object storage,
-where nothing can be appended to: an object each.
+In a folder it is a file with one JSON object per line, without fsync: a power cut may lose the last lines. Object
+storage cannot append, so each entry is an object of its own.
 """
 
 import json
@@ -23,15 +23,15 @@ class Journal(Protocol):
     """Entries in the order in which they were added; `add` may be called from any thread."""
 
     def entries(self) -> list[Entry]:
-        """What is noted; the one that a kill has cut is left out."""
+        """All entries; one that was cut short by a kill is left out."""
         ...
 
     def add(self, entry: Entry) -> None:
-        """Note one more."""
+        """Add an entry."""
         ...
 
     def keep_only(self, entries: list[Entry]) -> None:
-        """Drop everything else, and the journal itself where nothing is left."""
+        """Replace the entries by these; without entries the journal is removed."""
         ...
 
 
@@ -48,7 +48,8 @@ class _LineJournal:
         self._lock = threading.Lock()
 
     def entries(self) -> list[Entry]:
-        """The whole lines; one that a kill has cut is ended, so that the next one begins on its own."""
+        """The entries of all whole lines."""
+        # A line that a kill has cut short gets an end, so that the next entry starts on a line of its own.
         if not self._path.exists():
             return []
         text = self._path.read_text("utf-8", errors="replace")
@@ -76,7 +77,7 @@ class _ObjectJournal:
         self._folder = folder
 
     def entries(self) -> list[Entry]:
-        """All objects, fetched side by side."""
+        """The entries of all objects, fetched concurrently."""
         names = self._names()
         notes: Any = self._folder.fs.cat(names) if names else {}
         return [json.loads(notes[name]) for name in names]
@@ -86,7 +87,7 @@ class _ObjectJournal:
         write_atomically(self._folder / name, json.dumps(entry).encode())
 
     def keep_only(self, entries: list[Entry]) -> None:
-        """The kept ones are written anew before the old ones go: a kill in between leaves entries twice."""
+        # New objects first, then the old ones go: a kill in between leaves entries twice and loses none.
         old = self._names()
         for entry in entries:
             self.add(entry)
@@ -94,7 +95,7 @@ class _ObjectJournal:
             self._folder.fs.rm(old)
 
     def _names(self) -> list[str]:
-        """By time of writing."""
+        """Paths of the objects, by time of writing."""
         return sorted(self._folder.fs.find(self._folder.path))
 
 

@@ -1,4 +1,4 @@
-"""Where data lie: a folder of this machine, or an address such as `s3://bucket/prefix`, both used like a Path.
+"""Where data are stored: a folder of this machine or an address such as `s3://bucket/prefix`, used alike.
 
 Object storage needs its fsspec filesystem: `s3fs` for `s3://`, `gcsfs` for `gs://` (the extras `s3` and `gs`).
 """
@@ -13,22 +13,23 @@ Location = Path | UPath
 
 
 def locate(place: str | Location) -> Location:
-    """The place as something to `/`, `glob`, `open` and `unlink`; an address's listings are never cached."""
+    """A Path for a folder, a UPath for an address; both have `/`, `glob`, `open` and `unlink`."""
     if isinstance(place, str):
+        # A cached listing would hide the parts that another process has written meanwhile.
         return UPath(place, use_listings_cache=False) if "://" in place else Path(place)
     return place
 
 
 def local_root(data_dir: Location, local_dir: Path | None) -> Path:
-    """The folder of this machine beside the data: `local_dir`, or the data folder itself.
+    """The folder for checkpoints and reports: `local_dir`, or the data folder where that is a folder.
 
     Raises:
-        ConfigurationError: the data lie elsewhere, and no folder is named.
+        ConfigurationError: the data are on object storage, and `local_dir` is None.
     """
     if local_dir is not None:
         return local_dir
     if isinstance(data_dir, Path):
         return data_dir
     raise ConfigurationError(
-        f"{data_dir} is no folder: name one for checkpoints and reports in BOLID_LOCAL_DIR"
+        f"{data_dir} is an address: name a folder for checkpoints and reports in BOLID_LOCAL_DIR"
     )

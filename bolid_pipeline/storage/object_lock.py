@@ -1,8 +1,9 @@
 """One writer at a time on object storage: an object that only one process can create, and that its holder renews.
 
-Who finds the object there watches it. If it changes, its holder lives. If it stays as it is, the holder is dead, which
-no clocks need to be compared for; of those who notice at once, the one who can create the object of its succession
-takes its place. Creating is a conditional PUT (`If-None-Match: *`, or generation 0 on Google's storage).
+A process that finds the object there watches it. If the object changes, its holder is alive; if it stays the same for
+DEAD_AFTER_SECONDS, the holder is dead. So no clocks are compared. Several processes may notice this at once: the one
+that creates the succession object takes the place. Creating is a conditional PUT (`If-None-Match: *`, or generation 0
+on Google's storage).
 """
 
 import json
@@ -17,12 +18,12 @@ from typing import Any
 from upath import UPath
 
 from bolid_pipeline.errors import StoreLocked
-from bolid_pipeline.storage.writer_note import in_words, introduction
+from bolid_pipeline.storage.writer_note import format_holder, holder_note
 
 RENEWED_EVERY_SECONDS = 10.0
-"""What a second writer waits for at most until it is refused."""
+"""A living holder renews the object this often; a second writer is refused after at most this long."""
 DEAD_AFTER_SECONDS = 60.0
-"""What the next writer waits for after one that was killed."""
+"""How long the next writer waits after one that was killed."""
 
 _logger = logging.getLogger(__name__)
 
@@ -36,9 +37,9 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
         holder: who this is, for others to read.
 
     Raises:
-        StoreLocked: someone else holds it; at the end: someone took it over, since it was not renewed in time.
+        StoreLocked: another process holds the lock; or, at the end, took it over because it was not renewed in time.
     """
-    note = introduction(holder) | {"token": uuid.uuid4().hex}
+    note = holder_note(holder) | {"token": uuid.uuid4().hex}
     _acquire(lock, note)
     is_done = threading.Event()
     renewal = threading.Thread(target=_renew, args=(lock, note, is_done), name="store lock", daemon=True)
@@ -52,7 +53,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
             lock.unlink()
         else:
             raise StoreLocked(
-                f"{lock.parent} was taken over by {in_words(_read(lock))} while this run wrote to it"
+                f"{lock.parent} was taken over by {format_holder(_read(lock))} while this run wrote to it"
             )
 
 
@@ -71,14 +72,14 @@ def _acquire(lock: UPath, note: dict[str, Any]) -> None:
         return
     if not (_stays(lock, found) and _succeed(lock, found, note)):
         raise StoreLocked(
-            f"{lock.parent} is being written to by {in_words(found)}; wait until it has ended, or end it (if it has "
-            f"been gone for long, delete {lock})"
+            f"{lock.parent} is being written to by {format_holder(found)}; wait until it has ended, or end it "
+            f"(if it has been gone for long, delete {lock})"
         )
-    _logger.warning("%s ended without giving the store back: it was killed", in_words(found))
+    _logger.warning("%s ended without giving the store back: it was killed", format_holder(found))
 
 
 def _stays(lock: UPath, found: bytes) -> bool:
-    """Whether nobody renews the lock."""
+    """True if nobody renews the lock for DEAD_AFTER_SECONDS."""
     deadline = time.monotonic() + DEAD_AFTER_SECONDS
     while time.monotonic() < deadline:
         time.sleep(RENEWED_EVERY_SECONDS / 5)
@@ -88,7 +89,7 @@ def _stays(lock: UPath, found: bytes) -> bool:
 
 
 def _succeed(lock: UPath, found: bytes, note: dict[str, Any]) -> bool:
-    """Take the place of a dead holder; False where another was faster."""
+    """Take the place of a dead holder; False if another process was faster."""
     succession = lock.with_name(f".writer-{json.loads(found)['token']}.json")
     if not _create(succession, note):
         return False
@@ -100,13 +101,13 @@ def _succeed(lock: UPath, found: bytes, note: dict[str, Any]) -> bool:
 
 
 def _renew(lock: UPath, note: dict[str, Any], is_done: threading.Event) -> None:
-    """Write the note anew until the end, as long as it is ours: whoever took the lock over keeps it."""
+    """Write the note again and again until the end. Stops if the lock was taken over: the new holder keeps it."""
     num_renewals = 0
     while not is_done.wait(RENEWED_EVERY_SECONDS):
         num_renewals += 1
         try:
             if not _is_held_by(lock, note):
-                _logger.error("%s was taken over by %s", lock, in_words(_read(lock)))
+                _logger.error("%s was taken over by %s", lock, format_holder(_read(lock)))
                 return
             _write(lock, {**note, "num_renewals": num_renewals})
         except OSError as error:
@@ -118,12 +119,12 @@ def _is_held_by(lock: UPath, note: dict[str, Any]) -> bool:
 
 
 def _create(lock: UPath, note: dict[str, Any]) -> bool:
-    """False where the object is there already, or was a moment ago."""
+    """Create the object; False if it exists already, or existed a moment ago."""
     try:
         _write(lock, note, mode="create")
     except FileExistsError:
         return False
-    except OSError:  # what a storage says of two who create at once
+    except OSError:  # some storages answer so when two processes create at once
         if lock.exists():
             return False
         raise
@@ -135,10 +136,8 @@ def _write(lock: UPath, note: dict[str, Any], **mode: str) -> None:
 
 
 def _read(lock: UPath) -> bytes:
-    """The note, or nothing where there is no lock.
-
-    In one request: what opens the object first, and reads it then, fails where it was renewed in between.
-    """
+    """The note, or empty bytes if there is no lock."""
+    # One request: opening the object and then reading it would fail if it was renewed in between.
     try:
         note: Any = lock.fs.cat_file(lock.path)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""One part of a table: a Parquet file with page checksums that says which table and schema it is of.
+"""One part of a table: a Parquet file with page checksums, which says what table and schema version it belongs to.
 
-The file's key-value metadata hold `bolid_table` and `bolid_schema_version`, beside the columns' own.
+The file's key-value metadata hold `bolid_table` and `bolid_schema_version`, and the metadata of the columns.
 """
 
 import time
@@ -20,8 +20,8 @@ from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.schemas import TableSchema
 
-# A row group of at most these rows and bytes per column is written as one page (Parquet writers cut at 20 000
-# rows). Of large rows it has fewer, because object storage is read by the row group.
+# A row group of a mappable table is one page per column: Parquet writers cut pages at 20 000 rows, so it has fewer
+# rows than that. Large rows make smaller groups still, because object storage is read a row group at a time.
 _ONE_PAGE_ROWS = 4096
 _ONE_PAGE_BYTES = 1 << 30
 _ROW_GROUP_BYTES = 64 * 2**20
@@ -34,7 +34,7 @@ def write_part(part: Location, rows: pa.Table, table: str, schema: TableSchema) 
         layout = {
             "compression": "none",
             "use_dictionary": False,
-            # Statistics of an array mean nothing, and would be the whole array again, four times per page.
+            # Statistics of an array mean nothing, and would store the whole array four more times per page.
             "write_statistics": [schema.key],
             "data_page_size": _ONE_PAGE_BYTES,
             "row_group_size": max(1, min(_ONE_PAGE_ROWS, _ROW_GROUP_BYTES * rows.num_rows // rows.nbytes)),
@@ -48,12 +48,12 @@ def write_part(part: Location, rows: pa.Table, table: str, schema: TableSchema) 
 
 
 def read_part(part: Location, table: str, schema: TableSchema, columns: list[str]) -> pa.Table:
-    """Columns of one file, checksums verified, after a look at its schema.
+    """Columns of one file, after its schema and checksums were verified.
 
     Raises:
-        FileNotFoundError: it is gone, like a part that was merged into another since it was listed.
-        SchemaMismatch: it is of another table or schema.
-        DamagedTable: it is cut short or altered.
+        FileNotFoundError: the file is gone: since it was listed, it was merged into another.
+        SchemaMismatch: the file belongs to another table or schema.
+        DamagedTable: the file is cut short or altered.
     """
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
@@ -63,7 +63,7 @@ def read_part(part: Location, table: str, schema: TableSchema, columns: list[str
 def read_row_groups(
     part: Location, table: str, schema: TableSchema, columns: list[str]
 ) -> Iterator[pa.Table]:
-    """As `read_part`, one row group after the other."""
+    """The columns of a file as `read_part` reads them, one row group after the other."""
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
         for group in range(file.num_row_groups):
@@ -73,7 +73,7 @@ def read_row_groups(
 def read_row_group(
     part: Location, group: int, table: str, schema: TableSchema, columns: list[str]
 ) -> pa.Table:
-    """As `read_part`, one row group."""
+    """The columns of one row group, read as `read_part` does."""
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
         return file.read_row_group(group, columns=columns).select(columns)
@@ -82,7 +82,15 @@ def read_row_group(
 def read_rows(
     part: Location, rows: NDArray[np.intp], table: str, schema: TableSchema, columns: list[str]
 ) -> pa.Table:
-    """As `read_part`, some rows by their numbers, which rise; only the row groups that hold them are read."""
+    """The columns of some rows, read as `read_part` does; only the row groups that hold them are read.
+
+    Args:
+        part: the file.
+        rows: numbers of rows in the file, ascending.
+        table: see `read_part`.
+        schema: see `read_part`.
+        columns: see `read_part`.
+    """
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
@@ -103,13 +111,13 @@ def row_group_sizes(part: Location) -> list[int]:
 
 
 def read_schema(part: Location) -> pa.Schema:
-    """The columns and metadata of a file, whatever it is of. Raises FileNotFoundError, DamagedTable."""
+    """The columns and metadata of a file of any table. Raises FileNotFoundError, DamagedTable."""
     with _errors_by_name(part), _open(part) as file:
         return file.schema_arrow
 
 
 def is_whole(part: Location) -> bool:
-    """Whether a file has its footer, which is written last: False for one that was cut short."""
+    """True if a file has its footer, which is written last; False if it was cut short."""
     try:
         read_schema(part)
     except DamagedTable:
@@ -138,9 +146,23 @@ def set_aside(part: Location) -> Location:
     return part.rename(target)  # pyright: ignore[reportArgumentType] - a Path takes a Path, a UPath a UPath
 
 
+def runs_of_at_most(max_bytes: int, parts: list[Location]) -> list[list[Location]]:
+    """Runs of neighbouring parts, together at most `max_bytes`; a larger part is a run by itself."""
+    runs: list[list[Location]] = []
+    num_bytes = 0
+    for part in parts:
+        size = part.stat().st_size
+        if not runs or num_bytes + size > max_bytes:
+            runs.append([])
+            num_bytes = 0
+        runs[-1].append(part)
+        num_bytes += size
+    return runs
+
+
 @contextmanager
 def _open(part: Location) -> Iterator[pq.ParquetFile]:
-    """By its path where it has one: pyarrow reads it without Python in between."""
+    # pyarrow reads a path without Python in between.
     opened = nullcontext(part) if isinstance(part, Path) else part.open("rb")
     with opened as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
         yield file

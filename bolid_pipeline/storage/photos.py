@@ -15,7 +15,7 @@ class PhotoStore:
         self._data_dir = locate(data_dir)
 
     def add(self, data: bytes, extension: str) -> tuple[str, str]:
-        """Store `data`, durably, unless it is there already.
+        """Store `data` durably, unless it is stored already.
 
         Args:
             data: the photo's bytes.
@@ -30,33 +30,33 @@ class PhotoStore:
         return photo_id, path
 
     def write(self, path: str, data: bytes) -> None:
-        """Store `data` at its address unless it is there already; safe from a power cut after `make_durable`."""
+        """Store `data` at its address unless it is stored already; safe from a power cut after `make_durable`."""
         if not self.is_whole(path):
             write_atomically(self._inside(path), data, is_durable=False)
 
     def make_durable(self, paths: Collection[str]) -> None:
-        """Make what was written safe from a power cut; of many photos at once it costs a tenth per photo."""
+        """Fsync photos that `write` has stored; for many at once it costs a tenth per photo."""
         if not isinstance(self._data_dir, Path):
-            return  # an upload is durable
+            return  # an upload is durable by itself
         files = {self._data_dir / path for path in paths}
         folders = {self._data_dir / folder for path in paths for folder in PurePosixPath(path).parents}
         make_durable(files, folders)
 
     @staticmethod
     def address(data: bytes, extension: str) -> tuple[str, str]:
-        """What `add` would return; nothing is stored."""
+        """The photo_id and path that `add` would return, without storing anything."""
         photo_id = hashlib.sha256(data).hexdigest()
         return photo_id, f"photos/{photo_id[:2]}/{photo_id}.{extension}"
 
     def is_whole(self, path: str) -> bool:
-        """Whether the photo at `path` is there with the bytes that its name says."""
+        """True if the file at `path` exists and its bytes have the hash in its name."""
         file = self._inside(path)
         if not isinstance(file, Path):
-            return file.exists()  # an upload is there whole or not at all
+            return file.exists()  # an upload is either complete or absent
         return file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == file.stem
 
     def paths(self) -> set[str]:
-        """All photos that are there, by listing: on object storage a thousand at a time."""
+        """The paths of all stored photos, by listing: on object storage a thousand per request."""
         files = (self._data_dir / "photos").glob("*/*")
         return {f"photos/{file.parent.name}/{file.name}" for file in files}
 
@@ -65,16 +65,16 @@ class PhotoStore:
         return self._inside(path).read_bytes()
 
     def delete(self, path: str) -> None:
-        """Remove the photo at `path`; one that is gone already is no error."""
+        """Remove the photo at `path`, if it exists."""
         self._inside(path).unlink(missing_ok=True)
 
     def recover(self) -> None:
-        """Remove the unfinished files of a writer that was killed."""
+        """Remove unfinished files that a killed writer has left."""
         for unfinished in (self._data_dir / "photos").glob("*/.*.tmp"):
             unfinished.unlink()
 
     def _inside(self, path: str) -> Location:
-        """The file, held inside the photo folder: a table's `path` must not reach other files."""
+        """The file of a path. Raises ValueError outside of the photo folder: a table must not reach other files."""
         steps = PurePosixPath(path).parts
         if steps[0] != "photos" or ".." in steps:
             raise ValueError(f"{path!r} lies outside of the photo folder of {self._data_dir}")

@@ -61,14 +61,14 @@ SCHEMAS: dict[str, TableSchema] = {
         ("mirrored_hash", pa.string()),
         ("fetched_at", _TIME),
     ),
-    # Which photos are near duplicates of each other, and which pictures stand under several people.
+    # Which photos are near duplicates of each other, and which pictures several people's galleries show.
     "photo_clusters": _table(
         "photo_id",
         ("photo_id", pa.string()),
         ("cluster_id", pa.string()),
         ("is_shared", pa.bool_()),
     ),
-    # The index, the letters and the first page of each gallery as last seen (zlib), for conditional requests.
+    # The site's index, its pages by letter and the first page of each gallery (zlib), for conditional requests.
     "catalogue_pages": _table(
         "page_url",
         ("page_url", pa.string()),
@@ -76,8 +76,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("last_modified", pa.string()),
         ("html", pa.binary()),
     ),
-    # Every photo page a gallery's grid names or once named, in the grid's order: what is left to fetch, without
-    # asking the site again.
+    # Every photo page that a gallery's grid names or once named, in the grid's order: it says what is left to fetch
+    # without asking the site again.
     "photo_pages": _table(
         "page_url",
         ("page_url", pa.string()),
@@ -86,7 +86,7 @@ SCHEMAS: dict[str, TableSchema] = {
         ("listed_at", _TIME),
         ("vanished_at", _TIME),
     ),
-    # Photo pages whose picture was fetched and refused: never fetched again, never silently dropped.
+    # Photo pages whose picture was fetched and refused, so that it is not fetched again.
     "rejected_downloads": _table(
         "page_url",
         ("page_url", pa.string()),

@@ -1,7 +1,7 @@
-"""One writer at a time: a data folder is held by a lock of the operating system, with a note on who holds it.
+"""One writer at a time: a file lock on the data folder, and a note that says who holds it.
 
-The lock is free as soon as its process ends, however that happened; the note of a killed writer stays behind and
-says so to the next one. Object storage knows no such lock: see `object_lock.py`.
+The operating system frees the lock when its process ends, in whatever way. The note of a killed writer stays behind
+and tells the next one. Object storage has no such lock: see `object_lock.py`.
 """
 
 import json
@@ -16,7 +16,7 @@ from bolid_pipeline.errors import StoreLocked
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate
 from bolid_pipeline.storage.object_lock import hold_object, living_note
-from bolid_pipeline.storage.writer_note import in_words, introduction
+from bolid_pipeline.storage.writer_note import format_holder, holder_note
 
 _LOCK, _NOTE = ".writer.lock", ".writer.json"
 _PATIENCE_SECONDS = 1.0
@@ -26,14 +26,14 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def hold_store(data_dir: str | Location, holder: str) -> Iterator[None]:
-    """Be the one who writes to the data folder while the `with` lasts.
+    """Hold the data folder for writing while the `with` lasts.
 
     Args:
-        data_dir: what is written to.
-        holder: who this is, for others to read: `run 0a1b...`, `bolid forget`.
+        data_dir: the folder or address that is written to.
+        holder: the name of this process for people: `run 0a1b...`, `bolid forget`.
 
     Raises:
-        StoreLocked: someone else is; the message says who, where and since when.
+        StoreLocked: another process holds it; the message says which one, where and since when.
     """
     place = locate(data_dir)
     if isinstance(place, Path):
@@ -74,7 +74,7 @@ def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
     try:
         if note.exists():
             _logger.warning("%s ended without giving the store back: it was killed", _holder(note))
-        write_atomically(note, json.dumps(introduction(holder)).encode())
+        write_atomically(note, json.dumps(holder_note(holder)).encode())
         yield
     finally:
         note.unlink(missing_ok=True)
@@ -82,8 +82,8 @@ def _hold_folder(folder: Path, holder: str) -> Iterator[None]:
 
 
 def _holder(note: Path) -> str:
-    """Who left the note, in words."""
-    return in_words(_read(note))
+    """The writer of the note, for a message."""
+    return format_holder(_read(note))
 
 
 def _read(note: Path) -> bytes:

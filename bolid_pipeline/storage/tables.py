@@ -22,6 +22,7 @@ from bolid_pipeline.storage.parts import (
     read_row_groups,
     read_rows,
     read_schema,
+    runs_of_at_most,
     set_aside,
     write_part,
 )
@@ -39,9 +40,9 @@ _logger = logging.getLogger(__name__)
 class TableStore:
     """Parquet datasets `<data_dir>/tables/<table>/part-<time>-<random>.parquet`, for any Parquet reader.
 
-    A part appears whole (see `write_atomically`) and is never changed by `append`; names sort by time of
-    writing, so that of two rows with the same key the later one counts. Reading needs no lock and may go on
-    while one process writes; who writes holds the store (`store_lock.py`).
+    A part appears whole (see `write_atomically`), and `append` never changes it. Names sort by time of writing: of
+    two rows with the same key, the later one is current. Reading needs no lock and may go on while one process
+    writes; a writer holds the store (`store_lock.py`).
     """
 
     def __init__(self, data_dir: str | Location) -> None:
@@ -105,9 +106,9 @@ class TableStore:
                     raise
 
     def read_row_groups(self, table: str, columns: list[str]) -> Iterator[pa.Table]:
-        """All stored rows, superseded ones too, in pieces of at most a row group, checksums verified.
+        """All stored rows, superseded ones included, one row group at a time, checksums verified.
 
-        For a table that nobody writes to meanwhile. Raises as `read`.
+        Nobody may write to the table meanwhile. Raises as `read`.
         """
         schema = self.schema(table)
         for part in self.parts(table):
@@ -118,7 +119,7 @@ class TableStore:
         return self.read(table, [schema_of(table).key]).num_rows
 
     def append(self, table: str, rows: pa.Table | list[dict[str, Any]]) -> int:
-        """Commit rows as one part, all or none; no part for no rows.
+        """Commit rows as one part, all or none. Without rows nothing is written.
 
         Args:
             table: the table's name.
@@ -176,19 +177,19 @@ class TableStore:
         )
 
     def keep(self, seen: Snapshot, is_kept_N: NDArray[np.bool_]) -> Snapshot:
-        """Drop all other rows, and foreign parts, out of the files; parts that lose no row are not touched.
+        """Remove all other rows and the foreign parts; a part that loses no row is not touched.
 
         Args:
             seen: the table as it is.
             is_kept_N: which of its rows stay. A superseded row must not stay without its successor.
 
         Returns:
-            The table as it is now.
+            The table after that.
         """
         for part in seen.foreign_parts:
             _logger.warning("%s holds %s of another model: dropped, to be made again", part, seen.table)
             part.unlink()
-        # Oldest first: a kill in between leaves the successor of every superseded row that is still there.
+        # Oldest first: after a kill in between, every superseded row that is left still has its successor.
         for number in np.unique(seen.part_N[~is_kept_N]).tolist():
             is_kept = pa.array(is_kept_N[seen.part_N == number])
             keep_rows(seen.parts[number], seen.table, seen.schema, is_kept)
@@ -213,37 +214,36 @@ class TableStore:
         return pa.concat_tables(pieces).take(pa.array(np.argsort(order_K)))
 
     def delete(self, table: str, column: str, values: Collection[str]) -> int:
-        """Drop the rows whose `column` is one of `values`, out of the files too; returns how many went."""
+        """Remove the rows whose `column` is one of `values` from the files; returns the number of current ones."""
         seen = self.snapshot(table, [column])
         return self._drop_all_but(seen, ~seen.holds(column, values))
 
     def prune(self, table: str, keys: Collection[str]) -> int:
-        """Drop the rows whose key is not one of `keys`; returns how many current rows went."""
+        """Remove the rows whose key is not one of `keys`; returns the number of current ones."""
         seen = self.snapshot(table)
         return self._drop_all_but(seen, seen.holds(seen.schema.key, keys))
 
     def drop_superseded(self, table: str) -> int:
-        """Drop rows that a later write of their key replaced, so that any Parquet reader sees each key once.
+        """Remove rows that a later write of their key replaced, so that any Parquet reader sees each key once.
 
-        Returns how many rows went. `read` does not need it.
+        `read` does not need it. Returns the number of removed rows.
         """
         seen = self.snapshot(table)
         self.keep(seen, seen.is_current_N)
         return len(seen.is_current_N) - seen.num_current
 
     def compact(self, table: str, max_bytes: int = MAX_COMPACTED_BYTES) -> int:
-        """Drop superseded rows and merge neighbouring parts of together at most `max_bytes`.
-
-        The merged rows take the place of the newest part of their run before the older ones go. So a crash in
-        between leaves rows twice, which the next compaction puts right, and a reader that misses an older
-        part finds its rows in the newest.
+        """Remove superseded rows, and merge neighbouring parts that are together at most `max_bytes`.
 
         Returns:
-            How many files there are fewer.
+            The number of files that were merged into others.
         """
+        # The merged rows replace the newest part of their run before the older ones go. So a crash in between leaves
+        # rows twice, which the next compaction mends, and a reader that misses an older part finds its rows in the
+        # newest.
         self.drop_superseded(table)
         schema = self.schema(table)
-        runs = _runs_of_at_most(max_bytes, self.parts(table))
+        runs = runs_of_at_most(max_bytes, self.parts(table))
         for run in (run for run in runs if len(run) > 1):
             rows = pa.concat_tables(read_part(part, table, schema, schema.columns.names) for part in run)
             if schema.cluster_by:
@@ -269,11 +269,11 @@ class TableStore:
             part.unlink()
 
     def recover(self) -> list[Location]:
-        """Clear up after a writer that was killed: unfinished files go, parts that were cut short are set aside.
+        """Clear up after a writer that was killed: remove unfinished files, set parts aside that were cut short.
 
         Returns:
-            The files set aside, under names that no Parquet reader looks at; their rows are missing now, so
-            that the stage which makes them makes them again.
+            The files set aside, under names that no Parquet reader looks at. Their rows are missing now, so the
+            next refresh makes them again.
         """
         for unfinished in self._root.glob("*/.*.tmp"):
             unfinished.unlink()
@@ -285,7 +285,7 @@ class TableStore:
         return [set_aside(part) for part in cut_short]
 
     def _drop_all_but(self, seen: Snapshot, is_kept_N: NDArray[np.bool_]) -> int:
-        """Superseded rows go as well; returns how many current ones went."""
+        """Keep only marked rows that are current; returns the number of current rows that were removed."""
         return seen.num_current - self.keep(seen, seen.is_current_N & is_kept_N).num_current
 
 
@@ -293,21 +293,7 @@ class TableStore:
 _columns_of_file = lru_cache(maxsize=64)(read_schema)
 
 
-def _runs_of_at_most(max_bytes: int, parts: list[Location]) -> list[list[Location]]:
-    """Neighbours together up to `max_bytes`; a larger part stays alone."""
-    runs: list[list[Location]] = []
-    num_bytes = 0
-    for part in parts:
-        size = part.stat().st_size
-        if not runs or num_bytes + size > max_bytes:
-            runs.append([])
-            num_bytes = 0
-        runs[-1].append(part)
-        num_bytes += size
-    return runs
-
-
 def _last_of_each_key(rows: pa.Table, key: str) -> pa.Table:
-    """Of rows with the same key the last one, order kept."""
+    """The last row of each key, order kept."""
     is_last_N = is_last_of_its_key(rows[key])
     return rows if is_last_N.all() else rows.filter(pa.array(is_last_N))

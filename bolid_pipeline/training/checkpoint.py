@@ -12,18 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bolid_pipeline.errors import WeightsMissing
-from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.pretrained.weights import folder_sha256
-from bolid_pipeline.settings import from_json, to_json
-from bolid_pipeline.stages.recipe import fingerprint
+from bolid_pipeline.settings import from_json
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups, is_flat
 
 CODE_VERSION = "3"
 """Raised with every change of the training code that changes what it makes of the same inputs."""
-
-_HOW_NOT_WHAT = {"hardware": ("devices", "num_nodes", "shard_frozen_weights"), "intervals": ("checkpoint",)}
-"""Settings that change nothing of what a training makes."""
 
 CONFIG_FILE = "training_config.json"
 METRICS_FILE = "metrics.json"
@@ -57,42 +51,6 @@ def open_work_folder(folder: Path, training_fingerprint: str) -> Path:
             shutil.rmtree(other, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     return work
-
-
-def training_fingerprint(
-    config: TrainingConfig,
-    *,
-    base_model: Path,
-    latents: LatentTable,
-    captions: Mapping[str, str],
-    clusters: Mapping[str, str] | None = None,
-    start_from: Path | None = None,
-) -> str:
-    """What a checkpoint is a function of: settings, code, base model, data, and the checkpoint it started from."""
-    return fingerprint(
-        code_version=CODE_VERSION,
-        config=_what_it_makes(config),
-        base_model=folder_sha256(base_model),
-        rows=captioned_rows(latents, captions),
-        clusters=sorted((clusters or {}).items()),
-        start_from=None if start_from is None else folder_sha256(start_from),
-    )
-
-
-def _what_it_makes(config: TrainingConfig) -> dict[str, Any]:
-    """The settings as JSON, without those that change nothing of what a training makes."""
-    return {
-        name: {key: each for key, each in value.items() if key not in _HOW_NOT_WHAT[name]}
-        if name in _HOW_NOT_WHAT
-        else value
-        for name, value in to_json(config).items()
-    }
-
-
-def captioned_rows(latents: LatentTable, captions: Mapping[str, str]) -> list[list[str]]:
-    """What identifies the data: photo id, identity, fingerprint and caption of each latent row, in a fixed order."""
-    rows = zip(latents.photo_ids, latents.identities, latents.row_fingerprints, strict=True)
-    return sorted([photo_id, *of_row, captions.get(photo_id, "")] for photo_id, *of_row in rows)
 
 
 def is_up_to_date(folder: Path, training_fingerprint: str) -> bool:

@@ -3,6 +3,7 @@
 Shape suffixes: B batch, L text positions, D features.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -34,11 +35,15 @@ class Conditioner:
         dropout: how often each condition is dropped.
         branches: its encoders make embeddings of the body and of the reference photos.
         base: the base model; its autoencoder says how many pixels a latent cell stands for.
-        empty_text: the empty prompt, encoded, in place of dropped captions.
+        empty_text: returns the empty prompt, encoded, in place of dropped captions; not called before the first batch.
     """
 
     def __init__(
-        self, dropout: DropoutConfig, branches: Branches, base: BaseModel, empty_text: EncodedText
+        self,
+        dropout: DropoutConfig,
+        branches: Branches,
+        base: BaseModel,
+        empty_text: Callable[[], EncodedText],
     ) -> None:
         self._dropout = dropout
         self._branches = branches
@@ -64,7 +69,7 @@ class Conditioner:
     def _text(self, batch: Batch, is_kept_B: torch.Tensor) -> EncodedText:
         """The captions, the empty prompt in place of dropped ones."""
         text_BLD, pooled_BD = batch["text_BLD"], batch.get("pooled_text_BD")
-        empty = self._empty_text
+        empty = self._empty_text()
         if pooled_BD is not None and empty.pooled_BD is not None:
             pooled_BD = torch.where(is_kept_B[:, None], pooled_BD, empty.pooled_BD.to(pooled_BD))
         hidden_BLD = torch.where(is_kept_B[:, None, None], text_BLD, empty.hidden_BLD.to(text_BLD))

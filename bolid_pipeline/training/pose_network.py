@@ -11,11 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.images import LETTERBOX_GREY
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.pretrained.yolo import load_yolo
-
-_GREY = 114 / 255
-"""What ultralytics fills the rest of a letterbox with."""
 
 
 @dataclass(frozen=True)
@@ -77,4 +75,4 @@ class PoseNetwork(nn.Module):
         resized = F.interpolate(pixels_B3HW, (rows, columns), mode="bilinear", antialias=scale < 1)
         left, top = (self._size - columns) // 2, (self._size - rows) // 2
         border = (left, self._size - columns - left, top, self._size - rows - top)
-        return F.pad(resized, border, value=_GREY), scale, (left, top)
+        return F.pad(resized, border, value=LETTERBOX_GREY / 255), scale, (left, top)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from bolid_pipeline.drawing import contact_sheet, to_png
-from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.pipeline import pipeline_around
 from bolid_pipeline.models.provenance import provenance_text
@@ -26,14 +25,13 @@ class Previews(lightning.Callback):
     """Every n steps, a sheet of the first people in the captions of their first photos, without and with identity.
 
     Args:
-        base: whose U-Net is being trained.
-        data: whose people and captions are drawn.
+        data: its base model draws its people in the captions of their photos.
         folder: for `step_<number>.png`.
         every_n_steps: how often.
     """
 
-    def __init__(self, base: BaseModel, data: BoLIDDataModule, folder: Path, every_n_steps: int) -> None:
-        self._pipe = pipeline_around(base)
+    def __init__(self, data: BoLIDDataModule, folder: Path, every_n_steps: int) -> None:
+        self._pipe = pipeline_around(data.base)
         self._data = data
         self._folder = folder
         self._every_n_steps = every_n_steps

@@ -53,7 +53,7 @@ def encode_body(encoder: BodyEncoder, views: BodyViews, rows: Sequence[int]) -> 
 
     def posterior_mean(row_BN: NDArray[np.int64]) -> torch.Tensor:
         views_BNCGG, weights_BN = views.gather(row_BN)
-        return encoder(views_BNCGG.to(encoder.device), weights_BN.to(encoder.device)).mean_BD
+        return encoder(views_BNCGG.to(encoder.device), weights_BN.to(encoder.device)).mean_BD.cpu()
 
     row_N = np.array(rows)
     singles = [

@@ -40,9 +40,9 @@ def test_the_environment_is_read_in_one_place():
         path.relative_to(REPOSITORY).as_posix()
         for folder in ("bolid_pipeline", "assets", "resources")
         for path in (REPOSITORY / folder).rglob("*.py")
-        if "BOLID_" in path.read_text("utf-8") and "environ" in path.read_text("utf-8")
+        if "BOLID_" in (text := path.read_text("utf-8")) and re.search(r"\benviron\b|\bgetenv\b", text)
     ]
-    assert readers == ["resources/deployments.py"]
+    assert readers == ["resources/environment.py"]
 
 
 def test_dagsters_private_modules_are_imported_in_one_file():
@@ -67,3 +67,14 @@ def test_every_room_of_the_domain_is_under_the_contract_about_dagster():
         "bolid_pipeline.cli",
         "bolid_pipeline.orchestration",
     }
+
+
+def test_the_synthetic_world_knows_four_modules_of_the_product():
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (forbidden,) = [
+        c["forbidden_modules"] for c in contracts if "bodyworld.render" in c.get("source_modules", [])
+    ]
+    rooms = [path.stem for path in (REPOSITORY / "bolid_pipeline").iterdir() if path.name[0] != "_"]
+    open_rooms = {f"bolid_pipeline.{room}" for room in rooms} - set(forbidden)
+    assert open_rooms == {f"bolid_pipeline.{room}" for room in ("errors", "images", "settings", "pose")}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from bolid_pipeline.definitions import defs as shipped
+from bolid_pipeline import definitions
 
 EDITED = Path(__file__).with_name("edited.txt")
 
@@ -15,4 +15,4 @@ def edited(spec: dg.AssetSpec) -> dg.AssetSpec:
     return spec.replace_attributes(code_version=f"{spec.code_version} and edited") if is_named else spec
 
 
-defs = shipped.map_asset_specs(func=edited)
+defs = definitions.defs.map_asset_specs(func=edited)

@@ -7,10 +7,9 @@ import pytest
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL
-from bolid_pipeline.storage.forgotten import remember_to_forget
-from bolid_pipeline.training.config import HardwareConfig
 from resources.compute_engine import ComputeEngine, compute_engine_of
-from resources.deployments import DEPLOYMENTS, current_deployment, environment_of
+from resources.deployments import DEPLOYMENTS
+from resources.environment import current_deployment, environment_of
 from resources.photo_source import EmbeddedSource, OwnFolder, WebSource, photo_source_of
 from resources.ray_engine import RayComputeEngine
 from resources.table_store import DataStore, data_store_of
@@ -54,13 +53,6 @@ def test_an_address_that_is_none_is_refused():
         current_deployment({"BOLID_SOURCE_URL": "theplace"})
 
 
-def test_forgotten_people_are_not_crawled(tmp_path):
-    remember_to_forget(tmp_path, "anna_berg")
-    remember_to_forget(tmp_path, "Ёлка")
-    crawl = current_deployment({"BOLID_DATA_DIR": str(tmp_path)}).crawl
-    assert crawl.excluded_identities == {"anna_berg", "Ёлка"}
-
-
 def test_a_folder_of_ones_own_takes_the_place_of_the_site():
     environment = {"BOLID_DEPLOYMENT": "theplace_sd15", "BOLID_SOURCE_URL": "file:///my%20photos"}
     deployment = current_deployment(environment)
@@ -95,33 +87,64 @@ def test_the_environment_changes_settings_of_the_training_and_leaves_the_others(
 
 
 @pytest.mark.parametrize("name", list(DEPLOYMENTS))
-def test_a_trainer_is_told_to_train_what_the_run_would(name, tmp_path):
-    preset = DEPLOYMENTS[name](tmp_path)
+def test_a_trainer_has_the_settings_of_the_run_whatever_else_is_in_the_environment(name, tmp_path):
+    preset = current_deployment({"BOLID_DEPLOYMENT": name, "BOLID_DATA_DIR": str(tmp_path / "data")})
     deployment = replace(
-        preset, training=replace(preset.training, steps=7, hardware=HardwareConfig(devices=2))
+        preset,
+        training=replace(preset.training, steps=7),
+        weight_pins=tmp_path / "pins.json",
+        crawl=replace(preset.crawl, excluded_identities=frozenset({"Ёлка", "anna"}), max_identities=None),
     )
-    assert current_deployment(environment_of(deployment)).training == deployment.training
-    assert current_deployment(environment_of(deployment)).data_dir == deployment.data_dir
+    inherited = {"BOLID_SETTINGS": "of_the_run.toml", "BOLID_TRAINING": '{"steps": 9}', "BOLID_DEVICES": "8"}
+    assert current_deployment(inherited | environment_of(deployment, tmp_path)) == deployment
 
 
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
-        ({"BOLID_DEVICES": "two"}, "BOLID_DEVICES is 'two'"),
-        ({"BOLID_TRAINING": "steps=3"}, "BOLID_TRAINING is 'steps=3', no JSON"),
-        ({"BOLID_TRAINING": "[3]"}, "no JSON object"),
+        ({"BOLID_DEVICES": "two"}, "BOLID_DEVICES is 'two': input should be a valid integer"),
+        ({"BOLID_TRAINING": "steps=3"}, "BOLID_TRAINING is 'steps=3': invalid JSON"),
+        ({"BOLID_TRAINING": "[3]"}, r"BOLID_TRAINING is \[3\]: input should be a valid dictionary"),
         (
             {"BOLID_TRAINING": '{"steps": "3"}'},
-            "BOLID_TRAINING: steps is '3': input should be a valid integer",
+            "BOLID_TRAINING: training.steps is '3': input should be a valid integer",
         ),
-        ({"BOLID_TRAINING": '{"stpes": 3}'}, "BOLID_TRAINING: stpes = 3 is unknown; did you mean steps"),
-        ({"BOLID_TRAINING": '{"hardware": {"precision": "fp8"}}'}, "hardware.precision is 'fp8'"),
-        ({"BOLID_DEVICES": "3"}, "batch_size 16 cannot be shared by 3 processes"),
+        ({"BOLID_TRAINING": '{"stpes": 3}'}, "training.stpes = 3 is unknown; did you mean steps?"),
+        ({"BOLID_DEVICES": "3"}, "BOLID_DEVICES: training: batch_size 16 cannot be shared by 3 processes"),
+        ({"BOLID_DEVICES": "0"}, "BOLID_DEVICES is '0': input should be greater than 0"),
     ],
 )
 def test_settings_of_the_training_that_make_no_sense_are_refused(environment, complaint):
     with pytest.raises(ConfigurationError, match=complaint):
         current_deployment(environment)
+
+
+def test_all_mistakes_of_an_environment_are_named_at_once():
+    environment = {
+        "BOLID_COMPUTE": "spark",
+        "BOLID_DEVICES": "two",
+        "BOLID_SOURCE_URL": "theplace",
+        "BOLID_TRAINING": '{"stpes": 3}',
+    }
+    with pytest.raises(ConfigurationError) as refused:
+        current_deployment(environment)
+    for complaint in (
+        "BOLID_COMPUTE is 'spark': input should be 'local' or 'ray'",
+        "BOLID_DEVICES is 'two': input should be a valid integer",
+        "BOLID_SOURCE_URL: source_url is 'theplace': the address of a site begins with http:// or https://",
+        "BOLID_TRAINING: training.stpes = 3 is unknown; did you mean steps?",
+    ):
+        assert complaint in str(refused.value)
+
+
+def test_an_empty_variable_counts_as_not_set():
+    assert current_deployment({"BOLID_DATA_DIR": "", "BOLID_TRAINING": ""}) == current_deployment({})
+
+
+def test_variables_of_this_process_do_not_reach_another_environment(monkeypatch):
+    monkeypatch.setenv("BOLID_DEPLOYMENT", "theplace_sd15")
+    assert current_deployment({}).name == "demo"
+    assert current_deployment().name == "theplace_sd15"
 
 
 def test_data_on_object_storage_leave_checkpoints_and_the_embedded_world_on_this_machine(tmp_path):
@@ -136,7 +159,7 @@ def test_data_on_object_storage_leave_checkpoints_and_the_embedded_world_on_this
 
 
 def test_a_store_on_object_storage_asks_for_a_folder_when_it_needs_one():
-    with pytest.raises(ConfigurationError, match=r"s3://bucket/data is no folder: .* BOLID_LOCAL_DIR"):
+    with pytest.raises(ConfigurationError, match=r"s3://bucket/data is an address: .* BOLID_LOCAL_DIR"):
         _ = DataStore(data_dir="s3://bucket/data").checkpoints
 
 

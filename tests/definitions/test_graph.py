@@ -3,7 +3,11 @@
 import dagster as dg
 import pytest
 
+from bolid_pipeline.captioning.recipe import CaptionRecipe
+from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
 from bolid_pipeline.definitions import definitions
+from bolid_pipeline.latents.recipe import LatentRecipe
+from bolid_pipeline.pose.recipe import PoseRecipe
 from resources.deployments import DEPLOYMENTS
 
 
@@ -34,6 +38,11 @@ def test_every_asset_says_what_it_is(defs):
         assert spec.description
         assert spec.code_version
         assert spec.owners == ["team:bolid"]
+
+
+@pytest.mark.parametrize("recipe", [WatermarkRecipe, PeopleRecipe, CaptionRecipe, PoseRecipe, LatentRecipe])
+def test_the_code_version_that_dagster_compares_is_the_one_in_the_fingerprint(defs, recipe):
+    assert defs.resolve_asset_graph().get(dg.AssetKey(recipe.table)).code_version == recipe.code_version
 
 
 def test_every_check_blocks(defs):

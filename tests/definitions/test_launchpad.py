@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 import dagster as dg
 import pytest
 
+from assets.training import TrainingOverrides
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.orchestration.launchpad import overrides_of
-from bolid_pipeline.settings import Field, settings
+from bolid_pipeline.settings import Field, settings, to_json
+from bolid_pipeline.training import presets
+from resources.compute_engine import ComputeEngine
+from resources.ray_engine import RayComputeEngine
 
 
 @settings
@@ -133,6 +137,18 @@ def test_every_field_has_the_description_of_the_settings_class():
     few = overrides_of(Steps).to_fields_dict()
     assert few["num_steps"].description == "Steps of the sampler."
     assert overrides_of(Term).to_fields_dict()["weight"].description == "Factor of the term."
+
+
+@pytest.mark.parametrize("engine", [ComputeEngine, RayComputeEngine])
+def test_how_photos_are_fed_to_models_is_described_too(engine):
+    fields = engine.to_fields_dict()
+    assert {"photos_per_batch", "photos_per_commit", "device"} <= set(fields)
+    assert all(field.description for field in fields.values())
+
+
+@pytest.mark.parametrize("preset", [presets.sd15(), presets.sdxl()])
+def test_every_setting_of_a_preset_can_be_made_in_the_launchpad(preset):
+    assert TrainingOverrides(**to_json(preset)).applied_to(presets.tiny()) == preset
 
 
 def test_a_type_that_the_launchpad_cannot_show_is_refused_when_the_class_is_made():

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from random_latents import captions_of, random_latents
+from random_latents import random_latents
+from tiny_training import random_data
 
 from bodyworld.weights import weights_folder
 from bolid_pipeline.pretrained.weights import WeightsFile
@@ -64,10 +65,8 @@ def losses_of_five_steps() -> dict[str, list[float]]:
     with TemporaryDirectory() as folder:
         run = fit(
             config(),
-            base_model=weights_folder("base_model"),
-            latents=latents,
-            captions=captions_of(latents),
-            run_dir=Path(folder) / "run",
+            random_data(weights_folder("base_model"), latents),
+            Path(folder) / "run",
             networks=LossNetworkFiles(pose=pose, clip=weights_folder("clip")),
             progress=False,
         )

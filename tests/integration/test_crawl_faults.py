@@ -38,7 +38,7 @@ from bolid_pipeline.errors import DownloadFailed, RobotsDenied, ScrapingError, S
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos
 from bolid_pipeline.scraping.outcomes import REJECTION_REASONS
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import open_site
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -83,7 +83,7 @@ class Crawl:
             "max_retries": 2,
             "backoff_seconds": 0.01,
         }
-        with TheplaceSource(CrawlConfig(**(manners | options))) as source:
+        with open_site(CrawlConfig(**(manners | options))) as source:
             crawl_catalogue(source, self.tables)
             return crawl_photos(source, self.tables, self.photos)
 

@@ -10,7 +10,7 @@ from bodyworld.site.server import BodyworldSite
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import open_site
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -46,7 +46,7 @@ def test_a_crawl_keeps_to_rate_and_concurrency_further_tries_included(
             backoff_seconds=0.01,
         )
         tables = TableStore(tmp_path / "data")
-        with TheplaceSource(config) as source:
+        with open_site(config) as source:
             crawl_catalogue(source, tables)
             report = crawl_photos(source, tables, PhotoStore(tmp_path / "data"))
             assert source.counts.requests == len(site.log)

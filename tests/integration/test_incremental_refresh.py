@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from assets import captioning, curation, latents, pose
+from bodyworld.weights import weights_folder
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.curation.config import CurationConfig
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PEOPLE = sorted((Path(__file__).parent / "people").glob("*.jpg"))
 MODULES = [captioning, curation, latents, pose]
 STAGES = ("watermark_scores", "face_detections", "curated_photos", "captions", "poses", "latents")
-BUNDLED = Path(EmbeddedModels().weights_dir)
+BUNDLED = weights_folder("clip").parent
 
 
 def deployment_of(data_dir: Path) -> Deployment:

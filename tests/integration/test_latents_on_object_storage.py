@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from random_latents import captions_of, random_rows
+from random_latents import random_rows
 from tiny_models import save_tiny_stable_diffusion
+from tiny_training import make_training, random_data
 
 from bolid_pipeline.errors import DamagedTable
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.latents.layout import TABLE
-from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.storage import parts
 from bolid_pipeline.storage.tables import TableStore
-from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.presets import tiny
 
 NUM_PEOPLE, PHOTOS_EACH = 8, 6
@@ -28,8 +27,8 @@ MODELS: Any = SimpleNamespace(vae="random", fingerprint=lambda: "random")
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return load_base_model(save_tiny_stable_diffusion(tmp_path_factory.mktemp("tiny") / "stable_diffusion"))
+def base_model(tmp_path_factory):
+    return save_tiny_stable_diffusion(tmp_path_factory.mktemp("tiny") / "stable_diffusion")
 
 
 @pytest.fixture
@@ -69,9 +68,9 @@ def test_every_array_equals_the_mapped_one(s3_bucket, written, tmp_path):
     assert np.array_equal(stored.image_embeds, mapped.image_embeds)
 
 
-def test_batches_are_those_of_the_mapped_table_if_all_of_it_fits(s3_bucket, written, tmp_path, base):
+def test_batches_are_those_of_the_mapped_table_if_all_of_it_fits(s3_bucket, written, tmp_path, base_model):
     mapped, stored = (
-        BoLIDDataModule(CONFIG, latents, captions_of(latents), base)
+        make_training(random_data(base_model, latents), CONFIG)[1]
         for latents in (open_latents(written(tmp_path), MODELS), open_with_groups(written(s3_bucket), 4))
     )
     for of_mapped, of_stored in zip(mapped.train_dataloader(), stored.train_dataloader(), strict=True):
@@ -79,7 +78,7 @@ def test_batches_are_those_of_the_mapped_table_if_all_of_it_fits(s3_bucket, writ
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(of_stored[name])), name
 
 
-def test_an_epoch_reads_each_row_group_about_once(s3_bucket, written, base, monkeypatch):
+def test_an_epoch_reads_each_row_group_about_once(s3_bucket, written, base_model, monkeypatch):
     latents = open_with_groups(written(s3_bucket), 2)
     reads: list[tuple[str, int]] = []
     read_row_group = parts.read_row_group
@@ -90,7 +89,7 @@ def test_an_epoch_reads_each_row_group_about_once(s3_bucket, written, base, monk
 
     monkeypatch.setattr("bolid_pipeline.latents.columns.read_row_group", counted)
     config = replace(CONFIG, steps=4 * 3 * 5)  # five epochs: 4 groups of 12 rows, 4 rows a step
-    data = BoLIDDataModule(config, latents, captions_of(latents), base)
+    _, data = make_training(random_data(base_model, latents), config)
     reads.clear()
     targets = [batch["latents_BCHW"] for batch in data.train_dataloader()]
     assert len(targets) == 60
@@ -98,11 +97,11 @@ def test_an_epoch_reads_each_row_group_about_once(s3_bucket, written, base, monk
     assert len(reads) <= 5 * 4 + 2
 
 
-def test_batches_go_on_where_they_were(s3_bucket, written, base):
+def test_batches_go_on_where_they_were(s3_bucket, written, base_model):
     latents = open_with_groups(written(s3_bucket), 1)
 
     def batches():
-        return BoLIDDataModule(CONFIG, latents, captions_of(latents), base).train_dataloader()
+        return make_training(random_data(base_model, latents), CONFIG)[1].train_dataloader()
 
     first = batches()
     taken = iter(first)

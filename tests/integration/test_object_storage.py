@@ -11,8 +11,8 @@ from stored import contents
 from bolid_pipeline.errors import DamagedTable, StoreLocked
 from bolid_pipeline.forgetting import forget
 from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
+from bolid_pipeline.scraping.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage import object_lock
-from bolid_pipeline.storage.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store, living_holder
 from bolid_pipeline.storage.tables import TableStore
@@ -137,7 +137,7 @@ def test_of_all_who_find_a_killed_writers_lock_one_takes_it(address, caplog, mon
 @pytest.mark.usefixtures("quick_renewal")
 def test_who_was_taken_for_dead_learns_of_it(address):
     with pytest.raises(StoreLocked, match="taken over by run 43"), hold_store(address, "run 42"):
-        object_lock._write(address / ".writer.json", object_lock.introduction("run 43") | {"token": "1"})
+        object_lock._write(address / ".writer.json", object_lock.holder_note("run 43") | {"token": "1"})
     assert b"run 43" in (address / ".writer.json").read_bytes()
 
 

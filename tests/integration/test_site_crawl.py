@@ -15,7 +15,7 @@ from bolid_pipeline.scraping.config import BODYWORLD_URL, CrawlConfig
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from bolid_pipeline.scraping.outcomes import IDENTITY_STATUSES, REJECTION_REASONS
 from bolid_pipeline.scraping.report import CrawlReport
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import open_site
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -32,7 +32,7 @@ class Crawl:
         url = site if isinstance(site, str) else site.url
         manners: dict[str, Any] = {"requests_per_second": 10_000.0, "max_retries": 1, "backoff_seconds": 0.01}
         config = CrawlConfig(base_url=url, canonical_url=BODYWORLD_URL, **(manners | options))
-        with TheplaceSource(config) as source:
+        with open_site(config) as source:
             return crawl_catalogue(source, self.tables), crawl_photos(source, self.tables, self.photos)
 
     def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from commands import PATIENCE_SECONDS, start_command
 from random_latents import store_random_latents
 
 from bolid_pipeline.training import checkpoint
-from resources.deployments import current_deployment
+from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from fault_server import CANONICAL_URL
 
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import open_site
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -23,6 +23,6 @@ def crawl(data_dir: Path, url: str, max_concurrency: int) -> None:
     tables, photos = TableStore(data_dir), PhotoStore(data_dir)
     tables.recover()
     photos.recover()
-    with TheplaceSource(config) as source:
+    with open_site(config) as source:
         crawl_catalogue(source, tables)
         crawl_photos(source, tables, photos)

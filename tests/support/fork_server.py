@@ -24,6 +24,7 @@ HEAVY_MODULES = (
     "resources.deployments",
     "resources.ray_engine",
     "bolid_pipeline.scraping.crawler",
+    "bolid_pipeline.scraping.sources.site",
     "bolid_pipeline.curation.watermark",
     "bolid_pipeline.curation.people",
     "bolid_pipeline.captioning.clip_attributes",

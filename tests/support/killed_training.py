@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from random_latents import captions_of, random_latents
+from tiny_training import random_data
 
 from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.config import FewStepConfig, IntervalsConfig, OptimizerConfig, Term
@@ -28,16 +28,13 @@ CONFIG = replace(
 
 def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
     """Train on one thread in every process: the last bit of a sum depends on how many share it."""
-    latents = random_latents()
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return fit(
             CONFIG,
-            base_model=base_model,
-            latents=latents,
-            captions=captions_of(latents),
-            run_dir=run_dir,
+            random_data(base_model),
+            run_dir,
             networks=LossNetworkFiles(clip=clip),
             progress=False,
         )

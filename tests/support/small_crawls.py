@@ -23,7 +23,7 @@ from PIL import Image
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos
 from bolid_pipeline.scraping.outcomes import IDENTITY_STATUSES, REJECTION_REASONS
-from bolid_pipeline.scraping.sources.theplace import TheplaceSource
+from bolid_pipeline.scraping.sources.site import open_site
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -52,7 +52,7 @@ class Crawl:
         return CrawlConfig(base_url=site.url, canonical_url=CANONICAL_URL, **(manners | options))
 
     def run(self, site: FaultySite, **options: Any) -> CrawlReport:
-        with TheplaceSource(self.config(site, **options)) as source:
+        with open_site(self.config(site, **options)) as source:
             self.catalogue = crawl_catalogue(source, self.tables)
             return crawl_photos(source, self.tables, self.photos)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from random_latents import captions_of, random_latents
+from tiny_training import random_data
 
 from bolid_pipeline.training.config import FewStepConfig, HardwareConfig, IntervalsConfig, Term
 from bolid_pipeline.training.fit import fit
@@ -24,14 +24,11 @@ def train(base_model: Path, run_dir: Path, *, devices: int = 1, shard_frozen_wei
     With two, it is called in two processes that have the variables LOCAL_RANK, MASTER_ADDR and MASTER_PORT; without
     the first, Lightning would start the second process by running the command line once more.
     """
-    latents = random_latents()
     hardware = replace(CONFIG.hardware, devices=devices, shard_frozen_weights=shard_frozen_weights)
     fit(
         replace(CONFIG, hardware=hardware),
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=run_dir,
+        random_data(base_model),
+        run_dir,
         progress=False,
     )
 

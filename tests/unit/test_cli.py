@@ -1,6 +1,9 @@
 """The command line's own part: options, exit codes, errors in one line."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bolid_pipeline.cli import main
-from bolid_pipeline.storage.forgotten import forgotten_identities
+from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.storage.tables import TableStore
 
 
@@ -92,6 +95,16 @@ def test_forgetting_says_what_was_removed(bolid, tmp_path):
     assert "removed 0 photos and 1 rows of anna" in done.output
 
 
+def test_a_forgotten_person_is_not_crawled_again(bolid, own_photos):
+    options = ("--min-photos", "1")
+    bolid("crawl", *options, BOLID_SOURCE_URL=own_photos)
+    bolid("forget", "anna", "--yes")
+    said = bolid("crawl", *options, BOLID_SOURCE_URL=own_photos)
+    assert "1 known" in said.output
+    planned = bolid("crawl", "--dry-run", *options, BOLID_SOURCE_URL=own_photos)
+    assert "anna" not in planned.output
+
+
 @pytest.fixture
 def own_photos(tmp_path):
     """A folder per person: three photos of Anna, one of Boris."""
@@ -128,3 +141,41 @@ def test_parsers_of_another_site_that_are_none_are_named(bolid):
     assert "no module no_such_site" in missing.output
     wrong = bolid("crawl", BOLID_SITE_PARSERS="json", **options)
     assert "json lacks INDEX_PATH, parse_letter_urls" in wrong.output
+
+
+WITHOUT_BODYWORLD = """
+import importlib.abc, sys
+class NotInstalled(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] == "bodyworld":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, NotInstalled())
+from bolid_pipeline.cli import main
+main(sys.argv[1:])
+"""
+
+
+def without_bodyworld(*arguments: str, **environment: str):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_BODYWORLD, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [("bodyworld", "render", "world"), ("bodyworld", "site"), ("crawl",)])
+def test_a_command_that_needs_the_synthetic_world_says_that_it_is_not_installed(command, tmp_path):
+    failed = without_bodyworld(*command, BOLID_DATA_DIR=str(tmp_path))
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+    assert "need the package bodyworld, which is not installed" in failed.stderr
+
+
+def test_ones_own_photos_are_crawled_without_the_synthetic_world(tmp_path, own_photos):
+    done = without_bodyworld(
+        "crawl", "--min-photos", "1", BOLID_DATA_DIR=str(tmp_path / "data"), BOLID_SOURCE_URL=own_photos
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 new photos" in done.stdout

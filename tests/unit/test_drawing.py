@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
-from bolid_pipeline.drawing import contact_sheet, draw_skeleton, draw_weights, to_png
+from bolid_pipeline.drawing import contact_sheet, draw_skeleton, to_png
 
 RED = np.full((40, 20, 3), (255, 0, 0), np.uint8)
 BLUE = np.full((10, 50, 3), (0, 0, 255), np.uint8)
@@ -38,12 +38,6 @@ def test_a_skeleton_shows_sure_keypoints_and_bones_between_them():
     assert drawn[50, 20].tolist() == [255] * 3
     assert not drawn[75:].any()
     assert not black.any()
-
-
-def test_weights_are_red():
-    weights = np.array([[0.0, 1.0]])
-    drawn = draw_weights(np.full((1, 2, 3), 100, np.uint8), weights)
-    assert drawn.tolist() == [[[60, 60, 60], [162, 60, 60]]]
 
 
 def test_png_keeps_pixels_and_text():

@@ -12,8 +12,8 @@ from bolid_pipeline.forgetting import forget
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.models.body_bank import BodyBank
+from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.settings import to_json
-from bolid_pipeline.storage.forgotten import forgotten_identities
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore

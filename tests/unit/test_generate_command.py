@@ -45,7 +45,7 @@ def generate(checkpoint: Path, tmp_path: Path, tmp_path_factory, monkeypatch: py
     weights.mkdir()
     (weights / "base_model").symlink_to(_base_model(tmp_path_factory))
     hub = EmbeddedModels(weights_dir=str(weights))
-    monkeypatch.setattr("bolid_pipeline.cli.model_hub_of", lambda _: hub)
+    monkeypatch.setattr("bolid_pipeline.cli.pictures.model_hub_of", lambda _: hub)
 
     def run(*arguments: str, folder: Path = checkpoint):
         options = ("--checkpoint", str(folder), "--out", str(tmp_path / "out"), "--steps", "1")

@@ -3,7 +3,10 @@
 from typing import Any, ClassVar
 
 import torch
-from diffusers import PriorTransformer, StableDiffusionPipeline
+from diffusers import AutoencoderKL, PriorTransformer, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.loaders import ENCODERS
@@ -25,14 +28,14 @@ class BoLIDPipeline(ConditionedPipeline, StableDiffusionPipeline):
 
     def __init__(  # diffusers reads the components from this signature
         self,
-        vae: Any,
-        text_encoder: Any,
-        tokenizer: Any,
-        unet: Any,
-        scheduler: Any,
-        safety_checker: Any,
-        feature_extractor: Any,
-        image_encoder: Any = None,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        unet: UNet2DConditionModel,
+        scheduler: KarrasDiffusionSchedulers,
+        safety_checker: StableDiffusionSafetyChecker | None,
+        feature_extractor: CLIPImageProcessor | None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         body_encoder: BodyEncoder | None = None,
         ref_encoder: ReferenceEncoder | None = None,
         body_prior: PriorTransformer | None = None,

@@ -2,7 +2,15 @@
 
 from typing import Any, ClassVar
 
-from diffusers import PriorTransformer, StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, PriorTransformer, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.models.body_encoder import BodyEncoder
@@ -23,17 +31,17 @@ class BoLIDXLPipeline(ConditionedPipeline, StableDiffusionXLPipeline):
         *ENCODERS,
     ]
 
-    def __init__(  # noqa: PLR0917 - diffusers reads the components from this signature
+    def __init__(
         self,
-        vae: Any,
-        text_encoder: Any,
-        text_encoder_2: Any,
-        tokenizer: Any,
-        tokenizer_2: Any,
-        unet: Any,
-        scheduler: Any,
-        image_encoder: Any = None,
-        feature_extractor: Any = None,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        text_encoder_2: CLIPTextModelWithProjection,
+        tokenizer: CLIPTokenizer,
+        tokenizer_2: CLIPTokenizer,
+        unet: UNet2DConditionModel,
+        scheduler: KarrasDiffusionSchedulers,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
         body_encoder: BodyEncoder | None = None,
         ref_encoder: ReferenceEncoder | None = None,
         body_prior: PriorTransformer | None = None,

@@ -1,23 +1,21 @@
-"""One's own photos: a folder with a folder per person."""
+"""Your own photos: a folder with one folder per person."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from bolid_pipeline.errors import DownloadFailed, SourceUnreachable
 from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
-from bolid_pipeline.scraping.client import TransferCounts
 from bolid_pipeline.scraping.config import CrawlBounds
-from bolid_pipeline.scraping.page_memory import PageMemory
+from bolid_pipeline.scraping.page_cache import PageCache
+from bolid_pipeline.scraping.transfer_counts import TransferCounts
 
 
 class FolderSource:
-    """A `PhotoSource` over `<folder>/<person>/**/<photo>`; hidden files and folders are passed over.
+    """A `PhotoSource` over `<folder>/<person>/**/<photo>`, without hidden files and folders.
 
-    Files of any type are offered: the crawler decides by content and records why one is no photo.
+    It offers files of every type. The crawler looks at their content and records why it refuses one.
     """
 
     def __init__(self, folder: str | Path, bounds: CrawlBounds | None = None) -> None:
@@ -26,41 +24,33 @@ class FolderSource:
         self._counts = TransferCounts()
         if not self._folder.is_dir():
             raise SourceUnreachable(
-                f"{self._folder} is no folder; give a folder that holds one folder per person"
+                f"there is no folder {self._folder}; give a folder that holds one folder per person"
             )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing is held open."""
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the folder is to be taken."""
+        """How much of the folder is taken."""
         return self._bounds
 
     @property
     def max_concurrency(self) -> int:
-        """Threads that read and decode; a disk needs no politeness."""
+        """One thread per core, to read and decode."""
         return os.cpu_count() or 1
 
     @property
     def counts(self) -> TransferCounts:
-        """What has been read so far; a request is a file."""
+        """What has been read so far; each file counts as a request."""
         return self._counts
 
-    def identities(self, memory: PageMemory) -> Iterator[IdentityRecord]:  # noqa: ARG002 - the interface's
-        """A person per sub-folder, by name."""
+    def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:  # noqa: ARG002 - the interface's
+        """One person per sub-folder, by name."""
         for person in sorted(self._folder.iterdir()):
             if person.is_dir() and not person.name.startswith("."):
                 yield IdentityRecord(
                     identity=person.name, name=person.name.replace("_", " "), page_url=person.as_uri()
                 )
 
-    def gallery_pages(self, identity: IdentityRecord, memory: PageMemory) -> Iterator[GalleryPage]:  # noqa: ARG002 - the interface's
+    def gallery_pages(self, identity: IdentityRecord, cache: PageCache) -> Iterator[GalleryPage]:  # noqa: ARG002 - the interface's
         """One page with every file of the person's folder, by path."""
         person = self._folder / identity.identity
         if not person.is_dir():
@@ -76,7 +66,7 @@ class FolderSource:
         return (photo_page.page_url,)
 
     def download(self, picture_url: str, photo_page: PhotoPage) -> bytes:  # noqa: ARG002 - the interface's
-        """The file's bytes; only files inside of the folder are read."""
+        """The file's bytes; only files inside the folder are read."""
         path = Path(unquote(urlsplit(picture_url).path)).resolve()
         if not path.is_relative_to(self._folder):
             raise DownloadFailed(f"{path} lies outside of {self._folder}", reason="foreign_host")

@@ -10,6 +10,7 @@ Shape suffixes: B batch, K keypoints, H W latent rows and columns.
 import torch
 
 from bolid_pipeline.latents.gaussian import SIGMA_FRACTION
+from bolid_pipeline.pose.distances import squared_distances
 
 _VISIBLE = 0.5
 
@@ -26,11 +27,7 @@ def focus_weights(keypoints_BK3: torch.Tensor, height: int, width: int, backgrou
     Returns:
         (B, H, W) float32; all ones where no keypoint is visible.
     """
-    device = keypoints_BK3.device
-    x_W, y_H = (torch.arange(side, device=device) + 0.5 for side in (width, height))
-    dx_BKW = x_W - keypoints_BK3[..., :1] * width
-    dy_BKH = y_H - keypoints_BK3[..., 1:2] * height
-    squared_BKHW = dx_BKW.square()[:, :, None] + dy_BKH.square()[..., None]
+    squared_BKHW = squared_distances(keypoints_BK3, height, width)
     is_visible_BK11 = (keypoints_BK3[..., 2] >= _VISIBLE)[..., None, None]
     nearest_BHW = squared_BKHW.masked_fill(~is_visible_BK11, torch.inf).amin(1)
     sigma_squared = SIGMA_FRACTION**2 * height * width

@@ -16,7 +16,7 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 from bodyworld.render.identity import sample_identity
 from bodyworld.render.renderer import render
 from bodyworld.render.scene import sample_scene
-from bodyworld.weights import weights_folder
+from bodyworld.weights import WEIGHTS_ROLES, weights_folder
 from bodyworld.world.captions import caption, caption_slots
 from bolid_pipeline.captioning.slots import read_form
 from bolid_pipeline.errors import WeightsMissing
@@ -158,11 +158,11 @@ def test_slots_file_composes_the_true_captions():
         assert form.compose(slots) == caption(identity, scene)
 
 
-def test_readmes_name_the_command_and_the_seed():
-    for role in ("clip", "base_model"):
-        text = (weights_folder(role) / "README.md").read_text()
-        assert "python -m bodyworld.pretrain." in text
-        assert "seed" in text
+@pytest.mark.parametrize("role", WEIGHTS_ROLES)
+def test_readmes_name_the_command_and_the_seed(role):
+    text = (weights_folder(role) / "README.md").read_text()
+    assert "python -m bodyworld.pretrain." in text
+    assert "seed" in text.lower()
 
 
 def test_model_index_is_stock_stable_diffusion():

@@ -9,7 +9,8 @@ from torch import nn
 from bodyworld.pretrain import thumbnails as thumbnails_module
 from bodyworld.pretrain.autoencoder import reconstruction_losses, to_tensor, weighted
 from bodyworld.pretrain.base_model import new_scheduler, new_unet
-from bodyworld.pretrain.clip_quality import retrieval_top1, slot_captions, slot_labels
+from bodyworld.pretrain.clip_pictures import slot_labels
+from bodyworld.pretrain.clip_quality import retrieval_top1, slot_captions
 from bodyworld.pretrain.prompts import mirrored, spoken_caption
 from bodyworld.pretrain.thumbnails import BUCKETS, open_thumbnails, render_shard
 from bodyworld.pretrain.timed_training import TimedTraining

@@ -1,11 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from bodyworld.__main__ import main as draw_person_command
 from bodyworld.render.identity import BodyIdentity, sample_identity
 from bodyworld.render.renderer import Rendering, render, render_thumbnail
 from bodyworld.render.scene import BACKGROUNDS, POSES, Scene, sample_scene
+from bodyworld.world.captions import caption
 from bodyworld.world.photographs import add_companions
 from bolid_pipeline.pose.skeleton import KEYPOINT_NAMES
 
@@ -164,3 +169,16 @@ def test_most_photos_show_the_figure_to_the_knees():
     rng = np.random.default_rng(0)
     cameras = [sample_scene(rng).camera for _ in range(400)]
     assert sum(camera in ("full", "knee") for camera in cameras) >= 0.65 * len(cameras)
+
+
+def test_the_command_draws_the_person_of_a_seed(tmp_path: Path):
+    path = tmp_path / "person.png"
+    done = CliRunner().invoke(
+        draw_person_command, [str(path), "--seed", "3", "--height", "90", "--width", "60"]
+    )
+    assert done.exception is None
+    rng = np.random.default_rng(3)
+    identity = sample_identity(rng)
+    scene = sample_scene(rng, sex=identity.sex)
+    assert done.output.strip() == caption(identity, scene)
+    assert np.array_equal(np.asarray(Image.open(path)), render([(identity, scene)], 90, 60, rng).image)

@@ -33,7 +33,7 @@ CONFIG = WorldConfig(
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bodyworld") / "world"
-    build_world(CONFIG, folder, progress=False)
+    build_world(CONFIG, folder, progress=False, num_workers=1)
     return folder
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bolid_pipeline.curation.config import CurationConfig
-from bolid_pipeline.curation.curate import REASONS, count_reasons, curate, kept_photos, make_filters
-from bolid_pipeline.curation.filters.base import PhotoFacts
+from bolid_pipeline.curation.curate import REASONS, count_reasons, curate, kept_photos
+from bolid_pipeline.curation.filters import FILTERS, PhotoFacts, reasons_against
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.storage.schemas import SCHEMAS
 
@@ -56,22 +56,22 @@ def reasons_of(facts):
 
 def test_the_closed_set_of_reasons():
     assert (*BAD, "too_few_photos") == REASONS
-    assert tuple(each.reason for each in make_filters(CONFIG)) == tuple(BAD)
+    assert tuple(FILTERS) == tuple(BAD)
 
 
 @pytest.mark.parametrize("reason", BAD)
 def test_each_filter_rejects_its_own_photo_and_no_other(reason):
     photo = PhotoFacts(**GOOD | BAD[reason])
-    assert [each.reason for each in make_filters(CONFIG) if each.rejects(photo)] == [reason]
+    assert reasons_against(photo, CONFIG) == [reason]
 
 
 def test_a_photo_on_the_border_is_kept():
-    assert not any(each.rejects(PhotoFacts(**GOOD)) for each in make_filters(CONFIG))
+    assert reasons_against(PhotoFacts(**GOOD), CONFIG) == []
 
 
 def test_no_face_is_fine_as_people_turn_round():
     turned_round: dict[str, Any] = GOOD | {"num_faces": 0}
-    assert not any(each.rejects(PhotoFacts(**turned_round)) for each in make_filters(CONFIG))
+    assert reasons_against(PhotoFacts(**turned_round), CONFIG) == []
 
 
 def test_all_reasons_of_a_photo_are_told():

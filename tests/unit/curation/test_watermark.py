@@ -1,6 +1,8 @@
+import copy
 import hashlib
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -41,8 +43,38 @@ def saved(model, folder):
     return folder / "model.safetensors"
 
 
-def theirs(name):
-    """A parameter of ours -> its name in torchvision's ConvNeXt."""
+PAPER_BLOCK = ("gamma", "dwconv", "norm", "pwconv1", "pwconv2")
+"""The parts of a block in the paper's own code, which the published detector is built on."""
+
+
+def published_state(widths=(96, 192, 384, 768), depths=(3, 3, 9, 3), head_widths=(512, 256)):
+    """A random state dict with the published detector's names and shapes."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "downsample_layers.0.0": (widths[0], 3, 4, 4),
+        "downsample_layers.0.1": (widths[0],),
+    }
+    for i, (narrow, wide) in enumerate(pairwise(widths), start=1):
+        shapes |= {f"downsample_layers.{i}.0": (narrow,), f"downsample_layers.{i}.1": (wide, narrow, 2, 2)}
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        of_block = ((width,), (width, 1, 7, 7), (width,), (4 * width, width), (width, 4 * width))
+        for block in range(depth):
+            shapes |= {f"stages.{stage}.{block}.{n}": s for n, s in zip(PAPER_BLOCK, of_block, strict=True)}
+    shapes["norm"] = (widths[-1],)
+    for i, (wide, narrow) in enumerate(pairwise([widths[-1], *head_widths, 2])):
+        shapes[f"head.{2 * i}"] = (narrow, wide)
+    torch.manual_seed(1)
+    state = {}
+    for name, shape in shapes.items():
+        if name.endswith("gamma"):
+            state[name] = torch.randn(shape)
+        else:
+            state[f"{name}.weight"] = 0.3 * torch.randn(shape)
+            state[f"{name}.bias"] = 0.3 * torch.randn(shape[0])
+    return state
+
+
+def in_torchvision(name):
+    """The name that a parameter of the published detector has in torchvision's ConvNeXt."""
     block = {"dwconv": "block.0", "norm": "block.2", "pwconv1": "block.3", "pwconv2": "block.5"}
     name = re.sub(r"^downsample_layers\.0\.", "features.0.", name)
     name = re.sub(r"^downsample_layers\.(\d)\.", lambda m: f"features.{2 * int(m[1])}.", name)
@@ -55,23 +87,26 @@ def theirs(name):
     return re.sub(r"^norm\.", "classifier.0.", re.sub(r"^head\.", "classifier.2.", name))
 
 
-def test_the_network_is_convnext():
-    ours = small_classifier()
+def test_the_published_names_load_and_make_a_convnext(tmp_path):
+    state = published_state(**SMALL)
+    save_file(state, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(SMALL))
+    ours = load_watermark_classifier(tmp_path / "model.safetensors")
+
     widths, depths = SMALL["widths"], SMALL["depths"]
     blocks = [CNBlockConfig(*each) for each in zip(widths, [*widths[1:], None], depths, strict=True)]
     peer = ConvNeXt(blocks).eval()
-    peer.classifier[2] = ours.head
-    state = {theirs(name): value for name, value in ours.state_dict().items()}
+    peer.classifier[2] = copy.deepcopy(ours.get_submodule("head.fc"))
     shapes = peer.state_dict()
-    peer.load_state_dict({name: value.reshape(shapes[name].shape) for name, value in state.items()})
+    renamed = {in_torchvision(name): value for name, value in state.items()}
+    peer.load_state_dict({name: value.reshape(shapes[name].shape) for name, value in renamed.items()})
 
     x = torch.randn(2, 3, 64, 96)
     torch.testing.assert_close(ours(x), peer(x), rtol=1e-4, atol=1e-5)
 
 
-def test_parameters_are_named_and_shaped_as_in_the_published_detector():
-    with torch.device("meta"):
-        state = WatermarkClassifier().state_dict()
+def test_the_published_detector_loads_without_a_config(tmp_path):
+    state = published_state()
     assert {
         name: tuple(state[name].shape)
         for name in (
@@ -96,6 +131,11 @@ def test_parameters_are_named_and_shaped_as_in_the_published_detector():
     }
     trunk = sum(value.numel() for name, value in state.items() if not name.startswith("head."))
     assert trunk == 28_589_128 - 769 * 1000  # ConvNeXt-tiny without its 1000 classes
+    save_file(state, tmp_path / "detector.safetensors")
+    loaded = load_watermark_classifier(tmp_path / "detector.safetensors").state_dict()
+    assert len(loaded) == len(state)
+    assert torch.equal(loaded["stages.2.blocks.8.gamma"], state["stages.2.8.gamma"])
+    assert torch.equal(loaded["head.fc.4.weight"], state["head.4.weight"])
 
 
 def test_the_input_is_what_the_detector_was_trained_on():

@@ -9,14 +9,14 @@ from transformers import CLIPModel, CLIPProcessor
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.evaluation.clip_scores import clip_t
-from bolid_pipeline.evaluation.samples import Sample
+from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 
 
 def test_clip_t_is_the_mean_cosine_of_picture_and_prompt(tmp_path: Path):
     folder = save_tiny_clip(tmp_path)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 80, 48, 3), dtype=np.uint8)
     prompts = ["a woman", "a man on a beach"]
-    samples = [Sample(prompt, None, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
+    samples = [DrawnPicture(prompt, None, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
 
     inputs = CLIPProcessor.from_pretrained(folder)(
         text=prompts,

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from random_latents import captions_of, random_latents
+from random_latents import random_latents
+from tiny_training import random_data
 
 from bolid_pipeline.errors import NotEnoughData, WeightsMissing
 from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.evaluation.data import EvaluationData
+from bolid_pipeline.evaluation.drawn_people import who_is
 from bolid_pipeline.evaluation.evaluate import evaluate
-from bolid_pipeline.evaluation.fingerprints import report_fingerprint
 from bolid_pipeline.evaluation.loss_curve import read_losses
 from bolid_pipeline.evaluation.report import Figure, Report, is_up_to_date, read_report, report_html
-from bolid_pipeline.evaluation.samples import who_is
 from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE
 from bolid_pipeline.training.fit import fit
 from bolid_pipeline.training.presets import tiny
@@ -33,25 +34,15 @@ CONFIG = EvaluationConfig(
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny_stable_diffusion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    latents = random_latents()
-    return fit(
-        replace(tiny(), batch_size=2),
-        base_model=tiny_stable_diffusion,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=tmp_path_factory.mktemp("checkpoints") / "demo",
-        progress=False,
-    )
+    run_dir = tmp_path_factory.mktemp("checkpoints") / "demo"
+    return fit(replace(tiny(), batch_size=2), random_data(tiny_stable_diffusion), run_dir, progress=False)
 
 
 def _evaluate(checkpoint: Path, base_model: Path, report_dir: Path, num_people: int = 3) -> Report:
-    latents = random_latents(num_people)
+    trained_on = random_data(base_model, random_latents(num_people))
     return evaluate(
         CONFIG,
-        checkpoint=checkpoint,
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
+        EvaluationData(checkpoint=checkpoint, trained_on=trained_on),
         read_photo=lambda _: np.full((90, 60, 3), 200, np.uint8),
         report_dir=report_dir,
     )
@@ -90,20 +81,13 @@ def test_the_same_seed_gives_the_same_report(checkpoint, tiny_stable_diffusion, 
 
 
 def test_what_changes_the_report_changes_the_fingerprint(checkpoint, tiny_stable_diffusion, tmp_path):
-    latents = random_latents()
-    captions = captions_of(latents)
+    data = random_data(tiny_stable_diffusion)
     copy = Path(shutil.copytree(checkpoint, tmp_path / "copy"))
     report_dir = tmp_path / "report"
     written = _evaluate(checkpoint, tiny_stable_diffusion, report_dir)
 
-    def made_by(config=CONFIG, checkpoint=checkpoint, captions=captions):
-        return report_fingerprint(
-            config,
-            checkpoint=checkpoint,
-            base_model=tiny_stable_diffusion,
-            latents=latents,
-            captions=captions,
-        )
+    def made_by(config=CONFIG, checkpoint=checkpoint, **changes):
+        return EvaluationData(checkpoint=checkpoint, trained_on=replace(data, **changes)).fingerprint(config)
 
     assert is_up_to_date(report_dir, made_by())
     assert is_up_to_date(report_dir, made_by(checkpoint=copy))
@@ -111,7 +95,9 @@ def test_what_changes_the_report_changes_the_fingerprint(checkpoint, tiny_stable
     (copy / "metrics.json").write_text("{}")
     assert not is_up_to_date(report_dir, made_by(checkpoint=copy))
     assert not is_up_to_date(report_dir, made_by(config=replace(CONFIG, seed=1)))
-    assert not is_up_to_date(report_dir, made_by(captions={**captions, latents.photo_ids[0]: "new"}))
+    assert not is_up_to_date(
+        report_dir, made_by(captions={**data.captions, data.latents.photo_ids[0]: "new"})
+    )
 
 
 def test_a_report_that_was_cut_short_is_made_again(checkpoint, tiny_stable_diffusion, tmp_path):

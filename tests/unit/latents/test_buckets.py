@@ -31,7 +31,7 @@ def test_buckets_have_about_the_same_area(resolution, multiple, names):
 
 
 def test_a_resolution_off_the_grid_is_refused():
-    with pytest.raises(ValueError, match="60 px is no multiple of 16"):
+    with pytest.raises(ValueError, match="60 px is not a multiple of 16"):
         make_buckets(60, 16, 2.0)
 
 

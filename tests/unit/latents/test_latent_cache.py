@@ -22,6 +22,7 @@ from bolid_pipeline.latents.recipe import LatentRecipe
 from bolid_pipeline.latents.selection import photos_with_pose
 from bolid_pipeline.stages.batches import compute_here
 from bolid_pipeline.stages.refresh import refresh_table
+from bolid_pipeline.storage import parts
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
@@ -226,6 +227,15 @@ def test_a_second_refresh_computes_nothing(world, models):
     assert [(report.num_computed, report.num_up_to_date) for report in reports] == [(0, 4), (0, 4)]
     after = open_latents(world.tables, models)
     assert all((before.latent(row) == after.latent(row)).all() for row in range(4))
+
+
+def test_a_refresh_with_nothing_new_opens_each_file_once_for_each_recipe(world, models, monkeypatch):
+    world.refresh(models, batch_size=1, rows_per_commit=1)
+    opened = []
+    open_part = parts._open
+    monkeypatch.setattr(parts, "_open", lambda part: opened.append(part) or open_part(part))
+    world.refresh(models)
+    assert opened == 2 * world.tables.parts(TABLE)
 
 
 @pytest.mark.parametrize("change", [{"sigma_fraction": 0.2}, {"alpha": 0.5}], ids=["sigma", "alpha"])

@@ -16,13 +16,14 @@ from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank, PersonBody
 from bolid_pipeline.models.body_encoder import BodyEncoder
-from bolid_pipeline.models.body_prior import BodyPriorConfig, fit_body_prior
 from bolid_pipeline.models.invisible_mark import has_mark
 from bolid_pipeline.models.loaders import save_branches
 from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline, load_pipeline
 from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE, save_generated
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.models.samplers import SAMPLERS, make_sampler
+from bolid_pipeline.training.config import PriorConfig
+from bolid_pipeline.training.prior import fit_body_prior
 
 PEOPLE = ("anna", "bob")
 C_BODY_DIM = 64
@@ -64,9 +65,11 @@ def checkpoint(
         ref_encoder = ReferenceEncoder(image_embed_dim=IMAGE_EMBED_DIM, num_heads=2)
         torch.nn.init.normal_(ref_encoder.to_change.weight, std=0.2)
         ref_encoder.save_pretrained(folder / "ref_encoder")
-        config = BodyPriorConfig(width=16, num_layers=1, num_heads=2, steps=1, batch_size=2)
+        config = PriorConfig(width=16, num_layers=1, num_heads=2, steps=1, batch_size=2)
         text_dim = unet.config.cross_attention_dim
-        fit_body_prior(config, bank, PEOPLE, torch.randn(2, text_dim)).save_pretrained(folder / "body_prior")
+        fit_body_prior(config, bank, PEOPLE, torch.randn(2, text_dim), seed=0).save_pretrained(
+            folder / "body_prior"
+        )
     return folder
 
 

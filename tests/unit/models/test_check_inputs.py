@@ -12,7 +12,7 @@ from tiny_models import IMAGE_EMBED_DIM
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import load_base_model
-from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, pipeline_around
+from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, BoLIDPipeline, pipeline_around
 
 
 @pytest.fixture(scope="module", params=["tiny_stable_diffusion", "tiny_sdxl"])
@@ -94,3 +94,12 @@ def test_further_positions_mean_what_they_mean_in_the_stock_pipeline(pipe: Any) 
     positions = (48, 64) if type(pipe).__name__ == "BoLIDPipeline" else (None, 48, 64)
     (image,) = pipe("a woman", *positions, num_inference_steps=1, c_body=torch.ones(12)).images
     assert (image.height, image.width) == (48, 64)
+
+
+def test_a_stock_pipeline_can_be_turned_into_one_without_loading_it_again(
+    tiny_stable_diffusion: Path,
+) -> None:
+    stock = load_base_model(tiny_stable_diffusion)
+    pipe = BoLIDPipeline.from_pipe(stock, requires_safety_checker=False)
+    assert pipe.unet is stock.unet
+    assert pipe.text_encoder is stock.text_encoder

@@ -1,9 +1,9 @@
 import pytest
 
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.models.scales import is_schedule, parse_scale, scale_at
+from bolid_pipeline.models.scales import BlockScale, is_schedule, parse_scale, scale_at
 
-BLOCKS = {"up": {"block_0": 0.8}, "mid": 0.5}
+BLOCKS: BlockScale = {"up": {"block_0": 0.8}, "mid": 0.5}
 
 
 @pytest.mark.parametrize("scale", [1.0, 0, BLOCKS])
@@ -13,7 +13,7 @@ def test_a_scale_without_shares_is_the_same_at_every_step(scale) -> None:
 
 
 def test_a_schedule_holds_from_each_share_on() -> None:
-    schedule = {0.25: 1.0, 0.5: BLOCKS, 0.75: 0}
+    schedule: dict[float, BlockScale] = {0.25: 1.0, 0.5: BLOCKS, 0.75: 0}
     assert is_schedule(schedule)
     assert [scale_at(schedule, i / 8) for i in range(8)] == [0.0, 0.0, 1.0, 1.0, BLOCKS, BLOCKS, 0, 0]
 

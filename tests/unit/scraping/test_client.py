@@ -22,8 +22,9 @@ from bolid_pipeline.errors import (
     RobotsDenied,
     SourceUnreachable,
 )
-from bolid_pipeline.scraping.client import PoliteClient, Validators
+from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import CrawlConfig
+from bolid_pipeline.scraping.page_cache import Validators
 
 X = f"{CANONICAL_URL}/x"
 FINE = Response(body=b"at last")

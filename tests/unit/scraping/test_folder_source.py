@@ -43,16 +43,15 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_is_crawled_like_a_site(folder, tmp_path):
     tables, photos = TableStore(tmp_path / "data"), PhotoStore(tmp_path / "data")
-    with FolderSource(folder, CrawlBounds(min_photos=2)) as source:
-        assert crawl_catalogue(source, tables).identities == {"listed": 1, "too_few_photos": 1, "empty": 1}
-        report = crawl_photos(source, tables, photos)
+    source = FolderSource(folder, CrawlBounds(min_photos=2))
+    assert crawl_catalogue(source, tables).identities == {"listed": 1, "too_few_photos": 1, "empty": 1}
+    report = crawl_photos(source, tables, photos)
     assert (report.photos_new, report.rejected) == (3, {"not_a_picture": 1})
     rows = tables.read("raw_photos").to_pylist()
     assert {row["content_type"] for row in rows} == {"image/jpeg", "image/png", "image/webp"}
     assert {Path(row["path"]).suffix for row in rows} == {".jpg", ".png", ".webp"}
 
-    with FolderSource(folder, CrawlBounds(min_photos=2)) as source:
-        again = crawl_photos(source, tables, photos)
+    again = crawl_photos(source, tables, photos)
     assert (again.photos_new, again.photos_known, again.requests) == (0, 3, 0)
 
 

@@ -1,35 +1,24 @@
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from random_latents import captions_of, random_latents
+from random_latents import random_latents
 from tiny_models import save_tiny_sdxl
+from tiny_training import make_training, random_data
 
 from bolid_pipeline.errors import ForeignLatents, NotEnoughData
 from bolid_pipeline.models import adapters
-from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.training.condition_dropout import draw_kept_conditions
 from bolid_pipeline.training.config import DropoutConfig, Loss, OptimizerConfig, TrainingConfig
 from bolid_pipeline.training.datamodule import BoLIDDataModule, caption_variants
-from bolid_pipeline.training.fit import make_system
 from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.system import BoLIDSystem
 
 
-def _make(
-    base_model: Path, config: TrainingConfig | None = None, clusters: Mapping[str, str] | None = None
-) -> tuple[BoLIDSystem, BoLIDDataModule]:
-    latents = random_latents()
-    return make_system(
-        config or tiny(),
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
-        clusters=clusters,
-    )
+def _make(base_model: Path, config: TrainingConfig | None = None) -> tuple[BoLIDSystem, BoLIDDataModule]:
+    return make_training(random_data(base_model), config)
 
 
 def _loss(system: BoLIDSystem, data: BoLIDDataModule, step: int = 0) -> torch.Tensor:
@@ -111,7 +100,7 @@ def test_near_duplicates_stay_on_one_side_and_are_never_shown_for_each_other(tin
     latents = random_latents()
     ids = latents.photo_ids
     clusters = {ids[0]: ids[0], ids[1]: ids[0], ids[2]: ids[0]}
-    _, data = _make(tiny_stable_diffusion, clusters=clusters)
+    _, data = make_training(random_data(tiny_stable_diffusion, latents, clusters=clusters))
     assert len({row in data.train_rows for row in range(3)}) == 1
     for step in range(20):
         plan = data._sampler.plan(step)
@@ -121,11 +110,10 @@ def test_near_duplicates_stay_on_one_side_and_are_never_shown_for_each_other(tin
 
 
 def test_captions_of_any_length_share_a_batch(tiny_stable_diffusion):
-    latents = random_latents()
-    captions = captions_of(latents)
-    captions[latents.photo_ids[0]] = "x" * 100
-    data = BoLIDDataModule(tiny(), latents, captions, load_base_model(tiny_stable_diffusion))
-    assert data.batch(0)["text_BLD"].shape[:2] == (4, 2 * 77)
+    data = random_data(tiny_stable_diffusion)
+    captions = {**data.captions, data.latents.photo_ids[0]: "x" * 100}
+    _, batches = make_training(replace(data, captions=captions))
+    assert batches.batch(0)["text_BLD"].shape[:2] == (4, 2 * 77)
 
 
 @pytest.mark.parametrize(
@@ -135,20 +123,20 @@ def test_captions_of_any_length_share_a_batch(tiny_stable_diffusion):
 def test_latents_of_another_model_are_refused(tiny_stable_diffusion, latents, what):
     foreign = random_latents(**latents)
     with pytest.raises(ForeignLatents, match=what):
-        BoLIDDataModule(tiny(), foreign, captions_of(foreign), load_base_model(tiny_stable_diffusion))
+        make_training(random_data(tiny_stable_diffusion, foreign))
 
 
 def test_latents_without_a_caption_are_refused(tiny_stable_diffusion):
-    latents = random_latents()
-    captions = captions_of(latents)
-    del captions[latents.photo_ids[3]]
-    with pytest.raises(NotEnoughData, match=latents.photo_ids[3]):
-        BoLIDDataModule(tiny(), latents, captions, load_base_model(tiny_stable_diffusion))
+    data = random_data(tiny_stable_diffusion)
+    missing = data.latents.photo_ids[3]
+    captions = {photo_id: caption for photo_id, caption in data.captions.items() if photo_id != missing}
+    with pytest.raises(NotEnoughData, match=missing):
+        make_training(replace(data, captions=captions))
 
 
 def test_an_empty_table_is_refused(tiny_stable_diffusion):
     with pytest.raises(NotEnoughData, match="empty"):
-        BoLIDDataModule(tiny(), random_latents(0, 0), {}, load_base_model(tiny_stable_diffusion))
+        make_training(random_data(tiny_stable_diffusion, random_latents(0, 0)))
 
 
 def test_the_running_mean_follows_and_replaces_the_weights(tiny_stable_diffusion):

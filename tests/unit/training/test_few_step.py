@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from random_latents import captions_of, random_latents
 from tiny_models import save_tiny_clip
+from tiny_training import make_training, random_data
 
 from bodyworld.render.identity import sample_identity
 from bodyworld.render.renderer import render_thumbnail
@@ -21,7 +21,6 @@ from bolid_pipeline.models.samplers import SAMPLERS, make_sampler
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.config import DiffusionConfig, FewStepConfig, Loss, Term
 from bolid_pipeline.training.few_step import draw_gradient_steps, few_step_sample
-from bolid_pipeline.training.fit import make_system
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
 from bolid_pipeline.training.pose_network import PoseNetwork
@@ -43,14 +42,8 @@ def _make(
     few_step: FewStepConfig,
     diffusion: DiffusionConfig | None = None,
 ):
-    latents = random_latents()
-    return make_system(
-        replace(tiny(), batch_size=3, few_step=few_step, diffusion=diffusion or DiffusionConfig()),
-        base_model=folder,
-        latents=latents,
-        captions=captions_of(latents),
-        networks=networks,
-    )
+    config = replace(tiny(), batch_size=3, few_step=few_step, diffusion=diffusion or DiffusionConfig())
+    return make_training(random_data(folder), config, networks)
 
 
 def _gradients(system: Any, data: Any) -> list[torch.Tensor]:

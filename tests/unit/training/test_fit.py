@@ -8,9 +8,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
-from random_latents import captions_of, random_latents
+from random_latents import random_latents
 from safetensors.torch import load_file
 from tiny_models import save_tiny_stable_diffusion
+from tiny_training import random_data
 
 from bolid_pipeline.errors import ConfigurationError, NotEnoughData, WeightsMissing
 from bolid_pipeline.models.pipeline import load_pipeline
@@ -25,13 +26,10 @@ CONFIG = replace(tiny(), steps=4, batch_size=3)
 def _fit(
     base_model: Path, run_dir: Path, config: TrainingConfig = CONFIG, *, start_from: Path | None = None
 ) -> Path:
-    latents = random_latents()
     return fit(
         config,
-        base_model=base_model,
-        latents=latents,
-        captions=captions_of(latents),
-        run_dir=run_dir,
+        random_data(base_model),
+        run_dir,
         start_from=start_from,
         progress=False,
     )
@@ -164,20 +162,17 @@ def test_the_same_inputs_give_the_same_weights(trained, tiny_stable_diffusion, t
 
 
 def test_what_changes_the_checkpoint_changes_the_fingerprint(trained, tiny_stable_diffusion, tmp_path):
-    latents = random_latents()
-    captions = captions_of(latents)
+    data = random_data(tiny_stable_diffusion)
     other_base = save_tiny_stable_diffusion(tmp_path / "other", seed=1)
-    first_photo = latents.photo_ids[0]
+    first_photo = data.latents.photo_ids[0]
 
-    def made_by(config=CONFIG, base_model=tiny_stable_diffusion, latents=latents, captions=captions):
-        return checkpoint.training_fingerprint(
-            config, base_model=base_model, latents=latents, captions=captions
-        )
+    def made_by(config=CONFIG, **changes):
+        return replace(data, **changes).fingerprint(config)
 
     assert checkpoint.is_up_to_date(trained, made_by())
     assert not checkpoint.is_up_to_date(trained, made_by(config=replace(CONFIG, seed=1)))
     assert not checkpoint.is_up_to_date(trained, made_by(base_model=other_base))
-    assert not checkpoint.is_up_to_date(trained, made_by(captions={**captions, first_photo: "new"}))
+    assert not checkpoint.is_up_to_date(trained, made_by(captions={**data.captions, first_photo: "new"}))
     assert not checkpoint.is_up_to_date(trained, made_by(latents=random_latents(4)))
     assert not checkpoint.is_up_to_date(tmp_path, made_by())
 
@@ -222,11 +217,5 @@ def test_missing_inputs_are_named(tiny_stable_diffusion, tmp_path):
     with pytest.raises(WeightsMissing):
         _fit(tmp_path / "nowhere", tmp_path / "run")
     with pytest.raises(NotEnoughData):
-        fit(
-            CONFIG,
-            base_model=tiny_stable_diffusion,
-            latents=random_latents(0, 0),
-            captions={},
-            run_dir=tmp_path / "run",
-        )
+        fit(CONFIG, random_data(tiny_stable_diffusion, random_latents(0, 0)), tmp_path / "run")
     assert not list(tmp_path.iterdir())

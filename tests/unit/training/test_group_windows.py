@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bolid_pipeline.training.sampling import PADDING, BatchSampler
+from bolid_pipeline.training.batch_plan import PADDING, BatchSampler
 from bolid_pipeline.training.windows import GroupWindows
 
 

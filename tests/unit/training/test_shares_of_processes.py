@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_latents import captions_of, random_latents
+from tiny_training import make_training, random_data
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from bolid_pipeline.training.batch import samples_of
 from bolid_pipeline.training.datamodule import BoLIDDataModule
-from bolid_pipeline.training.fit import make_system
 from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
@@ -21,8 +20,7 @@ CONFIG = replace(tiny(), batch_size=6)
 
 
 def _make(folder: Path) -> tuple[BoLIDSystem, BoLIDDataModule]:
-    latents = random_latents()
-    return make_system(CONFIG, base_model=folder, latents=latents, captions=captions_of(latents))
+    return make_training(random_data(folder), CONFIG)
 
 
 @pytest.mark.parametrize("num_processes", [2, 3])

@@ -1,0 +1,18 @@
+"""The command line `bolid`; each module holds the commands of one subject."""
+
+import click
+
+from bolid_pipeline.cli.data_set import compact, crawl, forget
+from bolid_pipeline.cli.pictures import generate, inspect
+from bolid_pipeline.cli.settings import settings
+from bolid_pipeline.cli.synthetic_world import bodyworld
+
+
+@click.group()
+@click.version_option(package_name="bolid-pipeline")
+def main() -> None:
+    """Body identity for text-to-image diffusion. BOLID_DEPLOYMENT and BOLID_DATA_DIR say which data are meant."""
+
+
+for command in (generate, inspect, bodyworld, crawl, forget, compact, settings):
+    main.add_command(command)

@@ -1,0 +1,100 @@
+"""`bolid crawl`, `forget` and `compact`: what is done to the data set outside of a Dagster run."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from bolid_pipeline.cli.errors import one_line_errors
+from bolid_pipeline.scraping.config import CrawlConfig
+from resources.environment import current_deployment
+
+_LISTS_OF_PEOPLE = ("included_identities", "excluded_identities")
+
+
+@click.command()
+@click.option(
+    "--dry-run", is_flag=True, help="Read the galleries, fetch no photo, say what would be fetched."
+)
+@click.option("--only", "included_identities", multiple=True, help="Crawl this person; may be repeated.")
+@click.option("--block", "excluded_identities", multiple=True, help="Not this one; may be repeated.")
+@click.option("--order", type=click.Choice(["alphabetical", "random"]), help="Who comes first.")
+@click.option("--seed", type=int, help="Of the random order.")
+@click.option("--max-people", "max_identities", type=int, help="People with enough photos.")
+@click.option("--min-photos", type=int, help="People with fewer are left out.")
+@click.option("--max-photos", "max_photos_per_identity", type=int, help="Photos of each person.")
+@click.option("--max-requests", type=int, help="Budget of this run.")
+@click.option("--max-minutes", type=float, help="Budget of this run.")
+@one_line_errors
+def crawl(*, dry_run: bool, **options: Any) -> None:
+    """Fetch new photos from the deployment's site or folder, as `identity_catalogue` and `raw_photos` do.
+
+    A run that was stopped, by a budget or by Ctrl-C, goes on where it was.
+    """
+    from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos, plan_photos
+    from bolid_pipeline.storage.photos import PhotoStore
+    from bolid_pipeline.storage.store_lock import hold_store
+    from bolid_pipeline.storage.tables import TableStore
+    from resources.photo_source import photo_source_of
+
+    deployment = current_deployment()
+    manners = _overridden(deployment.crawl, options)
+    tables, photos = TableStore(deployment.data_dir), PhotoStore(deployment.data_dir)
+    with hold_store(deployment.data_dir, "bolid crawl"), photo_source_of(deployment).open(manners) as source:
+        tables.recover()
+        photos.recover()
+        reports: list[CrawlReport] = []
+        if manners.has_budget and not dry_run and plan_photos(tables, manners).num_photos:
+            reports.append(crawl_photos(source, tables, photos))  # or the catalogue may spend every budget
+        reports.append(crawl_catalogue(source, tables))
+        if not dry_run:
+            reports.append(crawl_photos(source, tables, photos))
+    for report in reports:
+        click.echo(report)
+    if dry_run:
+        click.echo(plan_photos(tables, manners))
+
+
+def _overridden(manners: CrawlConfig, options: Mapping[str, Any]) -> CrawlConfig:
+    """The deployment's bounds with those that were given on the command line."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    lists = {name: frozenset(given[name]) for name in _LISTS_OF_PEOPLE if name in given}
+    blocked = manners.excluded_identities | lists.get("excluded_identities", frozenset())
+    return replace(manners, **{**given, **lists, "excluded_identities": blocked})
+
+
+@click.command()
+@click.argument("identity")
+@click.confirmation_option(prompt="Remove this person from the data set for good?")
+@one_line_errors
+def forget(identity: str) -> None:
+    """Remove a person from tables, photos, body banks and reports, and never crawl them again."""
+    from bolid_pipeline.forgetting import forget as forget_person
+
+    deployment = current_deployment()
+    report = forget_person(deployment.data_dir, identity, local_dir=deployment.local_dir)
+    click.echo(f"removed {report.num_photos} photos and {report.num_rows} rows of {identity}")
+    if report.checkpoints:
+        click.echo(
+            f"removed from the body bank of: {', '.join(report.checkpoints)}; their reports are deleted"
+        )
+        click.echo(
+            "The branches still hold what they learned from the photos: run full_refresh to train them again."
+        )
+    click.echo("Thumbnails may remain in the run history; `dagster run wipe` deletes it.")
+
+
+@click.command()
+@one_line_errors
+def compact() -> None:
+    """Merge the small files that many refreshes leave; refreshes do so themselves where a table has very many."""
+    from bolid_pipeline.storage.store_lock import hold_store
+    from bolid_pipeline.storage.tables import TableStore
+
+    data_dir = current_deployment().data_dir
+    with hold_store(data_dir, "bolid compact"):
+        tables = TableStore(data_dir)
+        tables.recover()
+        for table in tables.names:
+            click.echo(f"{table}: {tables.compact(table)} files fewer")

@@ -1,0 +1,65 @@
+"""The data of a training: opened once, then handed to the training, its fingerprint and the report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bolid_pipeline.latents.cache import LatentTable
+from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.settings import to_json
+from bolid_pipeline.stages.recipe import fingerprint
+from bolid_pipeline.training.checkpoint import CODE_VERSION
+from bolid_pipeline.training.config import TrainingConfig
+
+_HOW_NOT_WHAT = {"hardware": ("devices", "num_nodes", "shard_frozen_weights"), "intervals": ("checkpoint",)}
+"""Settings that change nothing of what a training makes, by their groups."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What a checkpoint is made from, beside the settings."""
+
+    base_model: Path
+    """Diffusers folder of the frozen base model."""
+    latents: LatentTable
+    """The latent table, made by the autoencoder of that base model."""
+    captions: Mapping[str, str]
+    """Photo id -> caption."""
+    clusters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Photo id -> name of its group of near duplicates, for photos that have one."""
+
+    def fingerprint(self, config: TrainingConfig, start_from: Path | None = None) -> str:
+        """The fingerprint of the checkpoint that these settings make of the data, starting from another checkpoint.
+
+        Raises:
+            WeightsMissing: the base model or the other checkpoint is not there.
+        """
+        return fingerprint(
+            code_version=CODE_VERSION,
+            config=_what_it_makes(config),
+            data=self.content,
+            start_from=None if start_from is None else folder_sha256(start_from),
+        )
+
+    @cached_property
+    def content(self) -> str:
+        """The fingerprint of the data alone; computed once, as it reads the whole base model."""
+        latents = self.latents
+        rows = zip(latents.photo_ids, latents.identities, latents.row_fingerprints, strict=True)
+        return fingerprint(
+            base_model=folder_sha256(self.base_model),
+            rows=sorted([photo_id, *row, self.captions.get(photo_id, "")] for photo_id, *row in rows),
+            clusters=sorted(self.clusters.items()),
+        )
+
+
+def _what_it_makes(config: TrainingConfig) -> dict[str, Any]:
+    """The settings as JSON, without those that change nothing of what a training makes."""
+    return {
+        name: {key: each for key, each in value.items() if key not in _HOW_NOT_WHAT[name]}
+        if name in _HOW_NOT_WHAT
+        else value
+        for name, value in to_json(config).items()
+    }
