@@ -9,7 +9,7 @@ from assets.metadata import picture
 from bolid_pipeline.evaluation import report
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.evaluation.data import CODE_VERSION, EvaluationData
-from bolid_pipeline.images import Rgb, decode_rgb
+from bolid_pipeline.images.decoding import Rgb, decode_rgb
 from bolid_pipeline.orchestration.fitting import open_training_data
 from bolid_pipeline.orchestration.launchpad import overrides_of
 from resources.deployments import Deployment

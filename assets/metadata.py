@@ -9,8 +9,8 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from bolid_pipeline.drawing import contact_sheet, draw_skeleton
-from bolid_pipeline.images import Rgb, decode_many, encode_jpeg
+from bolid_pipeline.images.decoding import Rgb, decode_many, encode_jpeg
+from bolid_pipeline.images.drawing import contact_sheet, draw_skeleton
 from bolid_pipeline.pose.skeleton import EDGES
 from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.stages.refresh import RefreshReport

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from assets.checks import check_result
-from assets.metadata import count_table, counts_as_table, photo_sheet, rows_version, spread
+from assets.metadata import count_table, counts_as_numbers, counts_as_table, photo_sheet, rows_version, spread
 from bolid_pipeline.scraping import checks
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from resources.deployments import Deployment
@@ -34,6 +34,7 @@ def identity_catalogue(
         metadata={
             "dagster/row_count": rows.num_rows,
             **report.costs,
+            "num_failed": report.failures.total(),
             "statuses": count_table("status", rows["status"].to_pylist()),
             "failures": counts_as_table("reason", report.failures),
         },
@@ -78,7 +79,8 @@ def raw_photos(
             "num_computed": report.photos_new,
             "num_up_to_date": report.photos_known,
             **report.costs,
-            "rejected_now": counts_as_table("reason", report.rejected),
+            "num_rejected": report.rejected.total(),
+            **counts_as_numbers("num_rejected", report.rejected),
             "refused": count_table("reason", store.tables.read("rejected_downloads")["reason"].to_pylist()),
             "photos_per_identity": count_table("identity", rows["identity"].to_pylist()),
             "sample": photo_sheet(store.photos, shown["path"].to_pylist(), shown["identity"].to_pylist()),

@@ -32,7 +32,7 @@ from PIL import Image
 
 from bodyworld.site.pages import load_world
 from bodyworld.site.server import BodyworldSite
-from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.images.decoding import encode_jpeg
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import BODYWORLD_URL, CrawlConfig
 from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos

@@ -32,7 +32,7 @@ from bolid_pipeline.curation.watermark_network import (
     WatermarkClassifier,
     load_watermark_classifier,
 )
-from bolid_pipeline.images import decode_rgb, encode_jpeg, resize_to
+from bolid_pipeline.images.decoding import decode_rgb, encode_jpeg, resize_to
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.config import LatentConfig, LatentModels
 from bolid_pipeline.latents.recipe import LatentRecipe

@@ -40,7 +40,7 @@ from variants import IP_ADAPTER, L_DIFF, L_ID, first_config, second_configs
 from bodyworld.render.identity import BodyIdentity
 from bodyworld.weights import weights_folder
 from bodyworld.world.build import WorldConfig, draw_identities
-from bolid_pipeline.drawing import contact_sheet, to_png
+from bolid_pipeline.images.drawing import contact_sheet, to_png
 from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically

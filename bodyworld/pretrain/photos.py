@@ -27,7 +27,7 @@ from bodyworld.render.scene import BACKGROUNDS, CAMERAS, Scene, sample_scene
 from bodyworld.world.defects import WATERMARK_KINDS, add_watermark
 from bodyworld.world.photographs import PHOTO_SIZES, add_companions
 from bolid_pipeline.errors import NotEnoughData
-from bolid_pipeline.images import LETTERBOX_GREY, Rgb, decode_rgb, encode_jpeg
+from bolid_pipeline.images.decoding import LETTERBOX_GREY, Rgb, decode_rgb, encode_jpeg
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
 from bolid_pipeline.storage.atomic import write_atomically
 

@@ -35,7 +35,7 @@ from bolid_pipeline.curation.watermark_network import (
     load_watermark_classifier,
     watermark_input,
 )
-from bolid_pipeline.images import Rgb, decode_rgb, encode_jpeg
+from bolid_pipeline.images.decoding import Rgb, decode_rgb, encode_jpeg
 
 CELL_PX = 16
 CONFIG: dict[str, tuple[int, ...]] = {

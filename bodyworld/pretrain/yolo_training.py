@@ -19,7 +19,7 @@ from bodyworld.pretrain.command import Losses, PretrainRun
 from bodyworld.pretrain.photos import LetterboxedPhotos, Target
 from bodyworld.pretrain.shuffled_order import ShuffledOrder
 from bodyworld.pretrain.timed_training import half_precision
-from bolid_pipeline.images import LETTERBOX_GREY
+from bolid_pipeline.images.decoding import LETTERBOX_GREY
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
 from bolid_pipeline.pretrained.yolo import save_yolo
 

@@ -34,7 +34,7 @@ from bodyworld.site.pages import (
     photo_page,
 )
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.images import open_image
+from bolid_pipeline.images.decoding import open_image
 
 _logger = logging.getLogger(__name__)
 

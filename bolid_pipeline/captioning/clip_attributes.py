@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 from bolid_pipeline.captioning.config import ClipCaptionConfig
 from bolid_pipeline.captioning.slots import CaptionForm, read_form
 from bolid_pipeline.errors import WeightsMissing
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
 
 _TEXTS_PER_BATCH = 256
 

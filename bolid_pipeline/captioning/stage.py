@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from bolid_pipeline.captioning.config import VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
-from bolid_pipeline.images import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_many
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from bolid_pipeline.captioning.config import VlmConfig
 from bolid_pipeline.errors import WeightsMissing
-from bolid_pipeline.images import Rgb, resize_to
+from bolid_pipeline.images.decoding import Rgb, resize_to
 
 
 class VlmCaptioner:

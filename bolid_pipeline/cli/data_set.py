@@ -70,7 +70,7 @@ def _overridden(manners: CrawlConfig, options: Mapping[str, Any]) -> CrawlConfig
 @one_line_errors
 def forget(identity: str) -> None:
     """Remove a person from tables, photos, body banks and reports, and never crawl them again."""
-    from bolid_pipeline.forgetting import forget as forget_person
+    from bolid_pipeline.cli.forgetting import forget as forget_person
 
     deployment = current_deployment()
     report = forget_person(deployment.data_dir, identity, local_dir=deployment.local_dir)

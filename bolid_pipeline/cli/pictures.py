@@ -64,7 +64,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
     folder = checkpoint or deployment.local_root / "checkpoints" / deployment.name
     read_training(folder)  # says so at once where there is no checkpoint; the imports below take their time
 
-    from bolid_pipeline.generation import GenerationRequest, generate_pictures
+    from bolid_pipeline.cli.generation import GenerationRequest, generate_pictures
     from bolid_pipeline.models.pipeline import load_pipeline
     from bolid_pipeline.models.scales import parse_scale
 
@@ -87,7 +87,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
 @click.argument("pictures", type=_PICTURE, nargs=-1, required=True)
 def inspect(pictures: tuple[Path, ...]) -> None:
     """Say of each picture whether BoLID generated it: by its metadata, and by the invisible mark in its pixels."""
-    from bolid_pipeline.images import open_image
+    from bolid_pipeline.images.decoding import open_image
     from bolid_pipeline.models.invisible_mark import MIN_BITS_FOUND, count_mark_bits
 
     for path in pictures:

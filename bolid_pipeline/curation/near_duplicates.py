@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bolid_pipeline.perceptual_hash import as_words
+from bolid_pipeline.images.perceptual_hash import as_words
 from bolid_pipeline.records import OF_ANOTHER_IDENTITY
 from bolid_pipeline.stages.refresh import RefreshReport, sync_table
 from bolid_pipeline.storage.tables import TableStore

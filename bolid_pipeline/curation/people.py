@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from bolid_pipeline.curation.recipes import PeopleRecipe
-from bolid_pipeline.images import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_many
 from bolid_pipeline.pretrained.yolo import Detections, detect, load_yolo
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore

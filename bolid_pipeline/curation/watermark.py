@@ -9,7 +9,7 @@ from bolid_pipeline.curation.watermark_network import (
     load_watermark_classifier,
     watermark_input,
 )
-from bolid_pipeline.images import decode_many
+from bolid_pipeline.images.decoding import decode_many
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 

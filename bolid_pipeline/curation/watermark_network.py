@@ -16,7 +16,7 @@ from timm.models.convnext import ConvNeXt, checkpoint_filter_fn
 from torch import Tensor, nn
 
 from bolid_pipeline.errors import WeightsMismatch
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.states import load_state
 
 INPUT_SIDE_PX = 256

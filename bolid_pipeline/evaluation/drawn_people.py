@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from bolid_pipeline.drawing import contact_sheet
 from bolid_pipeline.evaluation.config import EvaluationConfig
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
+from bolid_pipeline.images.drawing import contact_sheet
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 
 _SEX = re.compile(r"\b(woman|man)\b")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bolid_pipeline.drawing import to_png
 from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.evaluation.clip_scores import clip_t, identity_scores
 from bolid_pipeline.evaluation.config import EvaluationConfig
@@ -12,7 +11,8 @@ from bolid_pipeline.evaluation.drawn_people import DrawnPicture, draw_pictures, 
 from bolid_pipeline.evaluation.heldout import heldout_losses
 from bolid_pipeline.evaluation.loss_curve import plot_losses, read_losses
 from bolid_pipeline.evaluation.report import Figure, Report, read_report, write_report
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
+from bolid_pipeline.images.drawing import to_png
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline
 from bolid_pipeline.models.provenance import provenance_text

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from bolid_pipeline.errors import WeightsMissing
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
 
 
 class LatentEncoder:

@@ -3,13 +3,10 @@
 Shapes: K keypoints, H x W pixels. Positions are (x, y) in pixels, x to the right, y downwards.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    import torch
 
 SIGMA_FRACTION = 50 / 1024
 """The thesis' sigma of 50 px in a picture of 1024 px, as a fraction of the picture's side."""
@@ -59,33 +56,6 @@ def weight_map(
         dx2_W, dy2_H = np.square(np.arange(width) - x), np.square(np.arange(height) - y)
         np.minimum(squared_HW, dx2_W + dy2_H[:, None], out=squared_HW)
     return np.exp((squared_HW.min() - squared_HW) / (2 * sigma_px**2)).astype(np.float32)
-
-
-def weight_maps(
-    keypoints_BK2: "torch.Tensor", is_visible_BK: "torch.Tensor", height: int, width: int, sigma_px: float
-) -> "torch.Tensor":
-    """`weight_map` of a batch, in torch.
-
-    Args:
-        keypoints_BK2: (B, K, 2) float: x, y in px of the picture; they may lie outside of it.
-        is_visible_BK: (B, K) bool; invisible keypoints take no part.
-        height: of the picture, in px.
-        width: of the picture, in px.
-        sigma_px: the Gaussians' width.
-
-    Returns:
-        (B, H, W) float32 in [0, 1]; the largest value of each picture is 1. All ones where no keypoint is visible.
-    """
-    import torch
-
-    x_W, y_H = (torch.arange(side, device=keypoints_BK2.device) for side in (width, height))
-    dx2_BKW = (x_W - keypoints_BK2[..., :1]).square()
-    dy2_BKH = (y_H - keypoints_BK2[..., 1:]).square()
-    squared_BKHW = dx2_BKW[:, :, None] + dy2_BKH[..., None]
-    squared_BHW = squared_BKHW.masked_fill(~is_visible_BK[..., None, None], torch.inf).amin(1)
-    nearest_B11 = squared_BHW.amin((1, 2), keepdim=True)
-    # Without a visible keypoint both are infinite, and their difference is no number.
-    return torch.exp((nearest_B11 - squared_BHW) / (2 * sigma_px**2)).nan_to_num(nan=1.0)
 
 
 def apply_weights(

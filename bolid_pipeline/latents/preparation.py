@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bolid_pipeline.images import Rgb, resize_to
+from bolid_pipeline.images.decoding import Rgb, resize_to
 from bolid_pipeline.latents.buckets import Box, Bucket, choose_crop
 from bolid_pipeline.latents.config import LatentConfig
 from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bolid_pipeline.images import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_many
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.layout import to_binary
 from bolid_pipeline.latents.preparation import PreparedPhoto, prepare_photo

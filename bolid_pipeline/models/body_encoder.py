@@ -46,6 +46,15 @@ class BodyPosterior:
         c_body_BD = self.mean_BD + torch.exp(0.5 * self.logvar_BD) * noise_BD.to(self.mean_BD)
         return c_body_BD * self.has_views_B[:, None]
 
+    def kl(self) -> torch.Tensor:
+        """KL divergence from the standard normal (arXiv 1312.6114, appendix B), a scalar in nats per element.
+
+        It is the mean over people with views, and 0 without any.
+        """
+        kl_BD = 0.5 * (self.mean_BD.square() + self.logvar_BD.exp() - 1 - self.logvar_BD)
+        kl_B = kl_BD.float().mean(1)
+        return (kl_B * self.has_views_B).sum() / self.has_views_B.sum().clamp_min(1)
+
 
 def num_view_channels(latent_channels: int) -> int:
     """Number of channels of a view grid: the latent's, one that marks the picture, one per keypoint."""

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from bolid_pipeline.errors import WeightsMismatch
-from bolid_pipeline.images import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_many
 from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.pretrained.yolo import Detections, detect, load_yolo
 from bolid_pipeline.stages.recipe import PhotoStage

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics
 from bolid_pipeline.errors import WeightsMismatch
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.states import load_safetensors, verify_pickle
 from bolid_pipeline.storage.atomic import write_atomically
 

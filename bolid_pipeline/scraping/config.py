@@ -12,7 +12,7 @@ from pydantic import (
     PositiveInt,
 )
 
-from bolid_pipeline.images import MAX_PIXELS
+from bolid_pipeline.images.decoding import MAX_PIXELS
 from bolid_pipeline.settings import Field, settings
 
 THEPLACE_URL = "https://www.theplace.ru"

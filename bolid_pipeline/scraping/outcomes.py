@@ -1,6 +1,6 @@
 """The closed sets of words that say what became of galleries and photos."""
 
-from bolid_pipeline.images import REFUSALS
+from bolid_pipeline.images.decoding import REFUSALS
 from bolid_pipeline.records import OF_ANOTHER_IDENTITY
 
 SHARED = OF_ANOTHER_IDENTITY

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
-from bolid_pipeline.images import WholePhoto, probe
-from bolid_pipeline.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
+from bolid_pipeline.images.decoding import WholePhoto, probe
+from bolid_pipeline.images.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile

@@ -1,4 +1,4 @@
-"""Batches that a thread makes while the model works, in flat memory, with a position that can be saved and restored."""
+"""Batches that a thread makes while the model works, in constant memory, with a position that can be saved."""
 
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -30,22 +30,23 @@ class BatchesAhead(IterableDataset[T]):
         self._next_step = 0
 
     def __len__(self) -> int:
-        """Of the whole; Lightning takes no batch before it needs it from what has a length."""
+        """Number of steps. Lightning prefetches from loaders without a length; defining it turns that off."""
         return self._num_steps
 
     def __iter__(self) -> Generator[T, None, None]:
         """Yield the batches from the position on."""
-        torch.get_num_threads()  # settles this thread's number before the other's becomes the default
+        # The first call fixes the OpenMP thread count of this thread. Without it, the count that the other thread
+        # sets for itself would become the default, and the model would run on one core.
+        torch.get_num_threads()
         for batch in prefetch(self._make_alone, range(self._next_step, self._num_steps), _NUM_AHEAD):
             self._next_step += 1
             yield batch
 
     def _make_alone(self, step: int) -> T:
-        """A batch, by this thread alone.
-
-        If it took OpenMP helpers, there would be more of them than cores, and libgomp then lets the model's own sleep
-        between any two operations: on two cores a step took 1.4 times as long. The limit holds for this thread.
-        """
+        """Make a batch without helper threads."""
+        # With OpenMP helpers of its own, this thread and the model together would have more threads than there are
+        # cores. libgomp then puts the model's helpers to sleep between any two operations: on two cores a step took
+        # 1.4 times as long. The limit holds for this thread only.
         torch.set_num_threads(1)
         return self._make(step)
 

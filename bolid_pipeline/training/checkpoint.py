@@ -16,7 +16,7 @@ from bolid_pipeline.settings import from_json
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups, is_flat
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 """Raised with every change of the training code that changes what it makes of the same inputs."""
 
 CONFIG_FILE = "training_config.json"

@@ -15,7 +15,6 @@ from bolid_pipeline.training.branches import Branches
 from bolid_pipeline.training.condition_dropout import KeptConditions, draw_kept_conditions
 from bolid_pipeline.training.conditions import Conditions
 from bolid_pipeline.training.config import DropoutConfig
-from bolid_pipeline.training.losses.kl import kl_to_standard_normal
 from bolid_pipeline.training.randomness import StepRandomness
 
 
@@ -53,7 +52,6 @@ class Conditioner:
     def draw(self, batch: Batch, randomness: StepRandomness) -> DrawnConditions:
         """Conditions with gradient; the body's sample and the dropout come from the given randomness alone."""
         posterior = self._branches.body_encoder(batch["views_BNCGG"], batch["weights_BN"])
-        kl = kl_to_standard_normal(posterior.mean_BD, posterior.logvar_BD, posterior.has_views_B)
         c_body_BD = posterior.sample(randomness.normal(*posterior.mean_BD.shape))
         kept = draw_kept_conditions(len(c_body_BD), self._dropout, randomness).to(c_body_BD.device)
         height, width = batch["latents_BCHW"].shape[-2:]
@@ -64,7 +62,7 @@ class Conditioner:
             height * self._pixels_per_latent,
             width * self._pixels_per_latent,
         )
-        return DrawnConditions(conditions, kept, kl)
+        return DrawnConditions(conditions, kept, posterior.kl())
 
     def _text(self, batch: Batch, is_kept_B: torch.Tensor) -> EncodedText:
         """The captions, the empty prompt in place of dropped ones."""

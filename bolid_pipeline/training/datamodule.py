@@ -24,6 +24,9 @@ from bolid_pipeline.training.losses.clip import ClipSimilarity
 from bolid_pipeline.training.text_cache import PromptCache, TextCache, clip_text_cache
 from bolid_pipeline.training.views import BodyViews
 
+_CAPTIONS = 1
+"""Tells the random numbers that choose captions from those that plan the batch of the same step."""
+
 
 class BoLIDDataModule(lightning.LightningDataModule):
     """The training batches of a latent table, a function of the configuration's seed and the step.
@@ -80,6 +83,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
             groups=latents.group_N,
             num_groups_kept=latents.num_groups_kept,
         )
+        self._seed = config.seed
         self._num_steps = config.steps
         self._has_ref_encoder = config.ref_encoder_layers > 0
 
@@ -115,8 +119,8 @@ class BoLIDDataModule(lightning.LightningDataModule):
         proportions_BM, proportion_weights_BM = self._proportions.gather(
             [self.latents.identities[row] for row in rows]
         )
-        choose = random.Random(step)
-        text = self.prompts.gather([choose.choice(self._variants[row]) for row in rows])
+        rng = np.random.default_rng([self._seed, step, _CAPTIONS])
+        text = self.prompts.gather([str(rng.choice(self._variants[row])) for row in rows])
         ref_BN = plan.view_BN if self._has_ref_encoder else plan.reference_B[:, None]
         batch = Batch(
             step=step,

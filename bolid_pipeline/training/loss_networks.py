@@ -46,10 +46,9 @@ class LossNetworks(nn.Module):
         )
         self.clip = ClipSimilarity(files.clip) if config.needs_clip and files.clip else None
         self._scaling_factor: float = vae.config.scaling_factor
-        self._shift_factor: float = getattr(vae.config, "shift_factor", None) or 0.0
         self.vae = vae
 
     def decode(self, latents_BCHW: torch.Tensor) -> torch.Tensor:
         """Scaled latents to pictures (B, 3, H, W) in [0, 1], with gradient."""
-        unscaled = latents_BCHW / self._scaling_factor + self._shift_factor
-        return self.vae.decode(unscaled.to(self.vae.dtype)).sample.float().mul(0.5).add(0.5).clamp(0, 1)
+        unscaled_BCHW = latents_BCHW / self._scaling_factor
+        return self.vae.decode(unscaled_BCHW.to(self.vae.dtype)).sample.float().mul(0.5).add(0.5).clamp(0, 1)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.images import LETTERBOX_GREY
+from bolid_pipeline.images.decoding import LETTERBOX_GREY
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.pretrained.yolo import load_yolo
 

@@ -8,7 +8,7 @@ import lightning
 import numpy as np
 import torch
 
-from bolid_pipeline.drawing import contact_sheet, to_png
+from bolid_pipeline.images.drawing import contact_sheet, to_png
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.pipeline import pipeline_around
 from bolid_pipeline.models.provenance import provenance_text

@@ -1,6 +1,7 @@
 """What a clone must hold, and must not."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -21,3 +22,9 @@ def test_tests_are_no_package():
 def test_no_lock_file_with_an_index_address_is_committed():
     listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert "uv.lock" not in listed.stdout.splitlines()
+
+
+def test_the_picture_of_the_rooms_is_up_to_date():
+    drawing = [sys.executable, "docs/draw_rooms.py", "--check"]
+    done = subprocess.run(drawing, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

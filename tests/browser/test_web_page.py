@@ -11,7 +11,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ASSETS = (
     "identity_catalogue",
+    "photo_pages",
+    "catalogue_pages",
     "raw_photos",
+    "rejected_downloads",
+    "photo_clusters",
     "watermark_scores",
     "face_detections",
     "curated_photos",
@@ -77,6 +81,7 @@ def test_the_launchpad_describes_the_settings_and_refuses_what_it_does_not_know(
 ) -> None:
     browser_page.goto(f"{web_page}/assets/bolid_checkpoint")
     browser_page.get_by_role("button", name="Materialize").first.click(modifiers=["Shift"])
+    browser_page.get_by_role("button", name="Confirm").click()  # although nothing is there yet to train on
     browser_page.get_by_text("Launchpad (configure assets)").wait_for()
     editor = browser_page.locator(".CodeMirror, .cm-editor").first
 
@@ -86,7 +91,7 @@ def test_the_launchpad_describes_the_settings_and_refuses_what_it_does_not_know(
         browser_page.keyboard.insert_text(f"ops:\n  bolid_checkpoint:\n    config:\n      {setting}")
 
     write("")
-    expect(browser_page.get_by_text("Optimiser steps.")).to_be_visible()
+    expect(browser_page.get_by_text("Seed of new weights, batches, noise and dropout.")).to_be_visible()
     write("stpes: 3")
     expect(browser_page.get_by_text('Received unexpected config entry "stpes"')).to_be_visible()
     write("steps: three")

@@ -30,9 +30,9 @@ from PIL import Image
 from small_crawls import Crawl, bodies, grid_page, jpeg, people
 
 from bolid_pipeline.cli import main
+from bolid_pipeline.cli.forgetting import forget
 from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.errors import LayoutChanged
-from bolid_pipeline.forgetting import forget
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos, plan_photos
 from bolid_pipeline.scraping.sources.site import open_site

@@ -8,8 +8,8 @@ import pytest
 from refresh_process import run_refresh
 from stored import contents
 
+from bolid_pipeline.cli.forgetting import forget
 from bolid_pipeline.errors import DamagedTable, StoreLocked
-from bolid_pipeline.forgetting import forget
 from bolid_pipeline.scraping.fetch_journal import FetchJournal, RefusedFile
 from bolid_pipeline.scraping.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.storage import object_lock

@@ -5,9 +5,8 @@ Shape suffixes: B pictures, K keypoints.
 
 import torch
 
+from bolid_pipeline.pose.skeleton import MIN_VISIBLE_CONF
 from bolid_pipeline.training.pose_network import FoundKeypoints
-
-_VISIBLE = 0.5  # a keypoint of the reference that is less sure than this takes no part in L_id
 
 
 def absolute_l_id(
@@ -22,7 +21,7 @@ def absolute_l_id(
         keypoints_BK3: x, y in [0, 1] and confidence, of the real photos; only visible keypoints count.
         weights_B: weight of each picture, >= 0.
     """
-    is_visible_BK = (keypoints_BK3[..., 2] >= _VISIBLE).float()
+    is_visible_BK = (keypoints_BK3[..., 2] >= MIN_VISIBLE_CONF).float()
     weights_BK = is_visible_BK * (found.person_B * weights_B)[:, None]
     return keypoint_loss(found.keypoints_BK2, keypoints_BK3[..., :2], weights_BK)
 

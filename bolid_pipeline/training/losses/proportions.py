@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from bolid_pipeline.pose.skeleton import EDGES
+from bolid_pipeline.pose.skeleton import EDGES, MIN_VISIBLE_CONF
 from bolid_pipeline.training.pose_network import FoundKeypoints
 
 LIMBS = tuple(edge for edge in EDGES if min(edge) >= 5)
@@ -98,15 +98,15 @@ def typical_proportions(
 
     Args:
         lengths_RM: log lengths of `limb_lengths`.
-        weights_RM: their confidences; below 0.5 a limb is left out.
+        weights_RM: their confidences; a limb below MIN_VISIBLE_CONF is left out.
         num_rounds: of taking out sizes and lengths in turn.
 
     Returns:
         (M,) log proportions, and (M,) the share of photos that show the limb; 0 for one that none shows.
     """
-    rest_RM = np.where(weights_RM >= 0.5, lengths_RM, np.nan).astype(np.float64)
-    is_seen_M = (weights_RM >= 0.5).any(axis=0)
-    rest_RM = rest_RM[(weights_RM >= 0.5).any(axis=1)][:, is_seen_M]
+    rest_RM = np.where(weights_RM >= MIN_VISIBLE_CONF, lengths_RM, np.nan).astype(np.float64)
+    is_seen_M = (weights_RM >= MIN_VISIBLE_CONF).any(axis=0)
+    rest_RM = rest_RM[(weights_RM >= MIN_VISIBLE_CONF).any(axis=1)][:, is_seen_M]
     found_M = np.zeros(rest_RM.shape[1])
     for _ in range(num_rounds if rest_RM.size else 0):
         rest_RM = rest_RM - np.nanmedian(rest_RM, axis=1, keepdims=True)
@@ -114,4 +114,4 @@ def typical_proportions(
         rest_RM, found_M = rest_RM - step_M, found_M + step_M
     proportions_M = np.zeros(weights_RM.shape[1], np.float32)
     proportions_M[is_seen_M] = found_M
-    return proportions_M, (weights_RM >= 0.5).mean(axis=0).astype(np.float32)
+    return proportions_M, (weights_RM >= MIN_VISIBLE_CONF).mean(axis=0).astype(np.float32)

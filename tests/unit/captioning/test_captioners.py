@@ -10,7 +10,7 @@ from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.captioning.vlm import VlmCaptioner
 from bolid_pipeline.errors import WeightsMissing
-from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.images.decoding import encode_jpeg
 from bolid_pipeline.storage.photos import PhotoStore
 
 

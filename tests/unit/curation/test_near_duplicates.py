@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from bolid_pipeline.curation.near_duplicates import cluster, refresh_clusters
-from bolid_pipeline.images import probe
-from bolid_pipeline.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
+from bolid_pipeline.images.decoding import probe
+from bolid_pipeline.images.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
 

@@ -9,7 +9,7 @@ import torch
 
 from bolid_pipeline.curation.config import PeopleConfig
 from bolid_pipeline.curation.recipes import PeopleRecipe
-from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.images.decoding import encode_jpeg
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.storage.photos import PhotoStore

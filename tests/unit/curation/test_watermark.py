@@ -20,7 +20,7 @@ from bolid_pipeline.curation.watermark_network import (
     watermark_input,
 )
 from bolid_pipeline.errors import WeightsMismatch
-from bolid_pipeline.images import encode_jpeg
+from bolid_pipeline.images.decoding import encode_jpeg
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.storage.photos import PhotoStore
 

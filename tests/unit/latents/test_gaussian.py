@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map, weight_maps
+from bolid_pipeline.latents.gaussian import apply_weights, sigma_px, weight_map
 
 SIDES = st.integers(1, 40)
 SIGMAS = st.floats(0.25, 60)
@@ -54,19 +53,6 @@ def test_invisible_keypoints_take_no_part(skeleton, height, width, sigma):
     nowhere = np.where(is_visible[:, None], keypoints, np.nan)
     expected = weight_map(keypoints[is_visible], np.ones(is_visible.sum()), height, width, sigma)
     np.testing.assert_array_equal(weight_map(nowhere, is_visible, height, width, sigma), expected)
-
-
-def test_the_maps_of_a_batch_are_those_of_its_pictures():
-    rng = np.random.default_rng(0)
-    keypoints, is_visible = rng.uniform(-10, 50, (3, 17, 2)), rng.integers(0, 2, (3, 17)).astype(bool)
-    maps = weight_maps(torch.from_numpy(keypoints).float(), torch.from_numpy(is_visible), 20, 40, 5.0)
-    for of_batch, xy, visible in zip(maps, keypoints, is_visible, strict=True):
-        np.testing.assert_allclose(of_batch, weight_map(xy, visible, 20, 40, 5.0), atol=1e-5)
-
-
-def test_a_picture_of_a_batch_without_a_visible_keypoint_weighs_one_everywhere():
-    maps = weight_maps(torch.zeros(1, 17, 2), torch.zeros(1, 17, dtype=torch.bool), 4, 6, 5.0)
-    assert torch.equal(maps, torch.ones(1, 4, 6))
 
 
 @given(skeletons(), st.randoms(use_true_random=False), SIDES, SIDES, SIGMAS)

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from bolid_pipeline.errors import DamagedTable, ForeignLatents, NotEnoughData, WeightsMissing
-from bolid_pipeline.images import encode_jpeg, resize_to
+from bolid_pipeline.images.decoding import encode_jpeg, resize_to
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.cache import open_latents, verify_latents

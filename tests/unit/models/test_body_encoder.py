@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.models.body_encoder import BodyEncoder, num_view_channels, to_view_grid
+from bolid_pipeline.models.body_encoder import BodyEncoder, BodyPosterior, num_view_channels, to_view_grid
 from bolid_pipeline.pose.skeleton import GROUPS, KEYPOINT_NAMES, NUM_KEYPOINTS
 
 GRID = 8
@@ -183,3 +184,17 @@ def test_views_without_a_keypoint_leave_its_tokens_to_the_others(encoder: BodyEn
         encoder(torch.stack([with_nose, blind])[None], torch.ones(1, 2)).mean_BD for blind in (without, other)
     )
     torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
+
+
+def test_kl_is_the_known_divergence() -> None:
+    mean, logvar = torch.randn(4, 7), torch.randn(4, 7)
+    expected = kl_divergence(Normal(mean, (0.5 * logvar).exp()), Normal(0.0, 1.0)).mean()
+    torch.testing.assert_close(BodyPosterior(mean, logvar, torch.ones(4).bool()).kl(), expected)
+
+
+def test_people_without_views_do_not_count_in_kl() -> None:
+    mean = torch.randn(2, 7)
+    logvar = torch.zeros(2, 7)
+    alone = BodyPosterior(mean[:1], logvar[:1], torch.tensor([True])).kl()
+    torch.testing.assert_close(BodyPosterior(mean, logvar, torch.tensor([True, False])).kl(), alone)
+    assert BodyPosterior(mean, logvar, torch.tensor([False, False])).kl() == 0

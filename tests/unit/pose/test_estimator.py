@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bolid_pipeline.errors import WeightsMismatch
-from bolid_pipeline.images import encode_jpeg, resize_to
+from bolid_pipeline.images.decoding import encode_jpeg, resize_to
 from bolid_pipeline.pose.config import PoseConfig
 from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.pretrained.weights import WeightsFile

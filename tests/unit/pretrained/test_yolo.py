@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bolid_pipeline.errors import UnreadablePhoto, WeightsMismatch, WeightsMissing
-from bolid_pipeline.images import decode_rgb
+from bolid_pipeline.images.decoding import decode_rgb
 from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 
 from ultralytics.utils import AUTOINSTALL, ONLINE, SETTINGS  # isort: skip

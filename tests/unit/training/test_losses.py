@@ -4,7 +4,6 @@ import torch
 from diffusers import DDPMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.distributions import Normal, kl_divergence
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.training.losses.diffusion import (
@@ -14,7 +13,6 @@ from bolid_pipeline.training.losses.diffusion import (
     training_noise,
 )
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
-from bolid_pipeline.training.losses.kl import kl_to_standard_normal
 from bolid_pipeline.training.losses.proportions import (
     LIMBS,
     limb_lengths,
@@ -31,20 +29,6 @@ def _scheduler(prediction_type: str = "epsilon") -> DDPMScheduler:
 def _tensors(seed: int = 0):
     generator = torch.Generator().manual_seed(seed)
     return (torch.randn(3, 4, 5, 6, generator=generator) for _ in range(2))
-
-
-def test_kl_is_the_known_divergence():
-    mean, logvar = torch.randn(4, 7), torch.randn(4, 7)
-    expected = kl_divergence(Normal(mean, (0.5 * logvar).exp()), Normal(0.0, 1.0)).mean()
-    torch.testing.assert_close(kl_to_standard_normal(mean, logvar, torch.ones(4).bool()), expected)
-
-
-def test_people_without_views_do_not_count_in_kl():
-    mean = torch.randn(2, 7)
-    logvar = torch.zeros(2, 7)
-    alone = kl_to_standard_normal(mean[:1], logvar[:1], torch.tensor([True]))
-    torch.testing.assert_close(kl_to_standard_normal(mean, logvar, torch.tensor([True, False])), alone)
-    assert kl_to_standard_normal(mean, logvar, torch.tensor([False, False])) == 0
 
 
 def test_the_target_of_epsilon_is_the_noise():

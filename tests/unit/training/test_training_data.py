@@ -71,6 +71,18 @@ def test_prompts_come_back_as_the_base_model_encodes_them(tiny_stable_diffusion)
     assert found.hidden_BLD.dtype == torch.float16
 
 
+def test_the_seed_decides_which_version_of_a_caption_is_shown(tiny_stable_diffusion):
+    data = random_data(tiny_stable_diffusion)
+    captions = dict.fromkeys(data.latents.photo_ids, "a tall woman, walking, in a forest, at night")
+    config = replace(tiny(), num_caption_variants=6, batch_size=16)
+    shown = []
+    for seed in (0, 0, 1):
+        _, batches = make_training(replace(data, captions=captions), replace(config, seed=seed))
+        shown.append({str(row.tolist()) for row in batches.batch(0)["text_BLD"].flatten(1)[:, :1000]})
+    assert len(shown[0]) > 1
+    assert shown[0] == shown[1] != shown[2]
+
+
 def test_there_are_no_batches_before_the_captions_are_encoded(tiny_stable_diffusion):
     _, batches = make_system(tiny(), random_data(tiny_stable_diffusion))
     with pytest.raises(RuntimeError, match="call setup"):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from bolid_pipeline.errors import UnreadablePhoto, WeightsMissing
-from bolid_pipeline.images import open_image
+from bolid_pipeline.images.decoding import open_image
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.models.provenance import save_generated
 from bolid_pipeline.models.samplers import make_sampler

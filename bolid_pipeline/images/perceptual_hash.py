@@ -4,7 +4,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from bolid_pipeline.images import Rgb
+from bolid_pipeline.images.decoding import Rgb
 
 _SIDE = 16
 HASH_BITS = _SIDE * _SIDE

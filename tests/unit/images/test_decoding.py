@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
-from bolid_pipeline.images import REFUSALS, decode_many, decode_rgb, encode_jpeg, probe, resize_to
+from bolid_pipeline.images.decoding import REFUSALS, decode_many, decode_rgb, encode_jpeg, probe, resize_to
 
 
 def picture(height=120, width=80):

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 import torch
 
+from bolid_pipeline.cli.forgetting import forget
 from bolid_pipeline.errors import StoreLocked, UnknownIdentity
-from bolid_pipeline.forgetting import forget
 from bolid_pipeline.latents.buckets import Bucket
 from bolid_pipeline.latents.layout import LatentLayout, to_binary
 from bolid_pipeline.models.body_bank import BodyBank

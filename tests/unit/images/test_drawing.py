@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
-from bolid_pipeline.drawing import contact_sheet, draw_skeleton, to_png
+from bolid_pipeline.images.drawing import contact_sheet, draw_skeleton, to_png
 
 RED = np.full((40, 20, 3), (255, 0, 0), np.uint8)
 BLUE = np.full((10, 50, 3), (0, 0, 255), np.uint8)
