@@ -1,14 +1,12 @@
 """The jobs as a person starts them: what is wrong is said clearly, and a failed job has a non-zero exit code."""
 
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from commands import start_command
 
 from assets.curation import watermark_scores
 from bolid_pipeline.errors import WeightsMissing
@@ -17,28 +15,19 @@ from resources.model_hub import EmbeddedModels
 from resources.table_store import DataStore
 
 REPOSITORY = Path(__file__).parents[2]
-DAGSTER = Path(sys.executable).with_name("dagster")
 
 
 @pytest.fixture
 def execute(tmp_path):
-    """Runs a job as README says, with its history and data under tmp_path; returns the finished process."""
+    """Runs a job as README says, with its history and data under tmp_path; returns the finished command."""
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
 
     def run(job, **environment):
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("BOLID_", "DAGSTER_"))
-        }
-        return subprocess.run(
-            [DAGSTER, "job", "execute", "-m", "bolid_pipeline.definitions", "-j", job],
-            cwd=tmp_path,
-            env={**inherited, "BOLID_DATA_DIR": str(tmp_path / "data"), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=280,
-        )
+        command = ["job", "execute", "-m", "bolid_pipeline.definitions", "-j", job]
+        environment["BOLID_DATA_DIR"] = str(tmp_path / "data")
+        with start_command(tmp_path, "dagster", *command, **environment) as running:
+            running.wait()
+        return running
 
     return run
 
@@ -51,16 +40,16 @@ def closed_port():
 
 def test_an_unknown_deployment_is_refused(execute):
     done = execute("full_refresh", BOLID_DEPLOYMENT="demno")
-    assert done.returncode != 0
-    assert "BOLID_DEPLOYMENT is 'demno'; known deployments: demo, theplace_sd15, theplace_sdxl" in done.stdout
+    assert done.wait() != 0
+    assert "BOLID_DEPLOYMENT is 'demno'; known deployments: demo, theplace_sd15, theplace_sdxl" in done.output
 
 
 def test_an_unreachable_site_fails_the_job_and_writes_nothing(execute, closed_port, tmp_path):
     done = execute("dataset_refresh", BOLID_SOURCE_URL=f"http://127.0.0.1:{closed_port}")
-    assert done.returncode != 0
-    assert "SourceUnreachable" in done.stdout
-    assert "BOLID_SOURCE_URL" in done.stdout
-    assert "RUN_FAILURE" in done.stdout
+    assert done.wait() != 0
+    assert "SourceUnreachable" in done.output
+    assert "BOLID_SOURCE_URL" in done.output
+    assert "RUN_FAILURE" in done.output
     assert list((tmp_path / "data").rglob("*.parquet")) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from commands import dagster, dagster_daemon, start_command
+from commands import start_command
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -26,20 +26,20 @@ def project(tmp_path):
 
 
 def execute(project):
-    return start_command(project, dagster, "job", "execute", "-m", "meeting_runs", "-j", "all_steps")
+    return start_command(project, "dagster", "job", "execute", "-m", "meeting_runs", "-j", "all_steps")
 
 
 def launch(project: Path, job: str) -> None:
     """Put a run into the queue."""
     home = {"DAGSTER_HOME": str(project)}
     with start_command(
-        project, dagster, "job", "launch", "-m", "meeting_runs", "-j", job, **home
+        project, "dagster", "job", "launch", "-m", "meeting_runs", "-j", job, **home
     ) as launched:
         assert launched.wait() == 0, launched.output
 
 
 def daemon(project):
-    return start_command(project, dagster_daemon, "run", "-m", "meeting_runs", DAGSTER_HOME=str(project))
+    return start_command(project, "dagster-daemon", "run", "-m", "meeting_runs", DAGSTER_HOME=str(project))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,9 +11,9 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import pytest
 import yaml
+from commands import start_command
 
 REPOSITORY = Path(__file__).parents[2]
-DAGSTER = Path(sys.executable).with_name("dagster")
 SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 DEFINITIONS = """
 import dagster as dg
@@ -76,23 +75,15 @@ def project(tmp_path):
     return tmp_path
 
 
-def execute(project: Path, server: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [DAGSTER, "job", "execute", "-m", "greetings", "-j", "all_steps"],
-        cwd=project,
-        env={**os.environ, **server, "DAGSTER_HOME": str(project)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=250,
-    )
+def execute(project: Path, server: dict[str, str]):
+    job = ["job", "execute", "-m", "greetings", "-j", "all_steps"]
+    return start_command(project, "dagster", *job, **server, DAGSTER_HOME=str(project))
 
 
 @pytest.mark.slow
 def test_a_run_is_remembered_in_postgres(project, server, monkeypatch):
-    done = execute(project, server)
-    assert done.returncode == 0, done.stdout
+    with execute(project, server) as run:
+        assert run.wait() == 0, run.output
 
     assert not list(project.rglob("*.db"))
     for name, value in server.items():
@@ -109,9 +100,9 @@ def test_a_run_is_remembered_in_postgres(project, server, monkeypatch):
 
 @pytest.mark.slow
 def test_a_wrong_password_is_refused(project, server):
-    done = execute(project, {**server, "DAGSTER_PG_PASSWORD": "wrong"})
-    assert done.returncode != 0
-    assert "password authentication failed" in done.stdout
+    with execute(project, {**server, "DAGSTER_PG_PASSWORD": "wrong"}) as run:
+        assert run.wait() != 0
+    assert "password authentication failed" in run.output
 
 
 def test_the_two_instances_differ_in_their_storage_alone():

@@ -1,20 +1,16 @@
 """A training on several devices, as the asset starts it in a Dagster run: what it reports, and how it ends."""
 
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from commands import PATIENCE_SECONDS, start_command
 from random_latents import store_random_latents
 
 from bolid_pipeline.training import checkpoint
@@ -22,7 +18,7 @@ from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
 
 REPOSITORY = Path(__file__).parents[2]
-# A dozen processes import torch, on a machine that may be busy.
+# Trainers import torch, on a machine that may be busy.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SETTINGS: dict[str, Any] = {
@@ -31,9 +27,6 @@ SETTINGS: dict[str, Any] = {
     "prior": None,
     "body": {"max_views": 2, "grid": 8, "width": 32, "c_body_dim": 12},
 }
-BIN = Path(sys.executable).parent
-MATERIALIZE = [BIN / "dagster", "asset", "materialize", "-m", "bolid_pipeline.definitions"]
-PATIENCE_SECONDS = 800
 
 
 @pytest.fixture
@@ -44,40 +37,26 @@ def project(tmp_path):
     return tmp_path
 
 
-@contextmanager
-def process(project: Path, *command: str | Path, **settings: Any) -> Iterator["subprocess.Popen[str]"]:
-    """A process in the project folder with settings of the training; killed at the end if it still runs."""
-    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
-    environment |= {
-        "BOLID_DATA_DIR": str(project / "data"),
-        "BOLID_TRAINING": json.dumps(SETTINGS | settings),
-        "OMP_NUM_THREADS": "1",
-    }
-    with (
-        (project / f"{len(list(project.glob('*.log')))}.log").open("w+") as log,
-        subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log, text=True) as started,
-    ):
-        try:
-            yield started
-        finally:
-            started.kill()
+def start(project: Path, command: str, *arguments: str, settings: dict[str, Any], **environment: str):
+    """A command in the project folder, with settings of the training."""
+    training = json.dumps(SETTINGS | settings)
+    data_dir = str(project / "data")
+    return start_command(
+        project, command, *arguments, BOLID_DATA_DIR=data_dir, BOLID_TRAINING=training, **environment
+    )
 
 
-def materialize(project: Path, *, launchpad: dict[str, Any] | None = None, **settings: Any):
+def materialize(
+    project: Path,
+    *,
+    settings: dict[str, Any] | None = None,
+    launchpad: dict[str, Any] | None = None,
+    **environment: str,
+):
+    """A run of the checkpoint, with settings from the environment and from the launchpad."""
     config = json.dumps({"ops": {"bolid_checkpoint": {"config": launchpad or {}}}})
-    return process(project, *MATERIALIZE, "--select", "bolid_checkpoint", "--config-json", config, **settings)
-
-
-def wait_for(condition: Callable[[], bool], running: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert running.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def said(project: Path) -> str:
-    return "".join(path.read_text() for path in sorted(project.glob("*.log")))
+    asset = ["-m", "bolid_pipeline.definitions", "--select", "bolid_checkpoint", "--config-json", config]
+    return start(project, "dagster", "asset", "materialize", *asset, settings=settings or {}, **environment)
 
 
 def trainers_of(project: Path) -> list[int]:
@@ -102,15 +81,8 @@ def events(project, monkeypatch):
         yield lambda: instance.all_logs(instance.get_runs()[0].run_id)
 
 
-@pytest.mark.parametrize("is_sharded", [False, True])
-def test_two_devices_train_in_processes_that_report_to_the_run(project, events, is_sharded):
-    hardware = {"devices": 2, "shard_frozen_weights": is_sharded}
-    with materialize(project, launchpad={"hardware": hardware, "seed": 7}) as run:
-        assert run.wait(PATIENCE_SECONDS) == 0, said(project)
+def check_that_two_processes_trained_and_reported(project: Path, events: Callable[[], list[Any]]) -> None:
     folder = project / "data" / "checkpoints" / "demo"
-    trained = checkpoint.read_config(folder)
-    assert (trained.hardware.devices, trained.hardware.shard_frozen_weights) == (2, is_sharded)
-    assert trained.seed == 7
     assert (folder / "body_adapter.safetensors").is_file()
     assert [path.name for path in folder.parent.iterdir()] == ["demo"]
     (made,) = [event.asset_materialization for event in events() if event.asset_materialization]
@@ -122,33 +94,37 @@ def test_two_devices_train_in_processes_that_report_to_the_run(project, events, 
     assert trainers_of(project) == []
 
 
-def test_two_machines_of_one_device_train_together(project):
+def test_two_devices_train_in_processes_that_report_to_the_run(project, events):
+    with materialize(project, launchpad={"hardware": {"devices": 2}, "seed": 7}) as run:
+        assert run.wait() == 0, run.output
+    check_that_two_processes_trained_and_reported(project, events)
+    trained = checkpoint.read_config(project / "data" / "checkpoints" / "demo")
+    assert (trained.hardware.devices, trained.hardware.shard_frozen_weights) == (2, False)
+    assert trained.seed == 7
+
+
+def test_two_machines_of_one_device_train_together_and_share_the_frozen_weights(project, events):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PET_MASTER_PORT", port)
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", "1"]
-        second = [
-            *torchrun,
-            "--master-addr",
-            "127.0.0.1",
-            "-m",
-            "bolid_pipeline.orchestration.training_process",
-        ]
-        with (
-            process(project, *second, hardware={"num_nodes": 2}) as other,
-            materialize(project, hardware={"num_nodes": 2}) as run,
-        ):
-            assert run.wait(PATIENCE_SECONDS) == 0, said(project)
-            assert other.wait(PATIENCE_SECONDS) == 0, said(project)
-    assert checkpoint.read_metrics(project / "data" / "checkpoints" / "demo")["steps"] == 2
+    settings = {"hardware": {"num_nodes": 2, "shard_frozen_weights": True}}
+    second = ["--nnodes", "2", "--node-rank", "1", "--master-addr", "127.0.0.1"]
+    second += ["-m", "bolid_pipeline.orchestration.training_process"]
+    with (
+        start(project, "torchrun", *second, settings=settings, PET_MASTER_PORT=port) as other,
+        materialize(project, settings=settings, PET_MASTER_PORT=port) as run,
+    ):
+        assert run.wait() == 0, run.output
+        assert other.wait() == 0, other.output
+    check_that_two_processes_trained_and_reported(project, events)
+    trained = checkpoint.read_config(project / "data" / "checkpoints" / "demo")
+    assert (trained.hardware.num_nodes, trained.hardware.shard_frozen_weights) == (2, True)
 
 
 def test_a_failing_training_fails_the_asset_with_its_message(project, events):
     # Only the trainers make the body encoder, which refuses this number of tokens.
     body = {**SETTINGS["body"], "is_dense": True, "num_tokens": 5}
-    with materialize(project, hardware={"devices": 2}, body=body) as run:
-        assert run.wait(PATIENCE_SECONDS) == 1
+    with materialize(project, settings={"hardware": {"devices": 2}, "body": body}) as run:
+        assert run.wait() == 1, run.output
     (failure,) = [
         event.dagster_event.step_failure_data
         for event in events()
@@ -162,11 +138,11 @@ def test_a_failing_training_fails_the_asset_with_its_message(project, events):
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="without setpriv nothing ties processes together")
 def test_a_killed_run_leaves_no_trainers(project):
-    with materialize(project, hardware={"devices": 2}, steps=100_000, intervals={"checkpoint": 1}) as run:
-        wait_for(lambda: bool(list(project.glob("data/checkpoints/.demo.training-*/state.ckpt"))), run)
+    settings = {"hardware": {"devices": 2}, "steps": 100_000, "intervals": {"checkpoint": 1}}
+    with materialize(project, settings=settings) as run:
+        run.wait_for(lambda: bool(list(project.glob("data/checkpoints/.demo.training-*/state.ckpt"))))
         assert len(trainers_of(project)) == 3  # torchrun, and one for each device
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        run.kill()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while trainers_of(project):
             assert time.monotonic() < deadline

@@ -4,36 +4,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import fork_server
 
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 800
 """Code servers and trainers import torch; on a busy machine that takes minutes."""
 
 
-def dagster(*arguments: str) -> None:
-    """Do what the command `dagster` does."""
-    from dagster._cli import main
-
-    sys.argv = ["dagster", *arguments]
-    main()
-
-
-def dagster_daemon(*arguments: str) -> None:
-    """Do what the command `dagster-daemon` does."""
-    from dagster._daemon.cli import main
-
-    sys.argv = ["dagster-daemon", *arguments]
-    main()
-
-
-def torchrun(*arguments: str) -> None:
-    """Do what the command `torchrun` does."""
-    from torch.distributed.run import main
-
-    main(arguments)
+def run_script(name: str, *arguments: str) -> None:
+    """Do what an installed command does, such as `dagster`."""
+    (script,) = entry_points(group="console_scripts", name=name)
+    sys.argv = [name, *arguments]
+    sys.exit(script.load()())
 
 
 class Command:
@@ -53,9 +38,10 @@ class Command:
         """What it has written to stdout and stderr until now."""
         return self._output.read_text(errors="replace")
 
-    def wait(self) -> int | None:
-        """Wait for its end; the exit code, or None if it takes too long."""
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
         self._process.join(PATIENCE_SECONDS)
+        assert self._process.exitcode is not None, self.output
         return self._process.exitcode
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -73,16 +59,17 @@ class Command:
 
 
 @contextmanager
-def start_command(
-    folder: Path, command: Callable[..., None], *arguments: str, **environment: str
-) -> Iterator[Command]:
+def start_command(folder: Path, name: str, *arguments: str, **environment: str) -> Iterator[Command]:
     """Start a command in this folder, with these variables besides the usual ones; kill it at the end if it still runs.
 
     Its output goes to the next free `<number>.log` of the folder.
     """
     output = folder / f"{len(list(folder.glob('*.log')))}.log"
     started = Command(
-        fork_server.start(command, *arguments, output=output, folder=folder, environment=environment), output
+        fork_server.start(
+            run_script, name, *arguments, output=output, folder=folder, environment=environment
+        ),
+        output,
     )
     try:
         yield started

@@ -9,12 +9,14 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.metadata import entry_points
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+SCRIPTS = ("dagster", "dagster-daemon")
 # Not the definitions: they read the environment when they are imported.
 HEAVY_MODULES = (
     "assets.training",
@@ -29,8 +31,7 @@ HEAVY_MODULES = (
     "bolid_pipeline.pose.estimator",
     "bolid_pipeline.latents.stage",
     "bolid_pipeline.training.fit",
-    "dagster._cli",
-    "dagster._daemon.cli",
+    *(script.module for name in SCRIPTS for script in entry_points(group="console_scripts", name=name)),
 )
 
 
@@ -50,6 +51,7 @@ def start(
         folder: the working directory, if not this process's.
         environment: variables to set, besides those of the server.
     """
+    output.write_bytes(b"")
     process = _context().Process(
         target=_call, args=(function, arguments, output, folder or Path.cwd(), dict(environment or {}))
     )
@@ -79,7 +81,7 @@ def _call(
     folder: Path,
     environment: dict[str, str],
 ) -> None:
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    file = os.open(output, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.chdir(folder)

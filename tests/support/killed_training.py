@@ -1,11 +1,7 @@
-"""A small training, and a program that starts it and kills itself in the middle.
-
-python killed_training.py BASE_MODEL CLIP RUN_DIR
-"""
+"""A small training, and one that kills its process in the middle."""
 
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +42,8 @@ def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
         torch.set_num_threads(num_threads)
 
 
-def main() -> None:
+def train_and_die(base_model: Path, clip: Path, run_dir: Path) -> None:
+    """Train until the fatal step, then kill this process."""
     whole_step = BoLIDSystem.training_step
 
     def step_or_die(self: BoLIDSystem, batch: Batch, batch_idx: int) -> None:
@@ -55,9 +52,4 @@ def main() -> None:
         whole_step(self, batch, batch_idx)
 
     BoLIDSystem.training_step = step_or_die
-    base_model, clip, run_dir = map(Path, sys.argv[1:])
     train(base_model, clip, run_dir)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,5 @@
-"""A small training on one device or on two; as a program, on two.
+"""A small training on one device or on two, in a process for each."""
 
-    python two_device_training.py BASE_MODEL RUN_DIR whole|shared
-
-It is a program because Lightning starts its second process by running the command line once more.
-"""
-
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +18,12 @@ CONFIG = replace(
 )
 
 
-def train(base_model: Path, run_dir: Path, *, devices: int, shard_frozen_weights: bool = False) -> None:
+def train(base_model: Path, run_dir: Path, *, devices: int = 1, shard_frozen_weights: bool = False) -> None:
+    """Train on this many devices.
+
+    With two, it is called in two processes that have the variables LOCAL_RANK, MASTER_ADDR and MASTER_PORT; without
+    the first, Lightning would start the second process by running the command line once more.
+    """
     hardware = replace(CONFIG.hardware, devices=devices, shard_frozen_weights=shard_frozen_weights)
     fit(
         replace(CONFIG, hardware=hardware),
@@ -34,5 +33,6 @@ def train(base_model: Path, run_dir: Path, *, devices: int, shard_frozen_weights
     )
 
 
-if __name__ == "__main__":
-    train(Path(sys.argv[1]), Path(sys.argv[2]), devices=2, shard_frozen_weights=sys.argv[3] == "shared")
+def train_on_two(base_model: Path, run_dir: Path, shard_frozen_weights: bool) -> None:
+    """Train as one of two processes."""
+    train(base_model, run_dir, devices=2, shard_frozen_weights=shard_frozen_weights)

@@ -1,29 +1,23 @@
 """A training that is killed goes on, and nobody can tell from its losses or weights."""
 
 import signal
-import subprocess
-import sys
 
-import killed_training
+import fork_server
 import pytest
-from killed_training import CONFIG, train
+from killed_training import CONFIG, train, train_and_die
 from tiny_models import save_tiny_clip
 
 from bolid_pipeline.training import checkpoint
 
 
-@pytest.mark.timeout(900)  # a second process imports torch; on a busy machine that takes minutes
+@pytest.mark.timeout(900)  # the fork server imports torch; on a busy machine that takes minutes
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tiny_stable_diffusion, tmp_path):
     clip = save_tiny_clip(tmp_path / "clip")
     run_dirs = [tmp_path / folder / "demo" for folder in ("killed", "whole")]
-    killed = subprocess.run(
-        [sys.executable, killed_training.__file__, tiny_stable_diffusion, clip, run_dirs[0]],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=840,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    log = tmp_path / "killed.log"
+    killed = fork_server.start(train_and_die, tiny_stable_diffusion, clip, run_dirs[0], output=log)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL, log.read_text()
     assert not run_dirs[0].exists()
     assert len(list((tmp_path / "killed").glob(".demo.training-*/state.ckpt"))) == 1
 

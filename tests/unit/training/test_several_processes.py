@@ -1,13 +1,12 @@
 """Two processes that share the batches do what one does."""
 
 import csv
-import subprocess
-import sys
+import socket
 from pathlib import Path
 
+import fork_server
 import pytest
-import two_device_training
-from two_device_training import CONFIG, train
+from two_device_training import CONFIG, train, train_on_two
 
 from bolid_pipeline.training import checkpoint
 
@@ -26,23 +25,28 @@ def losses_of_one(tiny_stable_diffusion, tmp_path_factory):
     return _losses(run_dir)
 
 
-@pytest.mark.timeout(900)  # four processes import torch; on a busy machine that takes minutes
-@pytest.mark.parametrize("frozen_weights", ["whole", "shared"])
-def test_two_processes_have_the_losses_of_one(tiny_stable_diffusion, tmp_path, losses_of_one, frozen_weights):
-    done = subprocess.run(
-        [
-            sys.executable,
-            two_device_training.__file__,
+@pytest.mark.timeout(900)  # the fork server imports torch; on a busy machine that takes minutes
+@pytest.mark.parametrize("shard_frozen_weights", [False, True])
+def test_two_processes_have_the_losses_of_one(
+    tiny_stable_diffusion, tmp_path, losses_of_one, shard_frozen_weights
+):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    logs = [tmp_path / f"{rank}.log" for rank in range(2)]
+    processes = [
+        fork_server.start(
+            train_on_two,
             tiny_stable_diffusion,
             tmp_path / "two",
-            frozen_weights,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=840,
-    )
-    assert done.returncode == 0, done.stderr
+            shard_frozen_weights,
+            output=log,
+            environment={**meeting, "LOCAL_RANK": str(rank)},
+        )
+        for rank, log in enumerate(logs)
+    ]
+    for process, log in zip(processes, logs, strict=True):
+        process.join()
+        assert process.exitcode == 0, log.read_text()
     losses = _losses(tmp_path / "two")
     assert losses.keys() == losses_of_one.keys()
     for name, of_one in losses_of_one.items():
