@@ -4,7 +4,7 @@ UV_RUN := uv run --env-file .env
 # Processes that run the tests; each takes up to 3 GB.
 WORKERS := 2
 
-.PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden bench
+.PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden picture bench
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -39,6 +39,9 @@ test-oldest-dagster:  ## the tests that rest on Dagster's ways, with the oldest 
 
 golden:  ## the losses that tests compare with, made anew: only when the maths changed on purpose
 	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
+
+picture:  ## docs/architecture.md: the picture of the rooms, drawn from the imports
+	uv run python docs/draw_rooms.py
 
 bench:  ## the benchmarks, one after the other
 	@for script in benchmarks/*.py benchmarks/body_identity; do echo "== $$script"; uv run python "$$script" || exit 1; done
