@@ -1,7 +1,7 @@
-# One set of commands for people and for .ci/run.
+# The commands that people and .ci/run share.
 .DEFAULT_GOAL := help
 UV_RUN := uv run --env-file .env
-# Processes that run the tests; each takes up to 3 GB.
+# Number of test processes; each takes up to 3 GB.
 WORKERS := 2
 
 .PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden picture bench
@@ -33,14 +33,14 @@ test:  ## all tests that need neither GPU nor network
 	uv run pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 OLDEST_DAGSTER := $(shell sed -n 's/^ *"dagster>=\(.*\)",/\1/p' pyproject.toml)
-test-oldest-dagster:  ## the tests that rest on Dagster's ways, with the oldest version that pyproject.toml allows
+test-oldest-dagster:  ## the tests that depend on Dagster's behaviour, with the oldest version that pyproject.toml allows
 	uv run --with dagster==$(OLDEST_DAGSTER) --with dagster-webserver==$(OLDEST_DAGSTER) python -m pytest \
 		tests/definitions tests/integration/test_killed_runs.py
 
-golden:  ## the losses that tests compare with, made anew: only when the maths changed on purpose
+golden:  ## make the losses that tests compare with; only after an intended change of the maths
 	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
 
-picture:  ## docs/architecture.md: the picture of the rooms, drawn from the imports
+picture:  ## draw the picture of the rooms in docs/architecture.md from the imports
 	uv run python docs/draw_rooms.py
 
 bench:  ## the benchmarks, one after the other
