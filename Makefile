@@ -30,12 +30,12 @@ contracts:
 	uv run lint-imports
 
 test:  ## all tests that need neither GPU nor network
-	uv run pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	uv run pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
 
 OLDEST_DAGSTER := $(shell sed -n 's/^ *"dagster>=\(.*\)",/\1/p' pyproject.toml)
 test-oldest-dagster:  ## the tests that depend on Dagster's behaviour, with the oldest version that pyproject.toml allows
 	uv run --with dagster==$(OLDEST_DAGSTER) --with dagster-webserver==$(OLDEST_DAGSTER) python -m pytest \
-		tests/definitions tests/integration/test_killed_runs.py
+		tests/definitions/test_graph.py tests/definitions/test_launchpad.py tests/integration/test_killed_runs.py
 
 golden:  ## make the losses that tests compare with; only after an intended change of the maths
 	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py

@@ -60,15 +60,14 @@ def materialize(
 
 
 def trainers_of(project: Path) -> list[int]:
-    """The processes that train for this project, by what the system knows of them."""
-    mark = f"BOLID_DATA_DIR={project / 'data'}".encode()
+    """The processes that train in this project's folder, by what the system knows of them."""
     found: list[int] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            command, working_folder = (folder / "cmdline").read_bytes(), (folder / "cwd").resolve(strict=True)
         except OSError:
             continue
-        if b"bolid_pipeline.orchestration.training_process" in command and mark in environment.split(b"\0"):
+        if b"bolid_pipeline.orchestration.training_process" in command and working_folder == project:
             found.append(int(folder.name))
     return found
 
