@@ -42,7 +42,7 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
 
     @property
     def local_root(self) -> Path:
-        """The folder of this machine for what training and evaluation write."""
+        """The folder of this machine for checkpoints and reports."""
         return local_root(self.root, Path(self.local_dir) if self.local_dir else None)
 
     @cached_property

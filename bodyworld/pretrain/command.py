@@ -1,4 +1,4 @@
-"""What all trainings have in common: their command line, their run folder, and where progress is reported."""
+"""The common part of all trainings: their command line, their run folder, and the report of progress."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ class PretrainRun:
     run_dir: Path
     """Progress, pictures and metrics; a training that finds its progress here goes on from it."""
     minutes: float
-    """Of training, on the wall clock."""
+    """Length of the training, on the wall clock."""
     seed: int
 
     def part(self, name: str, share: float) -> Self:
@@ -55,7 +55,7 @@ def pretrain_command(
     """Make a function `(run, **options)` the command of a training, with `click.option`s of its own.
 
     Args:
-        name: of the default run folder.
+        name: name of the default run folder.
         minutes: default length of the training.
         seed: default seed.
     """

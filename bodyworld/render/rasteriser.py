@@ -36,7 +36,7 @@ class View:
 
 
 class Surface:
-    """What the camera sees of the people before light: colour, normal, gloss, coverage, depth, and whose it is."""
+    """The people before light, as the camera sees them: colour, normal, gloss, coverage, depth and owner per pixel."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -82,7 +82,7 @@ class _Projection:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether the shape is so large that the steps of its tables would show."""
+        """True if the shape is so large that the steps of its tables would show."""
         return self.length_px > 0.6 * TABLE_SIZE
 
 
@@ -164,7 +164,7 @@ def _draw_box(surface: Surface, shape: _Projection, box: _Box, owner: int) -> No
 
 
 def _footprint(surface: Surface, shape: _Projection, box: _Box) -> _Footprint | None:
-    """What a shape covers of a box, hidden pixels left out; None where that is nothing."""
+    """The pixels of a box that a shape covers, without hidden ones; None if there are none."""
     lathe = shape.lathe
     places = _places(shape, box)
     radius_px = _radius_px(shape, places)

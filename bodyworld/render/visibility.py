@@ -1,4 +1,4 @@
-"""What a photo shows of its people, read off the drawn surface: keypoints with visibility, person and face boxes."""
+"""Visible parts of the people of a photo, read off the drawn surface: keypoints, person boxes and face boxes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Whose body, which pictures and how strongly: what a call of a BoLID pipeline takes beside the prompt.
+"""The conditions of a BoLID pipeline's call beside the prompt: bodies, pictures and their scales.
 
 Shape suffixes: B prompts, P pictures to draw, N given pictures, D the length of c_body or of a CLIP image embedding,
 L text positions, F text features.
@@ -33,7 +33,7 @@ class Conditions:
 
     @property
     def num_bodies(self) -> int:
-        """How many of the three ways to name a body are used; more than one is a mistake."""
+        """Number of the three ways to give a body that are used; more than one is a mistake."""
         return (self.identity is not None) + (self.c_body is not None) + self.sample_body
 
     @property

@@ -1,4 +1,4 @@
-"""A journal of what was done since the last commit; it survives a kill of the process.
+"""A journal of the work since the last commit; it survives a kill of the process.
 
 In a folder it is a file with one JSON object per line, without fsync: a power cut may lose the last lines. Object
 storage cannot append, so each entry is an object of its own.

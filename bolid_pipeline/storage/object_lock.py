@@ -34,7 +34,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
 
     Args:
         lock: address of the object.
-        holder: who this is, for others to read.
+        holder: name of this process, for others to read.
 
     Raises:
         StoreLocked: another process holds the lock; or, at the end, took it over because it was not renewed in time.
@@ -58,7 +58,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
 
 
 def living_note(lock: UPath) -> bytes:
-    """Return the note of the one who holds the lock, after it was seen to be renewed; nothing where nobody does."""
+    """Return the note of the lock's holder, after it was seen to be renewed; empty if nobody holds the lock."""
     found = _read(lock)
     return b"" if not found or _stays(lock, found) else _read(lock)
 
@@ -67,7 +67,7 @@ def _acquire(lock: UPath, note: dict[str, Any]) -> None:
     if _create(lock, note):
         return
     found = _read(lock)
-    if not found:  # given back in between
+    if not found:  # released in between
         _acquire(lock, note)
         return
     if not (_stays(lock, found) and _succeed(lock, found, note)):

@@ -1,4 +1,4 @@
-"""What a training step sees of the data.
+"""The input of a training step.
 
 Shape suffixes: B batch, C latent channels, H W latent rows and columns, L text positions, D features, N views,
 G side of the body encoder's view grid, K keypoints, M limbs.

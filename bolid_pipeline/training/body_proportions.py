@@ -19,7 +19,7 @@ class BodyProportions:
 
     Args:
         latents: the latent table.
-        rows: the rows of it that are measured.
+        rows: numbers of the rows that are measured.
     """
 
     def __init__(self, latents: LatentTable, rows: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The frozen networks that generated pictures are looked at with: a decoder, a pose network, a CLIP."""
+"""The frozen networks of the losses on generated pictures: a decoder, a pose network, a CLIP."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class LossNetworkFiles:
 
 
 class LossNetworks(nn.Module):
-    """Decoder, pose network and CLIP, frozen; what no term needs is None.
+    """Decoder, pose network and CLIP, frozen; a network that no term needs is None.
 
     Args:
         config: its terms decide what is needed.

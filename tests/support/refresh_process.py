@@ -30,7 +30,7 @@ class Refresh:
 
     exit_code: int
     stages: list[str]
-    """In the order in which the process first wrote to them; the stage it was killed in comes once more, at the end."""
+    """Stages in the order of the process's first write to each; the one it was killed in comes again at the end."""
     output: str
 
 

@@ -1,4 +1,4 @@
-"""What a data folder holds, for comparing two of them."""
+"""The content of a data folder, for comparing two of them."""
 
 from pathlib import Path
 from typing import Any

@@ -22,7 +22,7 @@ _SIZE_STEP_PX = 8
 
 
 class ConditionedPipeline(BoLIDLoaderMixin):
-    """Stands before a stock pipeline among the bases of a class, and adds conditions to its call."""
+    """Mixin that adds conditions to a stock pipeline's call; a class lists it before the stock pipeline."""
 
     @torch.no_grad()
     def __call__(

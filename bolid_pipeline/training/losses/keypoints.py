@@ -14,10 +14,10 @@ def absolute_l_id(
 ) -> torch.Tensor:
     """L_id against the keypoints of real photos, a scalar.
 
-    A picture counts as much as the pose network is sure to see somebody, times `weights_B`.
+    The weight of a picture is the pose network's confidence that it shows somebody, times `weights_B`.
 
     Args:
-        found: what the pose network found in the generated pictures.
+        found: keypoints that the pose network found in the generated pictures.
         keypoints_BK3: x, y in [0, 1] and confidence, of the real photos; only visible keypoints count.
         weights_B: weight of each picture, >= 0.
     """
@@ -40,7 +40,7 @@ def keypoint_loss(
         weights_BK: >= 0: what is visible in the reference, times how much the picture counts.
 
     Returns:
-        A scalar, float32; 0 where nothing has a weight.
+        A scalar, float32; 0 if all weights are 0.
     """
     num_keypoints = found_BK2.shape[1]
     squared_BK = (found_BK2.float() - wanted_BK2.float()).square().sum(-1)
