@@ -121,7 +121,7 @@ class StoreLocked(TableError):
 
 
 class StorageFull(TableError):
-    """There is no room for what is to be written; what was written before is untouched."""
+    """The storage is full; everything written before is untouched."""
 
 
 class PhotoError(BolidError):

@@ -14,7 +14,7 @@ class IdentityRecord:
     identity: str
     """Key in every table: the gallery's slug, or the folder's name."""
     name: str
-    """For people to read."""
+    """Name for people to read."""
     page_url: str
 
 

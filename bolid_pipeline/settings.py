@@ -91,8 +91,8 @@ def settings(cls: type[T]) -> type[T]:
     checked: Any = dataclass(frozen=True, kw_only=True, config=strict)(cls)
     pydantic_init = checked.__init__
 
-    # Only a construction in Python comes through here. What is nested in JSON is checked as one with its parent, so
-    # that a mistake there is named by its whole path.
+    # Only objects made in Python come through here. Groups nested in JSON are checked together with their parent,
+    # so that a mistake in them is named by its whole path.
     @wraps(pydantic_init)
     def init(self: Any, *args: Any, **values: Any) -> None:
         try:

@@ -107,7 +107,7 @@ class Deployment:
     curation: CurationConfig = CurationConfig()
     """Limits that a photo must meet to be kept."""
     captioner: Annotated[ClipCaptionConfig | VlmConfig, Field(discriminator="kind")] = VlmConfig()
-    """Who writes the captions, and how."""
+    """The captioner and its settings."""
     pose: PoseConfig = PoseConfig()
     """How the person of a photo is found."""
     latents: LatentConfig = LatentConfig()
@@ -127,7 +127,7 @@ _EMBEDDED_FACE_IMAGE_SIZE_PX = 192
 _EMBEDDED_POSE_IMAGE_SIZE_PX = 160
 """The size that the embedded detectors were trained at."""
 _EMBEDDED_MAX_WATERMARK_PROB = 0.9
-"""Chosen on a world of its own: the embedded classifier learned from as many marked photos as clean ones."""
+"""Chosen on a separate world: the embedded classifier learned from as many marked photos as clean ones."""
 
 
 def demo(data_dir: Location) -> Deployment:

@@ -1,4 +1,4 @@
-"""Where the data are: tables and photos in a folder or on object storage, checkpoints and reports in a folder."""
+"""Locations of the data: tables and photos in a folder or on object storage, checkpoints and reports in a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -82,7 +82,7 @@ def main(
 ) -> None:
     """Run the experiment; results that are already in the output folder are not computed again."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)  # two threads of a process wait for each other wherever something else runs too
+    torch.set_num_threads(1)  # on a busy machine, two threads of a process wait for each other
     identities = {
         slug: identity
         for slug, _, identity in draw_identities(WorldConfig(seed=PEOPLE_SEED, num_identities=num_people))
@@ -155,7 +155,7 @@ def _ceiling(world: World) -> dict[str, Any]:
 
 
 def _of_somebody_else(world: World) -> dict[str, Any]:
-    """The same photos against everybody else's proportions: how much the error has to do with who it is."""
+    """The same photos against everybody else's proportions: shows how much the error depends on the person."""
     upright = _upright(world.photos(world.heldout_rows))
     groups = [
         ([other] * len(photos), photos)
@@ -176,7 +176,7 @@ def _upright(photos_of: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 
 def _ceiling_of_decoder(world: World, base_model: Path) -> dict[str, Any]:
-    """The same photos through the autoencoder: no drawn picture can be better than it lets through."""
+    """The same photos through the autoencoder: an upper bound for drawn pictures."""
     photos = world.photos(world.heldout_rows)
     decoded = {person: reconstructed(of_person, base_model) for person, of_person in photos.items()}
     drawn = Drawn(list(decoded), decoded)

@@ -106,7 +106,7 @@ def render_for_judge(
 def train_judge(
     folder: Path, identities: Mapping[str, BodyIdentity], base_model: Path, *, steps: int, seed: int = 0
 ) -> Judge:
-    """Train a judge; a network that lies in the folder already is opened.
+    """Train a judge; a network that is already in the folder is opened.
 
     Args:
         folder: holds the pictures of `render_for_judge`; gets `reader.pt` and `recogniser.pt`, files of tensors.

@@ -32,7 +32,7 @@ class PretrainRun:
     seed: int
 
     def part(self, name: str, share: float) -> Self:
-        """A part of the run that takes a share of its time, with a folder of its own."""
+        """A part of the run that takes a share of its time, in its own folder."""
         return replace(self, run_dir=self.run_dir / name, minutes=share * self.minutes)
 
     def train(
@@ -52,7 +52,7 @@ class PretrainRun:
 def pretrain_command(
     name: str, *, minutes: float, seed: int
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a function `(run, **options)` the command of a training, with `click.option`s of its own.
+    """Make a function `(run, **options)` the command of a training; it may add its own `click.option`s.
 
     Args:
         name: name of the default run folder.

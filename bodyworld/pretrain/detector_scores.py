@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How often a yes-or-no decision was right and wrong."""
+    """Numbers of right and wrong yes-or-no decisions."""
 
     true_positives: int
     false_positives: int

@@ -27,7 +27,7 @@ def half_precision() -> torch.autocast:
 
 @dataclass(frozen=True, kw_only=True)
 class TimedTraining:
-    """How a network is trained."""
+    """The training of a network for a given time."""
 
     run_dir: Path
     """Progress is kept here, in `training.pt`."""

@@ -88,20 +88,20 @@ class _Projection:
 
 @dataclass(frozen=True, kw_only=True)
 class _Places:
-    """Where the pixels of a box lie on a shape, (H, W) each."""
+    """Positions of a box's pixels on a shape, (H, W) each."""
 
     across_px: Floats
     """Distance from the axis; negative on the left."""
     along_px: Floats
     """Distance from the start along the axis."""
     inside_px: Floats
-    """The same, kept between the ends."""
+    """`along_px`, limited to the range between the ends."""
     excess_px: Floats
-    """How far beyond the ends; 0 between them."""
+    """Distance beyond the nearer end; 0 between the ends."""
     place: Floats
     """Position in the shape's tables."""
     index: NDArray[np.int32]
-    """The same, rounded down."""
+    """`place`, rounded down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class _Footprint:
     t_N: Floats
     u_N: Floats
     cap_N: Floats
-    """How far into the round cap, -1 to 1; 0 between the ends."""
+    """Position in the round cap, -1 to 1; 0 between the ends."""
     bulge_N: Floats
     """How much the shape faces the camera, 0 to 1."""
     radius_N: Floats

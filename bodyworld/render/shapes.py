@@ -69,7 +69,7 @@ class Lathe:
     """True if the shape is cut off at its start; otherwise a round cap closes it. Likewise for its end."""
     is_flat_end: bool = False
     z_bias_m: float = 0.0
-    """How much nearer to the camera the shape counts as it is."""
+    """Distance by which the shape counts as nearer to the camera than it is."""
     detail: Literal["any", "fine", "coarse"] = "any"
     """Fine and coarse shapes are drawn only above or below `rasteriser.FINE_PX_PER_METRE`."""
 

@@ -42,7 +42,7 @@ _BY_IDENTITY = ("photo_pages", "rejected_downloads", "identity_catalogue")
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetReport:
-    """What was removed."""
+    """Counts of what was removed."""
 
     num_photos: int
     num_rows: int

@@ -20,7 +20,7 @@ from bolid_pipeline.records import OF_ANOTHER_IDENTITY
 from bolid_pipeline.stages.refresh import RefreshReport, sync_table
 from bolid_pipeline.storage.tables import TableStore
 
-# Of 256 bits. Measured on 160 photos of one studio: unrelated photos differ in 78 or more; recompressed, resized and
+# Bits of 256. Measured on 160 photos of one studio: unrelated photos differ in 78 or more; recompressed, resized and
 # brightened ones in at most 6; 95 in 100 of those cropped by up to 5 % a side in at most 56.
 SAME_PERSON_BITS = 56
 SAME_PICTURE_BITS = 32

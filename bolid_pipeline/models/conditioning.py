@@ -130,7 +130,7 @@ def _prior(pipe: BoLIDLoaderMixin) -> PriorTransformer:
 
 
 def ref_embeds(pipe: BoLIDLoaderMixin, conditions: Conditions) -> torch.Tensor:
-    """CLIP embeddings (1, N, D) of the given pictures, for the reference branch; one of zeros for none.
+    """CLIP embeddings (1, N, D) of the given pictures, for the reference branch; one of zeros if there are none.
 
     A reference encoder makes one embedding of all reference photos; image prompts stay one each.
     """

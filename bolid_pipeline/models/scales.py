@@ -1,4 +1,4 @@
-"""How strongly a branch acts: a number, a number per block of the U-Net, or either of them per part of the sampling.
+"""The strength of a branch: a number, a number per block of the U-Net, or either of them per part of the sampling.
 
 1.0                                                   everywhere, always
 {"up": {"block_0": 0.8}, "mid": 0.5}                  these blocks, and 0 in the others (diffusers' own form)

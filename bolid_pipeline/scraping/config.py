@@ -35,7 +35,7 @@ Identities = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[
 
 @settings
 class CrawlBounds:
-    """How much of a source is taken."""
+    """Limits on what is taken from a source."""
 
     included_identities: Identities | None = None
     """The only people to crawl; None for everyone."""
@@ -60,7 +60,7 @@ class CrawlBounds:
     max_pixels: PositiveInt = MAX_PIXELS
     """Pictures of more pixels are refused as `too_many_pixels` before they are decoded."""
     min_placeholder_pages: Annotated[int, Field(ge=2)] = 3
-    """The same bytes behind this many photo pages are a placeholder; one page alone is no repetition."""
+    """The same bytes behind this many photo pages are a placeholder; at least 2."""
     max_failures_in_a_row: PositiveInt = 5
     """Galleries or photo pages that fail one after the other before the crawl gives up."""
     photos_per_commit: PositiveInt = 64

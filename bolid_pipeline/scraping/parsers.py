@@ -23,7 +23,7 @@ from bolid_pipeline.records import GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.robots import check_meta_tags
 
 INDEX_PATH = "/photos/"
-"""Where the site lists its letters."""
+"""Path of the page that lists the letters."""
 
 _LETTERS = "div.letters-list a[href], a[href*='/photos/celebs']"
 _CARD_LISTS = "div.models_list"
@@ -223,7 +223,7 @@ def _linked_pages(soup: BeautifulSoup, page_url: str) -> dict[int, str]:
 
 
 def _is_same_gallery(url: str, page_url: str) -> bool:
-    """Whether the path is the same or, in the layout of 2013, `gallery.php` has the id of `-mid<id>.html`."""
+    """True if the path is the same or, in the layout of 2013, `gallery.php` has the id of `-mid<id>.html`."""
     link, page = urlsplit(url), urlsplit(page_url)
     if link.path == page.path:
         return parse_qs(link.query).get("id") == parse_qs(page.query).get("id")

@@ -58,7 +58,7 @@ class RateLimiter:
             yield time.monotonic() - started
 
     def keep_quiet(self, seconds: float) -> None:
-        """Let no request through for so many seconds (Retry-After)."""
+        """Let no request through for this many seconds (Retry-After)."""
         with self._state:
             self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 

@@ -43,7 +43,7 @@ class PhotoStage(ABC, Generic[Read]):
 
     @abstractmethod
     def read(self, photos: pa.Table) -> Read:
-        """The input of the model: photos decoded, cut and scaled. Runs in a thread of its own."""
+        """The input of the model: photos decoded, cut and scaled. Runs in a separate thread."""
 
     @abstractmethod
     def compute(self, photos: pa.Table, read: Read) -> pa.Table:

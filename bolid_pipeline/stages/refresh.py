@@ -52,7 +52,7 @@ def refresh_table(
     each file of the table once.
 
     Args:
-        tables: where the table is.
+        tables: the store that holds the table.
         recipe: how its rows are made.
         photos: one row per photo: `photo_id` and whatever else the stage reads.
         compute: runs the stage over photos and yields its rows in pieces, in any order. Called only if there is

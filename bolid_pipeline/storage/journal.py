@@ -49,7 +49,7 @@ class _LineJournal:
 
     def entries(self) -> list[Entry]:
         """The entries of all whole lines."""
-        # A line that a kill has cut short gets an end, so that the next entry starts on a line of its own.
+        # End a line that a kill has cut short, so that the next entry starts on a new line.
         if not self._path.exists():
             return []
         text = self._path.read_text("utf-8", errors="replace")

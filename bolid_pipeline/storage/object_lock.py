@@ -23,7 +23,7 @@ from bolid_pipeline.storage.writer_note import format_holder, holder_note
 RENEWED_EVERY_SECONDS = 10.0
 """A living holder renews the object this often; a second writer is refused after at most this long."""
 DEAD_AFTER_SECONDS = 60.0
-"""How long the next writer waits after one that was killed."""
+"""Time that the next writer waits after one that was killed."""
 
 _logger = logging.getLogger(__name__)
 

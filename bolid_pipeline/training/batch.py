@@ -25,7 +25,7 @@ class Batch(TypedDict):
     proportions_BM: torch.Tensor
     """Log proportions of the person."""
     proportion_weights_BM: torch.Tensor
-    """How well each proportion is known, in [0, 1]."""
+    """Certainty of each proportion, in [0, 1]."""
     pooled_text_BD: NotRequired[torch.Tensor]
     """Pooled text embedding, for SDXL."""
     clip_text_BD: NotRequired[torch.Tensor]

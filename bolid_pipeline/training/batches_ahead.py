@@ -44,9 +44,9 @@ class BatchesAhead(IterableDataset[T]):
 
     def _make_alone(self, step: int) -> T:
         """Make a batch without helper threads."""
-        # With OpenMP helpers of its own, this thread and the model together would have more threads than there are
-        # cores. libgomp then puts the model's helpers to sleep between any two operations: on two cores a step took
-        # 1.4 times as long. The limit holds for this thread only.
+        # If this thread had OpenMP helpers too, there would be more threads than cores. libgomp then puts the model's
+        # helpers to sleep after every operation: on two cores a step took 1.4 times as long. The limit holds for
+        # this thread only.
         torch.set_num_threads(1)
         return self._make(step)
 

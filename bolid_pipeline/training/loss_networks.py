@@ -16,7 +16,7 @@ from bolid_pipeline.training.pose_network import PoseNetwork
 
 @dataclass(frozen=True, kw_only=True)
 class LossNetworkFiles:
-    """Where the networks come from; only those that a term needs are opened."""
+    """Weights of the networks; only those that a term needs are opened."""
 
     pose: WeightsFile | None = None
     clip: Path | None = None
@@ -27,7 +27,7 @@ class LossNetworks(nn.Module):
 
     Args:
         config: its terms decide what is needed.
-        files: where the weights are.
+        files: the weights of the networks.
         vae: the base model's autoencoder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The random numbers of a step: a function of (seed, step), however many processes share the batch.
+"""The random numbers of a step: a function of (seed, step), whatever the number of processes.
 
 Every process draws the numbers of the whole batch and keeps the rows of its own samples (rank, rank + num_processes,
 ...). So one process and several give the same result for the same batch.

@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An answer, right or wrong.
+    """An answer, sound or faulty.
 
     `delivery`: `whole`; `reset`, the connection is reset without an answer; `hang`, nothing is sent until the client
     leaves; `drip` and `drip_headers`, a byte every 20 ms until the client leaves. `stated_length` is a false

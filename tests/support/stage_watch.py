@@ -23,7 +23,7 @@ STAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """When a process is to be killed."""
+    """The moment at which a process is to be killed."""
 
     stage: str
     event: int

@@ -19,12 +19,12 @@ class PhotoSource(Protocol):
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the source is taken."""
+        """Limits on what is taken from the source."""
         ...
 
     @property
     def max_concurrency(self) -> int:
-        """How many photos may be fetched at the same time."""
+        """Most photos that may be fetched at the same time."""
         ...
 
     @property

@@ -29,7 +29,7 @@ class FolderSource:
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the folder is taken."""
+        """Limits on what is taken from the folder."""
         return self._bounds
 
     @property

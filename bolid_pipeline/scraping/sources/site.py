@@ -75,7 +75,7 @@ def load_parsers(module: str) -> SiteParsers:
 
 @contextmanager
 def open_site(config: CrawlConfig, parsers: SiteParsers = theplace) -> Iterator["SiteSource"]:
-    """A source with a client of its own, which is closed at the end; theplace by default."""
+    """A source whose client is closed at the end of the block; theplace by default."""
     with PoliteClient(config) as client:
         yield SiteSource(client, parsers)
 
@@ -94,12 +94,12 @@ class SiteSource:
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the site is taken."""
+        """Limits on what is taken from the site."""
         return self._config
 
     @property
     def max_concurrency(self) -> int:
-        """How many photos may be fetched at the same time."""
+        """Most photos that may be fetched at the same time."""
         return self._config.max_concurrency
 
     @property

@@ -1,4 +1,4 @@
-"""L_diff: the squared error of the U-Net's prediction, in the terms the base model was trained in."""
+"""L_diff: the squared error of the U-Net's prediction, with the target that the base model was trained on."""
 
 from typing import Any
 

@@ -31,8 +31,8 @@ def keypoint_loss(
 ) -> torch.Tensor:
     """Squared distance of keypoints, summed over the 17 of a body, the mean over pictures.
 
-    Keypoints of weight 0 take no part; a body that shows few keypoints counts as if the others were as far off, so that
-    the size of the term does not depend on how much of a body a photo shows.
+    It is 17 times the weighted mean over keypoints, so that its size does not depend on how much of a body a photo
+    shows. Keypoints of weight 0 take no part.
 
     Args:
         found_BK2: x, y in [0, 1] in the generated pictures, with gradient.
