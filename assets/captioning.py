@@ -1,4 +1,4 @@
-"""What each kept photo shows, in words."""
+"""Captions of the kept photos."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""What a check found, as Dagster shows it."""
+"""Results of checks in Dagster's form."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Which photos are kept: scores, detections, and a verdict with reasons."""
+"""Selection of the photos to keep: scores, detections, and a verdict with reasons."""
 
 import dagster as dg
 import pyarrow as pa
@@ -55,7 +55,7 @@ def face_detections(
     compute_engine: ComputeEngine,
     deployment: dg.ResourceParam[Deployment],
 ) -> dg.MaterializeResult:
-    """Faces and persons per photo; the persons catch those whose face is hidden."""
+    """Faces and persons per photo; counting persons finds those whose face is hidden."""
     recipe = PeopleRecipe(
         face_weights=model_hub.file("face_detector"),
         pose_weights=model_hub.file("pose_estimator"),
@@ -74,7 +74,7 @@ def face_detections(
     deps=[scraping.raw_photos, scraping.rejected_downloads],
 )
 def photo_clusters(store: DataStore) -> dg.MaterializeResult:
-    """Near duplicates of each other, and pictures that stand under several people."""
+    """Groups of near-duplicate photos, and pictures that several people's galleries show."""
     report = refresh_clusters(store.tables)
     clusters = store.tables.read("photo_clusters")
     return dg.MaterializeResult(
@@ -133,14 +133,14 @@ def every_kept_photo_shows_one_person(store: DataStore) -> dg.AssetCheckResult:
 def every_kept_identity_has_enough_photos(
     store: DataStore, deployment: dg.ResourceParam[Deployment]
 ) -> dg.AssetCheckResult:
-    """Somebody is kept, and nobody with fewer photos than the deployment's minimum."""
+    """At least one person is kept, and everyone kept has at least the deployment's minimum of photos."""
     min_photos = deployment.curation.min_photos_per_identity
     return check_result(checks.every_kept_identity_has_enough_photos(store.kept_photos(), min_photos))
 
 
 @dg.asset_check(asset=curated_photos, blocking=True, additional_deps=[watermark_scores, face_detections])
 def curation_has_no_orphan_rows(store: DataStore) -> dg.AssetCheckResult:
-    """Scores, detections and verdicts are about photos that are there, and about each of them."""
+    """Scores, detections and verdicts exist for every stored photo and for no other."""
     rows_of = {
         table: store.photo_ids(table) for table in ("watermark_scores", "face_detections", "curated_photos")
     }

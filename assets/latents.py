@@ -1,4 +1,4 @@
-"""What training reads: each kept photo as latents, plain and weighted by its keypoints."""
+"""The input of training: each kept photo as latents, plain and weighted by its keypoints."""
 
 import dagster as dg
 
@@ -54,6 +54,6 @@ def latents_are_whole(store: DataStore, model_hub: ModelHub) -> dg.AssetCheckRes
 
 @dg.asset_check(asset=latents, blocking=True, additional_deps=[captioning.captions, pose.poses])
 def kept_photos_have_no_orphan_rows(store: DataStore) -> dg.AssetCheckResult:
-    """Captions, poses and latents are about kept photos, and about each of them."""
+    """Captions, poses and latents exist for every kept photo and for no other."""
     rows_of = {table: store.photo_ids(table) for table in ("captions", "poses", "latents")}
     return check_result(rows_are_of_the_photos(store.kept_photos()["photo_id"].to_pylist(), rows_of))

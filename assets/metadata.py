@@ -1,4 +1,4 @@
-"""What the assets show of themselves on the web page: numbers that Dagster plots over time, pictures, and versions."""
+"""Metadata of the assets for the web page: numbers that Dagster plots over time, pictures, and versions."""
 
 import base64
 from collections import Counter

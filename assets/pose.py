@@ -1,4 +1,4 @@
-"""Where each kept person's body is in the photo."""
+"""Body poses in the kept photos."""
 
 import dagster as dg
 
@@ -38,5 +38,5 @@ def poses(
 
 @dg.asset_check(asset=poses, blocking=True)
 def every_kept_photo_has_a_pose(store: DataStore) -> dg.AssetCheckResult:
-    """There are a box and keypoints for each kept photo."""
+    """Each kept photo has a box and keypoints."""
     return check_result(checks.every_kept_photo_has_a_pose(store.kept_photos(), store.tables.read("poses")))

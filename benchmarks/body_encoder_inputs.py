@@ -1,4 +1,4 @@
-"""Where in a body latent does it say who that is? Retrieval of people by simple features of the cached latents.
+"""Where does a body latent show who the person is? Retrieval of people by simple features of the cached latents.
 
     uv run --env-file .env python benchmarks/body_encoder_inputs.py      # reads the deployment's table `latents`
 

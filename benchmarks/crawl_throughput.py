@@ -1,4 +1,4 @@
-"""Photos per second of an unthrottled crawl, against img2dataset; memory over many photos; how well a rate is used.
+"""Photos per second of an unthrottled crawl, against img2dataset; memory over many photos; use of an allowed rate.
 
     uv run python benchmarks/crawl_throughput.py [--photos 1000] [--sizes 240x320 1000x1400] [--rounds 3] [--threads 4]
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def compare(world: Path, url: str, num_threads: int, num_rounds: int) -> None:
-    """Turn by turn, photos per second of each."""
+    """Photos per second of each, measured in turns."""
     speeds: dict[str, list[float]] = {"bolid": [], "img2dataset": [], "img2dataset, bytes kept": []}
     for number in range(num_rounds):
         speeds["img2dataset"].append(run_img2dataset(world, url, num_threads, keep_bytes=False))

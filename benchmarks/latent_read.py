@@ -38,7 +38,7 @@ class OurModels:
     vae = "the benchmark"
 
     def fingerprint(self) -> str:
-        """As in the table."""
+        """The fingerprint of all rows of the table."""
         return "benchmark"
 
 

@@ -1,4 +1,4 @@
-"""How much of the main job's time is not spent in its steps: process start, imports, Dagster's own work.
+"""The share of the main job's time outside of its steps: process start, imports, Dagster's own work.
 
     uv run python benchmarks/orchestration_overhead.py
 

@@ -127,7 +127,7 @@ def make_pipeline(name: str) -> AnyBoLIDPipeline:
 
 
 def train_one_step(pipe: Any, encoder: BodyEncoder) -> dict[str, Any]:
-    """Loss of one step, and what got a gradient."""
+    """Loss of one step, and the parts that got a gradient."""
     unet = pipe.unet
     unet.enable_gradient_checkpointing()
     unet.train()
@@ -162,7 +162,7 @@ def train_one_step(pipe: Any, encoder: BodyEncoder) -> dict[str, Any]:
 
 
 def main(name: str) -> None:
-    """Print what fits and what it takes."""
+    """Print which models fit, and the time and memory that they take."""
     started = time.monotonic()
     torch.manual_seed(0)
     pipe = make_pipeline(name)

@@ -1,4 +1,4 @@
-"""What `dataset_refresh` costs when little is new: nothing at all, or one person beside twenty.
+"""Costs of `dataset_refresh` when little is new: nothing at all, or one person beside twenty.
 
     uv run python benchmarks/refresh_cost.py
 
@@ -68,7 +68,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a run."""
+    """Costs of a run."""
 
     rows: int
     compute_seconds: float

@@ -1,4 +1,4 @@
-"""What a photo costs as the table grows: making the latents' rows, and training's batches from them.
+"""Costs of a photo as the table grows: making the latents' rows, and training's batches from them.
 
     uv run python benchmarks/table_scale.py --rows 1000 10000 100000
 
@@ -47,12 +47,12 @@ class OurModels:
     vae = "the benchmark"
 
     def fingerprint(self) -> str:
-        """As in the table."""
+        """The fingerprint of all rows of the table."""
         return "benchmark"
 
 
 class RandomLatentStage(PhotoStage[None]):
-    """Draws what the networks would say."""
+    """Draws random latents in place of the networks' outputs."""
 
     def __init__(self, recipe: "RandomLatentRecipe") -> None:
         self._recipe = recipe
@@ -62,7 +62,7 @@ class RandomLatentStage(PhotoStage[None]):
         """Reads nothing."""
 
     def compute(self, photos: pa.Table, read: None) -> pa.Table:  # noqa: ARG002 - nothing was read
-        """As `LatentStage`."""
+        """Rows with the columns of `LatentStage`."""
         count, layout = photos.num_rows, self._recipe.layout
         shape = next(iter(layout.latent_shapes.values()))
         columns = {
@@ -91,17 +91,17 @@ class RandomLatentRecipe(Recipe):
 
     @property
     def ingredients(self) -> dict[str, Any]:
-        """The layout's model."""
+        """The fingerprint of the layout's model."""
         return {"models": self.layout.models}
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Both columns."""
+        """Fingerprints for both columns."""
         return dict.fromkeys(("model_fingerprint", "body_fingerprint"), self.fingerprint)
 
     @property
     def table_columns(self) -> pa.Schema:
-        """Of the layout."""
+        """The columns of the layout."""
         return self.layout.columns
 
     def open(self, photos: PhotoStore, device: str) -> RandomLatentStage:  # noqa: ARG002 - there is no model
@@ -195,7 +195,7 @@ def _measure_batches(base: BaseModel, tables: TableStore) -> dict[str, Any]:
 
 
 def _anonymous_mb() -> float:
-    """What this process holds beside mapped files."""
+    """Memory that this process holds beside mapped files, in MB."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon"))
 

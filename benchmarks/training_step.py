@@ -1,4 +1,4 @@
-"""What a training step costs beside its maths: Lightning over a bare loop, waiting for data, memory of the two halves.
+"""Costs of a training step beside its maths: Lightning over a bare loop, waiting for data, memory of the two halves.
 
     uv run python benchmarks/training_step.py
 
@@ -191,13 +191,13 @@ def measure_memory(mode: str) -> None:
 
 
 def resident_mib(name: str) -> float:
-    """VmRSS, what this process holds now, or VmHWM, the most it held; Linux only."""
+    """MiB of VmRSS (the memory that this process holds now) or of VmHWM (the most it has held); Linux only."""
     status = Path("/proc/self/status").read_text()
     return next(float(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(f"{name}:"))
 
 
 def main() -> None:
-    """See the module."""
+    """Print the times of a step, and the memory of the two halves."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12)

@@ -60,8 +60,8 @@ def assets_of(stage: ModuleType) -> Sequence[dg.AssetsDefinition | dg.AssetSpec]
 
 def definitions(deployment: Deployment) -> dg.Definitions:
     """Return everything that Dagster needs to know, for one deployment."""
-    # What the domain logs goes into the run's log (dagster.yaml), which can set no level for it: a level there would
-    # hide Dagster's own events too.
+    # The domain's log lines go into the run's log (dagster.yaml). Their level is set here, because a level there
+    # would hide Dagster's own events too.
     logging.getLogger("bolid_pipeline").setLevel(logging.INFO)
     return dg.Definitions(
         assets=[asset for stage in STAGES for asset in assets_of(stage)],

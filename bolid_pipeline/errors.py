@@ -6,7 +6,7 @@ BolidError
  |    +-- SourceUnreachable  the site (or folder) cannot be reached
  |    +-- LayoutChanged      a page that should hold something holds nothing known
  |    +-- RobotsDenied       robots.txt forbids the address
- |    +-- BudgetSpent        this run may ask for no more: its own budget, or the site's patience, is spent
+ |    +-- BudgetSpent        this run may send no more requests: its budget is spent, or the site asks for a long pause
  |    +-- DownloadFailed     the site answered, but not with the page or file asked for; carries a reason
  +-- WeightsError
  |    +-- WeightsMissing     a weight file is not where it should be
@@ -19,7 +19,7 @@ BolidError
  |    +-- StoreLocked        another process writes to the data folder
  |    +-- StorageFull        no room for what is to be written
  +-- PhotoError
- |    +-- PhotoRefused       received bytes that are no whole photo of a known type; carries a reason
+ |    +-- PhotoRefused       received bytes that are not a whole photo of a known type; carries a reason
  |    +-- UnreadablePhoto    a stored photo that cannot be decoded
  +-- NotEnoughData           a stage has nothing, or too little, to work on
  +-- UnknownIdentity         a person the data set or the checkpoint does not hold
@@ -72,7 +72,7 @@ class RobotsDenied(ScrapingError):
 
 
 class BudgetSpent(ScrapingError):
-    """This run may ask for no more: its own budget, or the site's patience, is spent; a later run goes on."""
+    """The budget or the site allows this run no more requests; a later run goes on."""
 
     reason = "budget_spent"
 
@@ -121,7 +121,7 @@ class StoreLocked(TableError):
 
 
 class StorageFull(TableError):
-    """There is no room for what is to be written; what was written before is untouched."""
+    """The storage is full; everything written before is untouched."""
 
 
 class PhotoError(BolidError):
@@ -129,7 +129,7 @@ class PhotoError(BolidError):
 
 
 class PhotoRefused(PhotoError):
-    """Received bytes that are no whole photo of a known type; `reason` is one of `images.REFUSALS`."""
+    """Received bytes are not a whole photo of a known type; `reason` is one of `images.REFUSALS`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"photo refused: {reason}")

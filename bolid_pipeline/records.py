@@ -1,10 +1,10 @@
-"""The small types that cross stages: people and photos as a source lists them, and what a check found."""
+"""The small types that cross stages: people and photos as a source lists them, and results of checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 OF_ANOTHER_IDENTITY = "photo_of_another_identity"
-"""Reason of the crawl and of the curation: the same picture stands under two people, so that one label is wrong."""
+"""Reason of the crawl and of the curation: two people's galleries show the same picture, so that one label is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class IdentityRecord:
     identity: str
     """Key in every table: the gallery's slug, or the folder's name."""
     name: str
-    """For people to read."""
+    """Name for people to read."""
     page_url: str
 
 
@@ -39,21 +39,21 @@ class PhotoPage:
 
     identity: str
     page_url: str
-    """What a download is remembered by."""
+    """The key under which a download is remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOutcome:
-    """What a check of the data found."""
+    """The result of a check of the data."""
 
     problem: str | None = None
-    """What is wrong and what to do about it; None if nothing is."""
+    """The fault and the way out; None if all is well."""
     numbers: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
     """Counts and extremes, by stable names."""
     examples: Sequence[str] = ()
-    """Some of the photos or people that are wrong."""
+    """Some of the photos or people at fault."""
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if all is well."""
         return self.problem is None

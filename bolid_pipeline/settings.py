@@ -42,7 +42,7 @@ YoloSizePx = Annotated[int, Field(gt=0, multiple_of=32)]
 """Side of the square that a YOLO network sees: its coarsest feature map is 32 times smaller."""
 
 _MOST_NAMES = 12
-"""A list of more names is not read in an error message."""
+"""Most names that an error message lists."""
 
 __all__ = [
     "Field",
@@ -62,7 +62,7 @@ __all__ = [
 
 
 class Layer(NamedTuple):
-    """Some of the settings, nested like the settings themselves, and where they were written."""
+    """Some of the settings, nested like the settings themselves, and the place where they were written."""
 
     source: str
     values: Mapping[str, Any]
@@ -91,8 +91,8 @@ def settings(cls: type[T]) -> type[T]:
     checked: Any = dataclass(frozen=True, kw_only=True, config=strict)(cls)
     pydantic_init = checked.__init__
 
-    # Only a construction in Python comes through here. What is nested in JSON is checked as one with its parent, so
-    # that a mistake there is named by its whole path.
+    # Only objects made in Python come through here. Groups nested in JSON are checked together with their parent,
+    # so that a mistake in them is named by its whole path.
     @wraps(pydantic_init)
     def init(self: Any, *args: Any, **values: Any) -> None:
         try:
@@ -111,7 +111,7 @@ def to_json(values: Any) -> dict[str, Any]:
 
 
 def from_json(cls: type[T], values: Mapping[str, Any], *, source: str) -> T:
-    """Settings of a class from what JSON, TOML or YAML hold: lists become tuples, strings become paths and enums.
+    """Settings of a class from JSON, TOML or YAML values: lists become tuples, strings become paths and enums.
 
     Raises:
         ConfigurationError: names `source`, where the values were read, and each wrong field and its value.
@@ -120,12 +120,12 @@ def from_json(cls: type[T], values: Mapping[str, Any], *, source: str) -> T:
 
 
 def override(values: T, changes: Mapping[str, Any], *, source: str) -> T:
-    """The same settings but for `changes`, nested like the settings themselves. Errors as `from_json`."""
+    """The settings with `changes`, which are nested like the settings themselves. Raises as `from_json`."""
     return from_layers(type(values), [Layer(type(values).__name__, to_json(values)), Layer(source, changes)])
 
 
 def from_layers(cls: type[T], layers: Sequence[Layer]) -> T:
-    """Settings of a class from several sources; where two of them say something of a field, the later one counts.
+    """Settings of a class from several sources; if two of them set a field, the later one counts.
 
     Raises:
         ConfigurationError: names every wrong field, its value, and the layer that it comes from.
@@ -148,17 +148,17 @@ def merged(layers: Sequence[Layer]) -> dict[str, Any]:
 
 
 def origin(layers: Sequence[Layer], path: Sequence[str]) -> str | None:
-    """The source of the last layer that says something of the field or group at `path`; None where none does."""
+    """The source of the last layer that sets the field or group at `path`; None if none does."""
     return next((layer.source for layer in reversed(layers) if _holds(layer.values, path)), None)
 
 
 def find_mistakes(cls: type, error: ValidationError) -> list[Mistake]:
-    """What is wrong with values for a settings class; a field of several possible types is named once."""
+    """The mistakes in values for a settings class; a field of several possible types is named once."""
     sentences: dict[tuple[str, ...], str] = {}
     for details in error.errors(include_url=False):
         path, sentence = _mistake(cls, details)
         known = sentences.get(path)
-        # Of "z is 3: input should be a string" and "z is 3: input should be 'auto'" one sentence is made.
+        # "z is 3: input should be a string" and "z is 3: input should be 'auto'" become one sentence.
         more = sentence.rpartition("input should be ")[2]
         sentences[path] = f"{known} or {more}" if known else sentence
     return [Mistake(path, sentence) for path, sentence in sentences.items()]
@@ -247,12 +247,12 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _are_of_one_kind(known: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
-    """Whether a change is about the group that is there; a group of another `kind` takes its place."""
+    """True if a change is of the same `kind` as the existing group; a group of another kind replaces it."""
     return "kind" not in change or change["kind"] == known.get("kind")
 
 
 def _who_wrote(layers: Sequence[Layer], path: Sequence[str]) -> str:
-    """The source of a field, or where it is missing of the group that lacks it."""
+    """The source of a field; for a missing field, the source of the group that lacks it."""
     parents = (path[:depth] for depth in range(len(path), 0, -1))
     return next((source for each in parents if (source := origin(layers, each))), layers[-1].source)
 

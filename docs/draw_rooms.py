@@ -81,7 +81,7 @@ def reduce(arrows: Arrows) -> Arrows:
 
 
 def count(arrows: Arrows) -> str:
-    """Both numbers in words."""
+    """The numbers of rooms and arrows as a sentence."""
     num_all, num_drawn = (sum(map(len, some.values())) for some in (arrows, reduce(arrows)))
     return f"{len(arrows)} rooms, {num_all} arrows, {num_drawn} of which do not follow from others"
 

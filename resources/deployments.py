@@ -37,7 +37,7 @@ Role = Literal[
     "image_encoder",
     "feature_extractor",
 ]
-"""What pretrained weights are used for."""
+"""The uses of pretrained weights."""
 
 
 def _locate(place: Any) -> Location:
@@ -97,17 +97,17 @@ class Deployment:
     weight_repositories: Mapping[Role, str] = Field(default_factory=dict[Role, str])
     """Role -> `owner/name` on the Hugging Face hub, or `owner/name/path` of a part; empty for the embedded models."""
     weight_pins: Folder | None = None
-    """JSON file that says which versions of the published models are meant."""
+    """JSON file with the revision and sha256 of each published model."""
     ray: RayConfig | None = None
     """The cluster that stages run on; None for the run's own process."""
     crawl: CrawlConfig
-    """What a crawl may take, and how gently."""
+    """Limits and manners of the crawl."""
     people: PeopleConfig = PeopleConfig()
     """How faces and persons are counted."""
     curation: CurationConfig = CurationConfig()
-    """What a photo must be to be kept."""
+    """Limits that a photo must meet to be kept."""
     captioner: Annotated[ClipCaptionConfig | VlmConfig, Field(discriminator="kind")] = VlmConfig()
-    """Who writes the captions, and how."""
+    """The captioner and its settings."""
     pose: PoseConfig = PoseConfig()
     """How the person of a photo is found."""
     latents: LatentConfig = LatentConfig()
@@ -115,7 +115,7 @@ class Deployment:
     training: TrainingConfig
     """How the branches are trained."""
     evaluation: EvaluationConfig
-    """What the report draws and measures."""
+    """Settings of the report."""
 
     @property
     def local_root(self) -> Path:
@@ -125,9 +125,9 @@ class Deployment:
 
 _EMBEDDED_FACE_IMAGE_SIZE_PX = 192
 _EMBEDDED_POSE_IMAGE_SIZE_PX = 160
-"""What the embedded detectors were trained at."""
+"""The size that the embedded detectors were trained at."""
 _EMBEDDED_MAX_WATERMARK_PROB = 0.9
-"""Chosen on a world of its own: the embedded classifier learned from as many marked photos as clean ones."""
+"""Chosen on a separate world: the embedded classifier learned from as many marked photos as clean ones."""
 
 
 def demo(data_dir: Location) -> Deployment:

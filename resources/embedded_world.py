@@ -8,7 +8,7 @@ from bolid_pipeline.errors import ConfigurationError
 
 @contextmanager
 def needing_bodyworld() -> Iterator[None]:
-    """Imports of `bodyworld` in this block raise ConfigurationError where the package is not installed."""
+    """Make imports of `bodyworld` in the block raise ConfigurationError if the package is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -51,7 +51,7 @@ class BolidSettings(BaseSettings):
     local_dir: Annotated[str | None, Sets(("local_dir",))] = None
     """Folder of this machine for checkpoints, reports and the embedded world; by default BOLID_DATA_DIR, or ./data."""
     source_url: Annotated[str | None, Sets(("source_url",))] = None
-    """A mirror or stand-in of the site, another site, or one's own `file:///folder`; the deployment's by default."""
+    """A mirror or stand-in of the site, another site, or your own `file:///folder`; the deployment's by default."""
     site_parsers: Annotated[str | None, Sets(("parsers",))] = None
     """Module that reads the pages of another site, see docs/crawling.md; theplace's by default."""
     weight_pins: Annotated[str | None, Sets(("weight_pins",))] = None
@@ -81,7 +81,7 @@ class BolidSettings(BaseSettings):
         *_others: PydanticBaseSettingsSource,
         **_more: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `read` hands over, because the environment need not be that of this process."""
+        """Use only the environment that `read` hands over, because it need not be that of this process."""
         return (init_settings,)
 
     @classmethod
@@ -158,7 +158,7 @@ def current_settings_file(environment: Mapping[str, str] = os.environ) -> str:
 def environment_of(deployment: Deployment, folder: Path) -> dict[str, str]:
     """Variables for a process that is to have this very deployment; it inherits all but BoLID's own variables.
 
-    The settings are written into `folder`, so that what changes in a settings file meanwhile makes no difference.
+    The settings are written into `folder`, so that later changes to a settings file make no difference.
     """
     path = folder / "settings.toml"
     path.write_text(to_toml(file_values(deployment)), "utf-8")
@@ -167,7 +167,7 @@ def environment_of(deployment: Deployment, folder: Path) -> dict[str, str]:
 
 
 def file_values(deployment: Deployment) -> dict[str, Any]:
-    """What a settings file holds for this deployment."""
+    """The values that a settings file holds for this deployment."""
     values = to_json(deployment)
     del values["crawl"]["base_url"]
     return {"deployment": values.pop("name"), **values}
@@ -199,7 +199,7 @@ def _paths_of_variables() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _derived_layers(layers: list[Layer]) -> list[Layer]:
-    """What is not written anywhere, but follows from the data's address and from the choice of a site."""
+    """The values that follow from the data's address and from the choice of a site, without being written anywhere."""
     values, derived = merged(layers), list[Layer]()
     if values["local_dir"] is None and "://" in str(values["data_dir"]):
         derived.append(Layer("data_dir is not on this machine", {"local_dir": "data"}))
@@ -235,7 +235,7 @@ def _refuse_derived(written: Mapping[str, Any], file: str) -> None:
 
 
 def _all_mistakes(error: ValidationError, environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each wrong variable, and those about what the other variables ask for."""
+    """A sentence for each wrong variable, and for each mistake in the settings that the other variables ask for."""
     wrong: dict[str, str] = {}
     for details in error.errors(include_url=False):
         variable, message = variable_name(str(details["loc"][0])), details["msg"]

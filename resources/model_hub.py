@@ -15,7 +15,7 @@ from resources.embedded_world import needing_bodyworld
 
 
 class ModelHub(dg.ConfigurableResource["ModelHub"]):
-    """Pretrained weights by the role they play."""
+    """Pretrained weights by role."""
 
     @abstractmethod
     def file(self, role: Role) -> WeightsFile:
@@ -30,7 +30,7 @@ class ModelHub(dg.ConfigurableResource["ModelHub"]):
         """
 
     def latent_models(self) -> LatentModels:
-        """What latents are made by: the base model's VAE and the reference branch's image encoder."""
+        """The models that make latents: the base model's VAE and the reference branch's image encoder."""
         return LatentModels(
             vae=self.folder("base_model") / "vae",
             image_encoder=self.folder("image_encoder"),
@@ -42,7 +42,7 @@ class EmbeddedModels(ModelHub):
     """The small models that travel with this repository; captions are CLIP's."""
 
     weights_dir: str
-    """Holds a folder for each role."""
+    """Folder that holds a folder for each role."""
 
     def file(self, role: Role) -> WeightsFile:
         """The only safetensors file of the role's folder."""
@@ -102,7 +102,7 @@ class HubModels(ModelHub):
 
 
 def model_hub_of(deployment: Deployment) -> ModelHub:
-    """Published models, or the embedded ones where the deployment names none."""
+    """Published models, or the embedded ones if the deployment names none."""
     if not deployment.weight_repositories:
         with needing_bodyworld():
             from bodyworld.weights import weights_folder
@@ -112,7 +112,7 @@ def model_hub_of(deployment: Deployment) -> ModelHub:
 
 
 class Pin(BaseModel):
-    """Which version of published weights is meant."""
+    """The pinned version of published weights."""
 
     model_config = ConfigDict(extra="forbid")
 

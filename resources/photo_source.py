@@ -1,4 +1,4 @@
-"""Where photos come from: a site, a folder of one's own, or the embedded world behind a stand-in of the site."""
+"""Where photos come from: a site, your own folder, or the embedded world behind a stand-in of the site."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class WebSource(PhotoSourceResource):
 
 
 class OwnFolder(PhotoSourceResource):
-    """One's own photos, a folder per person."""
+    """Your own photos, in a folder per person."""
 
     folder: str
 
@@ -79,7 +79,7 @@ class EmbeddedSource(PhotoSourceResource):
 
 
 def photo_source_of(deployment: Deployment) -> PhotoSourceResource:
-    """The site, the folder (`file:///...`), or the embedded world where the deployment names none."""
+    """The site, the folder (`file:///...`), or the embedded world if the deployment names neither."""
     if deployment.source_url is None:
         return EmbeddedSource(world_dir=str(deployment.local_root / "bodyworld"))
     address = urlsplit(deployment.source_url)

@@ -15,7 +15,7 @@ _NONE = "none"
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """The settings in a file, nested, with None where the file says so.
+    """The settings in a file, nested; a null becomes None.
 
     Raises:
         ConfigurationError: there is no such file, its name ends otherwise, or it cannot be parsed.

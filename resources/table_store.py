@@ -1,4 +1,4 @@
-"""Where the data are: tables and photos in a folder or on object storage, checkpoints and reports in a folder."""
+"""Locations of the data: tables and photos in a folder or on object storage, checkpoints and reports in a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
 
     @property
     def local_root(self) -> Path:
-        """The folder of this machine for what training and evaluation write."""
+        """The folder of this machine for checkpoints and reports."""
         return local_root(self.root, Path(self.local_dir) if self.local_dir else None)
 
     @cached_property

@@ -80,9 +80,9 @@ def main(
     judge_steps: int,
     workers: int,
 ) -> None:
-    """Run the experiment; what lies in the output folder already is not done again."""
+    """Run the experiment; results that are already in the output folder are not computed again."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)  # two threads of a process wait for each other wherever something else runs too
+    torch.set_num_threads(1)  # on a busy machine, two threads of a process wait for each other
     identities = {
         slug: identity
         for slug, _, identity in draw_identities(WorldConfig(seed=PEOPLE_SEED, num_identities=num_people))
@@ -142,7 +142,7 @@ def _world(people: People, identities: Mapping[str, BodyIdentity], judge: Judge,
 
 
 def _ceiling(world: World) -> dict[str, Any]:
-    """What the judge, and the pose network, say of real photos that no training saw."""
+    """Scores of the judge and of the pose network on real photos that no training saw."""
     heldout = world.photos(world.heldout_rows)
     drawn = Drawn(list(heldout), heldout)
     groups = [([person] * len(photos), photos) for person, photos in _upright(heldout).items()]
@@ -155,7 +155,7 @@ def _ceiling(world: World) -> dict[str, Any]:
 
 
 def _of_somebody_else(world: World) -> dict[str, Any]:
-    """The same photos against everybody else's proportions: how much the error has to do with who it is."""
+    """The same photos against everybody else's proportions: shows how much the error depends on the person."""
     upright = _upright(world.photos(world.heldout_rows))
     groups = [
         ([other] * len(photos), photos)
@@ -167,7 +167,7 @@ def _of_somebody_else(world: World) -> dict[str, Any]:
 
 
 def _upright(photos_of: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Those as tall and wide as the drawn pictures, of the people that have some."""
+    """The pictures as tall and wide as the drawn ones, of the people who have some."""
     upright = {
         person: [photo for photo in photos if photo.shape[:2] == (HEIGHT_PX, WIDTH_PX)]
         for person, photos in photos_of.items()
@@ -176,7 +176,7 @@ def _upright(photos_of: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 
 def _ceiling_of_decoder(world: World, base_model: Path) -> dict[str, Any]:
-    """The same photos through the autoencoder: no drawn picture can be better than it lets through."""
+    """The same photos through the autoencoder: an upper bound for drawn pictures."""
     photos = world.photos(world.heldout_rows)
     decoded = {person: reconstructed(of_person, base_model) for person, of_person in photos.items()}
     drawn = Drawn(list(decoded), decoded)
@@ -201,7 +201,7 @@ def _write(out: Path, results: list[dict[str, Any]], drawn_of: dict[str, Drawn],
 
 
 def _sheet(drawn_of: Mapping[str, Drawn], world: World) -> np.ndarray:
-    """Of eight people: three photos, and the same three prompts without and with L_id."""
+    """A sheet of eight people: three photos each, and the same three prompts without and with L_id."""
     photos = world.photos(world.train_rows)
     images: list[np.ndarray] = []
     labels: list[str] = []

@@ -1,4 +1,4 @@
-"""Rendered people as the latent table that training reads: what the pipeline's stages make, without its files."""
+"""Rendered people as the latent table that training reads, made as by the pipeline's stages but without its files."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""Who is in a picture, and with which body, by two networks that no training ever saw.
+"""A judge of who is in a picture, and with which body: two networks that take no part in any training.
 
 The *reader* reads the parameters of a body off a picture. It learns from thousands of other people than those it
 judges, whose true parameters the renderer knows (`BodyIdentity.vector`). The *recogniser* starts from the reader and
 learns the names of the people to be judged, from pictures of its own of them, in other scenes than those that the
-models were trained on. Both learn from photos and from what the base model's autoencoder makes of them, because drawn
-pictures come out of its decoder; the recogniser also from photos as the base model guesses them from under some noise,
-nobody's branch being attached, so that its hand is no disguise.
+models were trained on. Both learn from photos and from their reconstructions by the base model's autoencoder, because
+drawn pictures come out of its decoder. The recogniser also learns from photos that the base model, without branches,
+has denoised in one step, so that it recognises people in the base model's style.
 
 Shape suffixes: N pictures, S side of the judge's square, D outputs.
 """
@@ -58,7 +58,7 @@ class PictureNetwork(nn.Module):
         self.head = nn.Linear(channels * (SIZE_PX // 16) ** 2, num_outputs)
 
     def forward(self, pixels_N3SS: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Outputs (N, D) for pictures (N, 3, S, S) in [0, 1]."""
         return self.head(self.features(pixels_N3SS))
 
 
@@ -106,14 +106,14 @@ def render_for_judge(
 def train_judge(
     folder: Path, identities: Mapping[str, BodyIdentity], base_model: Path, *, steps: int, seed: int = 0
 ) -> Judge:
-    """Train a judge; a network that lies in the folder already is opened.
+    """Train a judge; a network that is already in the folder is opened.
 
     Args:
-        folder: with the pictures of `render_for_judge`; for `reader.pt` and `recogniser.pt`, files of tensors.
+        folder: holds the pictures of `render_for_judge`; gets `reader.pt` and `recogniser.pt`, files of tensors.
         identities: the people to be judged.
-        base_model: whose autoencoder both, and whose pictures the recogniser learns to see through.
-        steps: of 64 pictures, for the reader; the recogniser gets half as many.
-        seed: of weights and batches.
+        base_model: its autoencoder reconstructs photos for both networks, its U-Net denoises some for the recogniser.
+        steps: steps of 64 pictures for the reader; the recogniser gets half as many.
+        seed: seed of weights and batches.
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -160,7 +160,7 @@ def _fit(
     *,
     steps: int,
 ) -> None:
-    """Train; `truth` is what each picture should give."""
+    """Train; `truth` holds the wanted output for each picture."""
     inputs = _squares(pictures)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
@@ -202,7 +202,7 @@ def reconstructed(photos: Sequence[NDArray[np.uint8]], base_model: Path) -> list
 
 @torch.no_grad()
 def _denoised(pictures: Sequence[Picture], base_model: Path) -> list[NDArray[np.uint8]]:
-    """Photos under some noise, as the frozen base model guesses them in one step: in its own hand."""
+    """Noisy photos, denoised by the frozen base model in one step, and so in its own style."""
     base = load_base_model(base_model)
     scheduler = DDPMScheduler.from_config(base.scheduler.config)
     scaling_factor = base.vae.config.scaling_factor

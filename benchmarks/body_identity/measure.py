@@ -1,4 +1,4 @@
-"""People drawn from prompts that training never saw, and what the judge says of them.
+"""People drawn from prompts that training never saw, and the judge's scores of them.
 
 Shape suffixes: N pictures, D body parameters.
 """
@@ -51,7 +51,7 @@ _GEOMETRY = [
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pictures of each person, (H, W, 3) uint8: one a prompt and noise, all prompts of one noise after the other."""
+    """Pictures of each person, (H, W, 3) uint8: one per prompt and noise, all prompts of one noise after the other."""
 
     people: Sequence[str]
     pictures: Mapping[str, Sequence[NDArray[np.uint8]]]
@@ -64,9 +64,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class World:
-    """Who is drawn, who judges, and the photos that both know the people by.
+    """The people who are drawn, their judge, and their photos.
 
-    `words` are what a caption can say of each: "tall slim woman with long black hair".
+    `words` describe each person as a caption can: "tall slim woman with long black hair".
     """
 
     people: People
@@ -99,9 +99,9 @@ def draw(
 
     Args:
         pipe: the base model, with a checkpoint loaded where there are conditions.
-        who_of: what the prompts call each person.
-        condition_of: what else the pipeline is given of a person: a name of its body bank, or a photo.
-        num_noises: that each prompt is drawn from.
+        who_of: name of each person in the prompts.
+        condition_of: further arguments of the pipeline for a person: a name of its body bank, or a photo.
+        num_noises: number of noises that each prompt is drawn from.
     """
     pipe.set_progress_bar_config(disable=True)
     shape = (len(PROMPTS), pipe.unet.config.in_channels, HEIGHT_PX // 4, WIDTH_PX // 4)
@@ -142,11 +142,11 @@ def body_error(judge: Judge, drawn: Drawn, people: People) -> float:
 def proportions_seen(
     groups: Iterable[tuple[Sequence[str], Sequence[NDArray[np.uint8]]]], world: World
 ) -> dict[str, Any]:
-    """What the pose network of L_id sees in upright pictures.
+    """Scores of the pose network of L_id on upright pictures.
 
     Args:
         groups: people, and a picture of each.
-        world: whose training photos tell everybody's proportions.
+        world: its training photos give everybody's proportions.
 
     Returns:
         `proportion_terms`, L_id's proportion term of each group; `proportion_error`, the root of their mean: about the
@@ -188,7 +188,7 @@ def measure(
 
 
 def measure_words(world: World, base_model: Path, num_noises: int) -> tuple[Drawn, dict[str, Any]]:
-    """Draw everybody by the frozen base model, told of hair, height and build in words: what it is able to show."""
+    """Draw everybody by the frozen base model, with hair, height and build in the prompt: the most that text can do."""
     pipe = pipeline_around(load_base_model(base_model))
     drawn = draw(pipe, world.words, num_noises=num_noises)
     return drawn, {"variant": WORDS} | _numbers(world, drawn)

@@ -1,4 +1,4 @@
-"""Pictures of bodyworld people at the base model's own sizes, with what is true of them, kept in one file.
+"""Pictures of bodyworld people at the base model's own sizes, with their ground truth, kept in one file.
 
 Shape suffixes: N pictures, H height, W width, K keypoints.
 """
@@ -50,13 +50,13 @@ class People:
 def render_people(
     path: Path, identities: Mapping[str, BodyIdentity], *, seed: int, pictures_each: int, num_workers: int
 ) -> People:
-    """The pictures of people; read from `path` where they lie there already.
+    """The pictures of people; read from `path` if they are already there.
 
     Args:
         path: an `.npz` file.
         identities: the people by their names.
-        seed: of the scenes.
-        pictures_each: of every person, in scenes of every kind.
+        seed: seed of the scenes.
+        pictures_each: number of pictures of every person, in scenes of every kind.
         num_workers: processes that render.
     """
     if not path.exists():
@@ -76,7 +76,7 @@ def render_people(
 
 
 def person_words(identity: BodyIdentity) -> str:
-    """What a caption can say of somebody: "tall slim woman with long black hair"."""
+    """A person in the words of a caption: "tall slim woman with long black hair"."""
     who = caption(identity, Scene()).split(", ")[0].split(" of ")[1]
     return who.split(" ", 1)[1]  # without its article
 

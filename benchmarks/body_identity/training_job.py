@@ -16,7 +16,7 @@ from bolid_pipeline.training.loss_networks import LossNetworkFiles
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """What to train, from what, and where the checkpoint goes."""
+    """Settings and data of a training, and the folder of its checkpoint."""
 
     name: str
     config: TrainingConfig
@@ -31,7 +31,7 @@ def networks() -> LossNetworkFiles:
 
 
 def pose_weights() -> WeightsFile:
-    """Of the embedded pose network."""
+    """The weights of the embedded pose network."""
     return WeightsFile(path=next(weights_folder("pose_estimator").glob("*.safetensors")))
 
 

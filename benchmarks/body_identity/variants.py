@@ -1,4 +1,4 @@
-"""What is compared: the plain IP-Adapter branch, and BoLID with one term of the objective after the other.
+"""The variants that are compared: the plain IP-Adapter branch, and BoLID with one more term of the objective each.
 
 All see the same data. The long first part of the training is the same for every BoLID variant, L_diff alone; the terms
 join in a second part, as many steps for each.
@@ -23,14 +23,14 @@ _PHOTO_ALONE = DropoutConfig(text=0.1, ref=0.05, body=0.999, all=0.0)
 
 
 def first_config(name: str, *, steps: int, seed: int) -> TrainingConfig:
-    """Of the long first part of IP_ADAPTER or L_DIFF."""
+    """Settings of the long first part of IP_ADAPTER or L_DIFF."""
     if name == IP_ADAPTER:
         return replace(_base(steps, seed), dropout=_PHOTO_ALONE)
     return _base(steps, seed)
 
 
 def second_configs(*, steps: int, seed: int) -> dict[str, TrainingConfig]:
-    """Of the second part of every variant, each with the terms of those before it.
+    """Settings of the second part of every variant, each with the terms of those before it.
 
     The gradient of the few-step half goes through all four steps of its sampler, in all variants but one.
     """
@@ -59,7 +59,7 @@ def second_configs(*, steps: int, seed: int) -> dict[str, TrainingConfig]:
 
 
 def _base(steps: int, seed: int) -> TrainingConfig:
-    """L_diff. The text says nothing of the body and the photo is mostly missing, so that c_body has to speak."""
+    """L_diff. The text says nothing of the body and the photo is mostly missing, so that only c_body gives the body."""
     return TrainingConfig(
         steps=steps,
         batch_size=16,

@@ -1,1 +1,1 @@
-"""How the small networks of bodyworld were trained. `python -m bodyworld.pretrain` lists the stages."""
+"""Training of bodyworld's small networks. `python -m bodyworld.pretrain` lists the stages."""

@@ -35,7 +35,7 @@ from bolid_pipeline.training.losses.focus import focus_weights
 _logger = logging.getLogger(__name__)
 CAPTION_DROPOUT = 0.1
 BACKGROUND_WEIGHT = 0.25
-"""Weight of an error far from all keypoints, of that at a keypoint: people are hard to draw, backgrounds are easy."""
+"""Weight of an error far from all keypoints, relative to one at a keypoint, because people are harder to draw."""
 
 
 def new_unet(text_width: int, start_from: Path | None = None) -> UNet2DConditionModel:
@@ -130,7 +130,7 @@ def draw_batch(
 ) -> tuple[Tensor, Tensor, list[str]]:
     """(B, 4, H, W) latents of one bucket, their keypoints (B, 17, 3) in [0, 1], and their captions.
 
-    A share of `CAPTION_DROPOUT` has an empty caption.
+    A share of `CAPTION_DROPOUT` of them has an empty caption.
     """
     counts = np.array([len(latents[bucket]) for bucket in BUCKETS], float)
     bucket = BUCKETS[rng.choice(len(BUCKETS), p=counts / counts.sum())]

@@ -24,7 +24,7 @@ _BATCH_SIZE = 25
 def count_accuracy(
     model: nn.Module, images: list[Rgb], num_true_N: NDArray[np.int64], image_size_px: int, iou: float
 ) -> dict[float, float]:
-    """For each confidence level, the share of photos in which as many things are found as there are."""
+    """For each confidence level, the share of photos in which the right number of things is found."""
     confidences: list[NDArray[np.float32]] = []
     for start in range(0, len(images), _BATCH_SIZE):
         batch = images[start : start + _BATCH_SIZE]

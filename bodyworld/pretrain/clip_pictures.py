@@ -32,7 +32,7 @@ class Pictures:
     slots: list[dict[str, str]]
     """The phrases of each caption."""
     labels_NS: NDArray[np.int64]
-    """The same as numbers: see `slot_labels`."""
+    """The phrases as numbers, see `slot_labels`."""
 
     def shuffled(self, rng: np.random.Generator) -> "Pictures":
         """The same pictures in another order, so that those of one person are not neighbours."""

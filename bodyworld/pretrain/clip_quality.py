@@ -1,4 +1,4 @@
-"""How well a CLIP knows bodyworld: retrieval of captions, and the phrases of a caption told from a picture.
+"""Scores of a CLIP on bodyworld: retrieval of captions, and the phrases of a caption read from a picture.
 
 Shape suffixes: B batch, C channel, H height, W width, E embedding, N pictures, P phrases of a slot, S slots.
 """

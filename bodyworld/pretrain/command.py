@@ -1,4 +1,4 @@
-"""What all trainings have in common: their command line, their run folder, and where progress is reported."""
+"""The common part of all trainings: their command line, their run folder, and the report of progress."""
 
 import json
 import logging
@@ -28,11 +28,11 @@ class PretrainRun:
     run_dir: Path
     """Progress, pictures and metrics; a training that finds its progress here goes on from it."""
     minutes: float
-    """Of training, on the wall clock."""
+    """Length of the training, on the wall clock."""
     seed: int
 
     def part(self, name: str, share: float) -> Self:
-        """A part of the run that takes a share of its time, with a folder of its own."""
+        """A part of the run that takes a share of its time, in its own folder."""
         return replace(self, run_dir=self.run_dir / name, minutes=share * self.minutes)
 
     def train(
@@ -52,10 +52,10 @@ class PretrainRun:
 def pretrain_command(
     name: str, *, minutes: float, seed: int
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a function `(run, **options)` the command of a training, with `click.option`s of its own.
+    """Make a function `(run, **options)` the command of a training; it may add its own `click.option`s.
 
     Args:
-        name: of the default run folder.
+        name: name of the default run folder.
         minutes: default length of the training.
         seed: default seed.
     """

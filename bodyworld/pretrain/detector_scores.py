@@ -1,4 +1,4 @@
-"""Scores of the detectors: what they found beside what is true.
+"""Scores of the detectors, which compare their findings with the truth.
 
 Rows are those of the pipeline's stages as dictionaries, truths are lines of `ground_truth.jsonl`, in the same order.
 Shape suffixes: N photos, K keypoints.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How often a yes-or-no decision was right and wrong."""
+    """Numbers of right and wrong yes-or-no decisions."""
 
     true_positives: int
     false_positives: int
@@ -66,7 +66,7 @@ def box_iou(a: NDArray[Any], b: NDArray[Any]) -> float:
 def correct_keypoints(
     found_K3: NDArray[Any] | None, true_K3: NDArray[Any], box: NDArray[Any], fraction: float
 ) -> NDArray[np.bool_]:
-    """Whether each visible keypoint is found within `fraction` of the longer side of the person's box."""
+    """One bool per visible keypoint: True if found within `fraction` of the longer side of the person's box."""
     is_visible = true_K3[:, 2] > 0
     if found_K3 is None:
         return np.zeros(int(is_visible.sum()), bool)

@@ -52,7 +52,7 @@ def evaluate_samples(
     known: list[dict[str, str]],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """How often pictures drawn from captions find their caption among all of `known`, and show its phrases."""
+    """Rates at which pictures drawn from captions find their caption among all of `known`, and show its phrases."""
     captions = [compose_caption(slots) for slots in known]
     pictures = draw_pictures(pipeline, captions, height=64, width=64, seed=int(rng.integers(2**31)))
     size = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)

@@ -44,7 +44,7 @@ HIDDEN_WAYS: tuple[dict[str, str], ...] = ({"face_cover": "hat"}, {"face_cover":
 CAMERA_RATES = (0.45, 0.2, 0.2, 0.15)
 PHOTOS_PER_PART = 250
 Target = Literal["person", "face"]
-"""What a box is drawn around."""
+"""The thing that a box is drawn around."""
 
 Floats = NDArray[np.float32]
 
@@ -99,7 +99,7 @@ def _photograph_place(height: int, width: int, rng: np.random.Generator) -> Labe
 def _photograph(
     people: list[tuple[BodyIdentity, Scene]], height: int, width: int, rng: np.random.Generator
 ) -> LabelledPhoto:
-    """A photo of these people; those of whom next to nothing shows get no label."""
+    """A photo of these people; people who are almost completely hidden get no label."""
     rendering = render(people, height, width, rng)
     is_seen = (rendering.person_boxes[:, 2:] - rendering.person_boxes[:, :2]).min(1) > 0.02 * max(
         height, width
@@ -113,7 +113,7 @@ def _photograph(
 
 
 def _sample_people(rng: np.random.Generator, num_people: int) -> list[tuple[BodyIdentity, Scene]]:
-    """So many people; half of the groups stand as in the world, the others in any pose, facing anywhere."""
+    """This many people; half of the groups stand as in the world, the others in any pose, facing anywhere."""
     camera = str(rng.choice(CAMERAS, p=CAMERA_RATES))
     people: list[tuple[BodyIdentity, Scene]] = []
     for _ in range(num_people):
@@ -174,7 +174,7 @@ class LetterboxedPhotos:
     def example(self, index: int, target: Target) -> tuple[Rgb, Floats, Floats]:
         """A photo (S, S, 3), the boxes (P, 4) of its persons or faces, and the keypoints (P, K, 3) of its persons.
 
-        The keypoints of faces mean nothing: they stand in the order of the person boxes.
+        For faces the keypoints have no meaning, as they are in the order of the person boxes.
         """
         boxes = self.labels.person_boxes_NP4 if target == "person" else self.labels.face_boxes_NP4
         is_there = ~np.isnan(boxes[index, :, 0])

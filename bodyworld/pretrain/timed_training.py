@@ -27,12 +27,12 @@ def half_precision() -> torch.autocast:
 
 @dataclass(frozen=True, kw_only=True)
 class TimedTraining:
-    """How a network is trained."""
+    """The training of a network for a given time."""
 
     run_dir: Path
     """Progress is kept here, in `training.pt`."""
     minutes: float
-    """Of training on the wall clock; the time between two runs does not count."""
+    """Length of the training on the wall clock; the time between two runs does not count."""
     learning_rate: float
     """Peak of the cosine."""
     weight_decay: float = 0.01
@@ -40,13 +40,13 @@ class TimedTraining:
     warmup_fraction: float = 0.03
     """Share of the time until the peak."""
     final_fraction: float = 0.02
-    """Learning rate at the end, of the peak."""
+    """Learning rate at the end, as a share of the peak."""
     max_grad_norm: float = 1.0
     ema_decay: float = 0.998
-    """Of the moving average of the weights, which is what a training is for."""
+    """Decay of the moving average of the weights, which is the result of a training."""
     checkpoint_minutes: float = 3.0
     log_every: int = 50
-    """Steps."""
+    """Steps between two lines of the log."""
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate after a fraction of the time: linear warm-up, then half a cosine."""
@@ -70,7 +70,7 @@ class TimedTraining:
             model: changed in place; at the end its weights are the moving average.
             losses: draws a batch with the generator it is given and returns its losses by name, whose sum is minimised.
             on_checkpoint: is called with the step while the moving average is in place of the weights.
-            seed: of the batches, together with the step at which training starts or continues.
+            seed: seed of the batches, together with the step at which training starts or continues.
         """
         parameters = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(

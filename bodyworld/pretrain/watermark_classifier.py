@@ -46,7 +46,7 @@ CONFIG: dict[str, tuple[int, ...]] = {
 MARKING_LONG_SIDE_PX = 1000
 """Photos are enlarged to this before they are marked, so that thin strokes shrink as in a photo of full size."""
 _VISIBLE_CHANGE = 8
-"""How much a pixel (0..255) must change to count as marked."""
+"""Least change of a pixel (0..255) that counts as marked."""
 _LEAST_MARKED_CELLS = 0.15
 """A crop with less mark, counted in whole cells, counts as clean."""
 

@@ -46,8 +46,8 @@ def train_yolo(
         run: how long, and where progress is kept.
         model: changed in place.
         photos: with their labels.
-        target: what a box means.
-        export: is given the model, with the moving average as its weights, now and then and at the end.
+        target: the thing that boxes are drawn around.
+        export: called with the model, whose weights are then the moving average, now and then and at the end.
         share_at_size_px: sides of the square input, one after the other, and the share of the time for each. Small
             squares teach most of it in a fraction of the time.
     """

@@ -1,1 +1,1 @@
-"""How a person, clothes and a place become a picture with known keypoints: a small software renderer."""
+"""A small software renderer: from a person, clothes and a place to a picture with known keypoints."""

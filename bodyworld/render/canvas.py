@@ -1,4 +1,4 @@
-"""What a background is painted on, and the simple shapes that it is painted with."""
+"""The canvas that a background is painted on, and the simple shapes that it is painted with."""
 
 from dataclasses import dataclass
 

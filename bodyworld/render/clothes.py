@@ -1,4 +1,4 @@
-"""Fabrics and outfits: what a scene's garments are made of and how much of the body they cover."""
+"""Fabrics and outfits: the patterns of a scene's garments, and how much of the body they cover."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Fabric = Callable[[Floats, Floats, float], Floats]
 
 @dataclass(frozen=True, kw_only=True)
 class Outfit:
-    """What a person wears and how much of the body it covers."""
+    """A person's garments, and how much of the body they cover."""
 
     top: Fabric
     bottom: Fabric

@@ -28,7 +28,7 @@ _HAIRLINE = {
     "afro": ((0, 0.80), (16, 0.78), (26, 0.68), (31, 0.40), (34, -3), (180, -3)),
     "bun": ((0, 0.84), (35, 0.79), (58, 0.66), (74, 0.54), (125, 0.54), (148, 0.28), (180, 0.14)),
 }
-"""Where hair begins: (degrees from the middle of the face, height on the head) for each style."""
+"""Hairline of each style, as points (degrees from the middle of the face, height on the head)."""
 
 
 def hair_parts(skeleton: Skeleton, identity: BodyIdentity) -> list[Lathe]:

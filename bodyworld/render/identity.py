@@ -1,4 +1,4 @@
-"""Who a person is: body and face parameters that stay the same from photo to photo."""
+"""A person's identity: body and face parameters that stay the same from photo to photo."""
 
 from dataclasses import dataclass, fields
 

@@ -16,13 +16,13 @@ class Light:
     """The light of a photo."""
 
     direction: tuple[float, float, float]
-    """Where it comes from: x to the right, y up, z to the camera; of any length."""
+    """Direction towards the light: x to the right, y up, z to the camera; of any length."""
     ambient: float
     """Share of the light that comes from everywhere, 0 to 1."""
     colour: Floats
-    """(3,), of the light from the direction."""
+    """(3,) colour of the light from the direction."""
     ambient_colour: Floats
-    """(3,), of the light from everywhere."""
+    """(3,) colour of the light from everywhere."""
 
 
 def composite(surface: Surface, background: Floats, light: Light) -> None:
@@ -65,7 +65,7 @@ def _lit(layers: Floats, occlusion_N: Floats, light: Light) -> tuple[Floats, ...
 
 
 def contact_shadow(surface: Surface) -> Floats:
-    """Where something nearer stands close by, (H, W) float32 in [0, 1]: limbs darken what they lie on."""
+    """(H, W) float32 in [0, 1]: high where something nearer is close by, because limbs darken what they lie on."""
     owner = surface.owner_map()
     result = np.zeros(owner.shape, np.float32)
     columns = np.flatnonzero(owner.any(0))

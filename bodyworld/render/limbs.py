@@ -74,7 +74,7 @@ def limb(
         start: (3,) metres.
         end: (3,) metres.
         width_m: (TABLE_SIZE,) half widths, on the left.
-        paint: of the whole limb.
+        paint: paint of the whole limb.
         cover: share of the limb under cloth; 1.2 and more for all of it, its round end too.
         ease_m: air between skin and cloth.
         other_m: half widths on the right, if they differ.

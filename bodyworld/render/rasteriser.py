@@ -36,7 +36,7 @@ class View:
 
 
 class Surface:
-    """What the camera sees of the people before light: colour, normal, gloss, coverage, depth, and whose it is."""
+    """The people before light, as the camera sees them: colour, normal, gloss, coverage, depth and owner per pixel."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -82,26 +82,26 @@ class _Projection:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether the shape is so large that the steps of its tables would show."""
+        """True if the shape is so large that the steps of its tables would show."""
         return self.length_px > 0.6 * TABLE_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Places:
-    """Where the pixels of a box lie on a shape, (H, W) each."""
+    """Positions of a box's pixels on a shape, (H, W) each."""
 
     across_px: Floats
     """Distance from the axis; negative on the left."""
     along_px: Floats
     """Distance from the start along the axis."""
     inside_px: Floats
-    """The same, kept between the ends."""
+    """`along_px`, limited to the range between the ends."""
     excess_px: Floats
-    """How far beyond the ends; 0 between them."""
+    """Distance beyond the nearer end; 0 between the ends."""
     place: Floats
     """Position in the shape's tables."""
     index: NDArray[np.int32]
-    """The same, rounded down."""
+    """`place`, rounded down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class _Footprint:
     t_N: Floats
     u_N: Floats
     cap_N: Floats
-    """How far into the round cap, -1 to 1; 0 between the ends."""
+    """Position in the round cap, -1 to 1; 0 between the ends."""
     bulge_N: Floats
     """How much the shape faces the camera, 0 to 1."""
     radius_N: Floats
@@ -164,7 +164,7 @@ def _draw_box(surface: Surface, shape: _Projection, box: _Box, owner: int) -> No
 
 
 def _footprint(surface: Surface, shape: _Projection, box: _Box) -> _Footprint | None:
-    """What a shape covers of a box, hidden pixels left out; None where that is nothing."""
+    """The pixels of a box that a shape covers, without hidden ones; None if there are none."""
     lathe = shape.lathe
     places = _places(shape, box)
     radius_px = _radius_px(shape, places)

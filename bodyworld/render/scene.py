@@ -1,4 +1,4 @@
-"""What changes from photo to photo: pose, facing, clothes, background, light, camera."""
+"""A scene, which changes from photo to photo: pose, facing, clothes, background, light, camera."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,7 +48,7 @@ class Scene:
     head_yaw_deg: float = 0.0
     """Turn of the head against the body."""
     mirror_pose: bool = False
-    """Whether the left limbs do what the right ones would."""
+    """Exchange the poses of the left and the right limbs."""
     pose_seed: int = 0
     pose_jitter: float = 1.0
     """Strength of the small random changes of the pose."""
@@ -57,13 +57,13 @@ class Scene:
     zoom: float = 1.0
     """Size of the frame around the figure: 1.1 shows it 10 % smaller."""
     shift_x: float = 0.0
-    """Fraction of the picture that the figure stands beside the middle; so for `shift_y`."""
+    """Distance of the figure from the middle, as a fraction of the picture; likewise `shift_y`."""
     shift_y: float = 0.0
     top: str = "t-shirt"
     top_colour: str = "red"
     top_pattern: str = "plain"
     inner_colour: str = "white"
-    """Of the shirt under a jacket."""
+    """Colour of the shirt under a jacket."""
     bottom: str = "trousers"
     bottom_colour: str = "blue"
     shoe_colour: str = "black"

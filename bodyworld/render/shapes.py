@@ -1,4 +1,4 @@
-"""The one kind of shape that people are made of, and what it is painted with.
+"""The one kind of shape that people are made of, and its paints.
 
 World space is in metres: x to the right of the picture, y up, z towards the camera.
 Suffixes: `_N` one number per touched pixel, `_N3` with three channels.
@@ -66,10 +66,10 @@ class Lathe:
     """(TABLE_SIZE,) extents towards the camera."""
     paint: Paint
     is_flat_start: bool = False
-    """Whether the shape is cut off at its start; otherwise a round cap closes it. So for its end."""
+    """True if the shape is cut off at its start; otherwise a round cap closes it. Likewise for its end."""
     is_flat_end: bool = False
     z_bias_m: float = 0.0
-    """How much nearer to the camera the shape counts as it is."""
+    """Distance by which the shape counts as nearer to the camera than it is."""
     detail: Literal["any", "fine", "coarse"] = "any"
     """Fine and coarse shapes are drawn only above or below `rasteriser.FINE_PX_PER_METRE`."""
 

@@ -28,9 +28,9 @@ class Skeleton:
     head_turn: Floats
     """(3, 3) rotation of the head, which may look elsewhere."""
     yaw: float
-    """Of the trunk, radians; 0 looks at the camera, positive turns towards the right of the picture."""
+    """Yaw of the trunk, radians; 0 looks at the camera, positive turns towards the right of the picture."""
     head_yaw: float
-    """Of the head, radians."""
+    """Yaw of the head, radians."""
     ground_y: float
     """Height of the floor under the person in person space, before the camera looks down."""
     size: Proportions

@@ -37,11 +37,11 @@ class HeadShape:
     """Half widths of the head along its axis from chin to crown, (TABLE_SIZE,) metres each."""
 
     skull_width: Floats
-    """To the sides, as if the skull stayed open at the top; so are the next two."""
+    """To the sides, as if the skull stayed open at the top; likewise the next two."""
     skull_front: Floats
     skull_back: Floats
     left: Floats
-    """Outline as the camera sees the turned head, closed at the top; so are the next two."""
+    """Outline as the camera sees the turned head, closed at the top; likewise the next two."""
     right: Floats
     depth: Floats
 

@@ -1,4 +1,4 @@
-"""What a photo shows of its people, read off the drawn surface: keypoints with visibility, person and face boxes."""
+"""Visible parts of the people of a photo, read off the drawn surface: keypoints, person boxes and face boxes."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from bodyworld.render.skull import EAR_T, EYE_T, eye_azimuth, head_point
 from bolid_pipeline.pose.skeleton import KEYPOINT_NAMES
 
 _REACH_M = {"shoulder": 0.075, "elbow": 0.05, "wrist": 0.04, "hip": 0.15, "knee": 0.07, "ankle": 0.06}
-"""How far in front of a joint the skin may lie and the joint still counts as seen, for an average body."""
+"""Largest depth of a joint below the visible skin at which it still counts as seen, for an average body."""
 _HEAD_REACH_M = 0.022
 
 
@@ -34,7 +34,7 @@ def find_keypoints(figure: Figure, view: View, surface: Surface) -> Floats:
 
 
 def _keypoint_sites(figure: Figure) -> list[tuple[Floats, float, bool]]:
-    """For each keypoint: its camera-space point, reach of the skin in front of it in metres, whether it faces away."""
+    """For each keypoint: its camera-space point, reach of the skin in front of it in metres, True if it faces away."""
     skeleton, identity = figure.skeleton, figure.identity
     sites: list[tuple[Floats, float, bool]] = []
     for name in KEYPOINT_NAMES:

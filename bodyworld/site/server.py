@@ -227,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def _is_current(self, reply: Reply, etag: str) -> bool:
-        """Whether the client already holds this answer; If-None-Match goes before If-Modified-Since."""
+        """True if the client already holds this answer; If-None-Match takes precedence over If-Modified-Since."""
         if reply.status != HTTPStatus.OK:
             return False
         if tags := self.headers.get("If-None-Match"):

@@ -1,1 +1,1 @@
-"""The people of the synthetic world, their photos, and what is true of each photo."""
+"""The people of the synthetic world, their photos, and the ground truth of each photo."""

@@ -33,7 +33,7 @@ Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 
 @settings
 class WorldConfig:
-    """How many people and photos a world has, and how many photos are spoiled.
+    """Numbers of a world's people and photos, and the shares of spoiled photos.
 
     A rate is a share of all photos of people, unless its line says otherwise.
     """
@@ -102,7 +102,7 @@ def _is_built(folder: Path, description: dict[str, Any]) -> bool:
 def draw_identities(config: WorldConfig) -> list[tuple[str, str, BodyIdentity]]:
     """(slug, name, identity) of everybody in the world, a pure function of the config.
 
-    Of several draws, the one that differs most from everybody before is taken, so that nobody has a twin.
+    Each person is the one of several draws that differs most from everybody before, so that nobody has a twin.
     """
     rng = np.random.default_rng((config.seed, 1))
     people: list[tuple[str, str, BodyIdentity]] = []
@@ -118,7 +118,7 @@ def draw_identities(config: WorldConfig) -> list[tuple[str, str, BodyIdentity]]:
 
 
 def plan_photos(config: WorldConfig) -> list[list[str]]:
-    """For each identity, the kind of each photo: `normal` or the name of a defect. Rates hold over the whole world."""
+    """The kind of each identity's photos: `normal` or the name of a defect. Rates hold over the whole world."""
     rng = np.random.default_rng((config.seed, 2))
     total = config.num_identities * config.num_photos_per_identity
     rates = {

@@ -1,4 +1,4 @@
-"""What spoils photos on a gallery site: watermarks, near duplicates, broken and small files.
+"""Defects of photos on a gallery site: watermarks, near duplicates, broken and small files.
 
 Images are (H, W, 3) uint8 RGB. Functions return a new image, or the bytes of a file.
 """
@@ -179,7 +179,7 @@ def truncate(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def wrong_type_bytes(image: Picture, rng: np.random.Generator) -> bytes:
-    """What a server sends in place of a JPEG: an HTML page with an error, or a small GIF."""
+    """Bytes that a server sends in place of a JPEG: an HTML page with an error, or a small GIF."""
     if rng.random() < 0.5:
         return b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What is true of a photo, as plain numbers: a line of `ground_truth.jsonl`, for tests and evaluation only."""
+"""The ground truth of a photo, as plain numbers: a line of `ground_truth.jsonl`, for tests and evaluation only."""
 
 from dataclasses import asdict
 from typing import Any
@@ -57,7 +57,7 @@ def move(truth: dict[str, Any], scale: tuple[float, ...], offset: tuple[float, f
     """The keypoints and boxes of a photo whose coordinates became scale * old + offset.
 
     Args:
-        truth: of the photo before.
+        truth: ground truth of the photo before the change.
         scale: (x, y); a negative x mirrors the picture, which swaps left and right keypoints.
         offset: (x, y), px.
     """

@@ -16,7 +16,7 @@ _PROMPT = (
 
 @settings
 class VlmConfig:
-    """How a vision-language model is asked for a caption."""
+    """Settings of captions by a vision-language model."""
 
     kind: Literal["vlm"] = "vlm"
     """Names this captioner in a settings file."""
@@ -30,7 +30,7 @@ class VlmConfig:
 
 @settings
 class ClipCaptionConfig:
-    """How a CLIP fills in the slots of a caption."""
+    """Settings of captions by a CLIP, which fills in the slots of a form."""
 
     kind: Literal["clip"] = "clip"
     """Names this captioner in a settings file."""

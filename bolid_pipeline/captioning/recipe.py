@@ -1,4 +1,4 @@
-"""What a row of `captions` is made from."""
+"""The recipe of the table `captions`."""
 
 from dataclasses import dataclass
 from pathlib import Path

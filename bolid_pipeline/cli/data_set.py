@@ -1,4 +1,4 @@
-"""`bolid crawl`, `forget` and `compact`: what is done to the data set outside of a Dagster run."""
+"""`bolid crawl`, `forget` and `compact`: commands that work on the data set outside of a Dagster run."""
 
 from collections.abc import Mapping
 from dataclasses import replace

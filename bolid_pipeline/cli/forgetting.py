@@ -42,7 +42,7 @@ _BY_IDENTITY = ("photo_pages", "rejected_downloads", "identity_catalogue")
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetReport:
-    """What was removed."""
+    """Counts of what was removed."""
 
     num_photos: int
     num_rows: int
@@ -54,9 +54,9 @@ def forget(data_dir: Location, identity: str, *, local_dir: Path | None = None) 
     """Remove a person. Safe to call again after a crash: the photos' own rows go last.
 
     Args:
-        data_dir: of tables and photos.
+        data_dir: folder or address of tables and photos.
         identity: the person.
-        local_dir: of checkpoints and reports; the data folder by default.
+        local_dir: folder of checkpoints and reports; the data folder by default.
 
     Raises:
         UnknownIdentity: neither a table nor a body bank holds the person.
@@ -85,7 +85,7 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
         shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
     num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO)
     num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
-    num_rows += tables.prune("catalogue_pages", [])  # lists of many people: all are asked for again
+    num_rows += tables.prune("catalogue_pages", [])  # lists of many people, fetched again later
     for row in theirs.to_pylist():
         if row["photo_id"] not in stays:
             PhotoStore(data_dir).delete(row["path"])

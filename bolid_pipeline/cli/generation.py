@@ -19,7 +19,7 @@ from bolid_pipeline.settings import Field, Probability, settings
 
 @settings
 class GenerationRequest:
-    """What to draw, as `bolid generate` is asked for it."""
+    """A request to `bolid generate`: what to draw, and how."""
 
     prompts: tuple[str, ...]
     """One text or several."""
@@ -108,7 +108,7 @@ def generate_pictures(pipe: AnyBoLIDPipeline, request: GenerationRequest, out: P
 def _body(
     pipe: AnyBoLIDPipeline, request: GenerationRequest, prompt: str
 ) -> tuple[str | None, dict[str, Any]]:
-    """The name of whom a picture shows, None for nobody, and the pipeline's argument for that body."""
+    """The name of the person a picture shows (None for nobody), and the pipeline's argument for their body."""
     if request.sample_body:
         return None, {"sample_body": True}
     bank = pipe.body_bank

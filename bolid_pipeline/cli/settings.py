@@ -1,4 +1,4 @@
-"""`bolid settings`: the settings that count, where each comes from, and what each means."""
+"""`bolid settings`: the settings in force, where each comes from, and what each means."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ _RANGES = {
 )
 @one_line_errors
 def settings(*, describe: bool) -> None:
-    """Print the settings that count as TOML, each with its origin: preset, settings file or variable.
+    """Print the settings in force as TOML, each with its origin: preset, settings file or variable.
 
     Saved in a file that BOLID_SETTINGS names, the output gives the same settings.
     """

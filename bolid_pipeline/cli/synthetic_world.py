@@ -23,7 +23,7 @@ def bodyworld() -> None:
 @click.option("--seed", default=0, show_default=True)
 @one_line_errors
 def render(folder: Path, identities: int, photos: int, seed: int) -> None:
-    """Render a world into FOLDER; does nothing where the same world already lies."""
+    """Render a world into FOLDER; does nothing if the same world is already there."""
     with needing_bodyworld():
         from bodyworld.world.build import WorldConfig, build_world
 

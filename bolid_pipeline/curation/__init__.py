@@ -1,1 +1,1 @@
-"""Which photos are kept: scores by networks, then verdicts by plain filters, each with a reason."""
+"""Selection of the photos to keep: scores by networks, then verdicts by plain filters, each with a reason."""

@@ -1,4 +1,4 @@
-"""What must hold of the photos that the curation keeps, and of the tables that are about photos."""
+"""Checks of the photos that the curation keeps, and of the tables with a row per photo."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -50,7 +50,7 @@ def every_kept_photo_shows_one_person(kept: pa.Table, detections: pa.Table) -> C
 
 
 def every_kept_identity_has_enough_photos(kept: pa.Table, min_photos: int) -> CheckOutcome:
-    """Check that somebody is kept, and nobody with fewer than `min_photos` photos.
+    """Check that at least one person is kept, and that everyone kept has at least `min_photos` photos.
 
     Args:
         kept: rows of `raw_photos`.
@@ -83,10 +83,10 @@ def every_kept_identity_has_enough_photos(kept: pa.Table, min_photos: int) -> Ch
 def rows_are_of_the_photos(
     photo_ids: Collection[str], rows_of: Mapping[str, Collection[str]]
 ) -> CheckOutcome:
-    """Check that tables are about these photos, and about each of them.
+    """Check that each table has rows for exactly these photos.
 
     Args:
-        photo_ids: the photos that there are.
+        photo_ids: ids of the photos.
         rows_of: table -> the photo ids of its rows.
     """
     wanted = set(photo_ids)

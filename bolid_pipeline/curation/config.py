@@ -14,7 +14,7 @@ class PeopleConfig:
     person_conf: Probability = 0.5
     """Least confidence of a person who counts."""
     iou: Probability = 0.5
-    """Of two boxes whose intersection over union is larger, only the surer one counts."""
+    """If two boxes have a larger intersection over union, only the more confident one counts."""
     face_image_size_px: YoloSizePx = 640
     """Side of the square that the face detector sees; a multiple of 32."""
     person_image_size_px: YoloSizePx = 640
@@ -23,7 +23,7 @@ class PeopleConfig:
 
 @settings
 class CurationConfig:
-    """What a photo must be to be kept. The defaults are the thesis'."""
+    """Limits that a photo must meet to be kept. The defaults are the thesis'."""
 
     min_side_px: NonNegativeInt = 1000
     """Least length of a photo's shorter side."""

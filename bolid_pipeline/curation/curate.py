@@ -33,7 +33,7 @@ def curate(
         scores: rows of `watermark_scores`, one for every photo.
         detections: rows of `face_detections`, one for every photo.
         config: the limits that a photo and a person must meet.
-        clusters: rows of `photo_clusters`, which say what pictures stand under several people.
+        clusters: rows of `photo_clusters`, which say which pictures several people's galleries show.
 
     Returns:
         Rows of `curated_photos`, in the order of `photos`: all reasons that apply, none for a kept photo.
@@ -66,7 +66,7 @@ def kept_photos(photos: pa.Table, curated: pa.Table) -> pa.Table:
 
 
 def count_reasons(curated: pa.Table) -> dict[str, int]:
-    """How many photos each of REASONS applies to; a photo with several reasons counts for each."""
+    """Number of photos that each of REASONS applies to; a photo with several reasons counts for each."""
     counts = Counter(reason for reasons in curated["reasons"].to_pylist() for reason in reasons)
     return {reason: counts[reason] for reason in REASONS}
 

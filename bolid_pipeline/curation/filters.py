@@ -1,4 +1,4 @@
-"""Why a photo is rejected: one named predicate per reason, each a verdict about a single photo."""
+"""Reasons to reject a photo: one named predicate per reason, about a single photo."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from bolid_pipeline.records import OF_ANOTHER_IDENTITY
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoFacts:
-    """What is known about a photo; None where its bytes could not be read."""
+    """Facts about a photo; None where its bytes could not be read."""
 
     width_px: int
     height_px: int
@@ -17,12 +17,12 @@ class PhotoFacts:
     num_faces: int | None
     num_persons: int | None
     is_shared: bool = False
-    """Whether the same picture stands under another person too."""
+    """True if another person's gallery shows the same picture."""
 
 
 Predicate = Callable[[PhotoFacts, CurationConfig], bool]
 
-# Reason -> whether it applies, in the order in which a photo's reasons are listed. Where a fact is unknown, only
+# Reason -> its predicate, in the order in which a photo's reasons are listed. Where a fact is unknown, only
 # `unreadable` applies.
 FILTERS: Mapping[str, Predicate] = {
     "unreadable": lambda photo, _: None in (photo.watermark_prob, photo.num_faces, photo.num_persons),

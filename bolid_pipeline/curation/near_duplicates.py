@@ -1,7 +1,7 @@
-"""Which photos are nearly the same: recompressed, resized, slightly cropped, brightened or mirrored.
+"""Groups of photos that are nearly the same: recompressed, resized, slightly cropped, brightened or mirrored.
 
 Photos of one person that are nearly the same make a cluster, which a split into training and held-out photos must not
-tear apart. If the same picture stands under two people, at least one of the labels is wrong.
+tear apart. If two people's galleries show the same picture, at least one of the labels is wrong.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from bolid_pipeline.records import OF_ANOTHER_IDENTITY
 from bolid_pipeline.stages.refresh import RefreshReport, sync_table
 from bolid_pipeline.storage.tables import TableStore
 
-# Of 256 bits. Measured on 160 photos of one studio: unrelated photos differ in 78 or more; recompressed, resized and
+# Bits of 256. Measured on 160 photos of one studio: unrelated photos differ in 78 or more; recompressed, resized and
 # brightened ones in at most 6; 95 in 100 of those cropped by up to 5 % a side in at most 56.
 SAME_PERSON_BITS = 56
 SAME_PICTURE_BITS = 32
@@ -68,7 +68,7 @@ def cluster(photos: Sequence[Mapping[str, Any]], shared: set[str]) -> list[dict[
 
 
 def _are_current(clusters: pa.Table, photos: pa.Table, shared: set[str]) -> bool:
-    """Whether the clusters are about exactly these photos, and know all that are shared."""
+    """True if the clusters cover exactly these photos, and mark all that are shared."""
     known_shared = clusters.filter(pc.field("is_shared"))["photo_id"].to_pylist()
     same_photos = set(clusters["photo_id"].to_pylist()) == set(photos["photo_id"].to_pylist())
     return same_photos and shared.issubset(known_shared)

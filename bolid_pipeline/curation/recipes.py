@@ -1,4 +1,4 @@
-"""What the rows of `watermark_scores` and of `face_detections` are made from."""
+"""The recipes of the tables `watermark_scores` and `face_detections`."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -20,7 +20,7 @@ from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.states import load_state
 
 INPUT_SIDE_PX = 256
-_MEAN = (0.485, 0.456, 0.406)  # of ImageNet
+_MEAN = (0.485, 0.456, 0.406)  # of ImageNet's pixels
 _STD = (0.229, 0.224, 0.225)
 
 

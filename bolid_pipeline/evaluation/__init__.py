@@ -1,1 +1,1 @@
-"""What a checkpoint can do: numbers on held-out photos, pictures with and without identity, one report."""
+"""Evaluation of a checkpoint: numbers on held-out photos, pictures with and without identity, one report."""

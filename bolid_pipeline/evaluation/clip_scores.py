@@ -1,7 +1,8 @@
-"""CLIP-T, CLIP-I and whose picture it looks like, by CLIP embeddings of generated pictures.
+"""CLIP-T, CLIP-I and retrieval of people, from CLIP embeddings of generated pictures.
 
-CLIP-T is the cosine between picture and prompt, CLIP-I between picture and the person's real photos. Which person's
-real photos a picture is nearest to gives a retrieval rate, with chance at one over the number of people.
+CLIP-T is the cosine between a picture and its prompt, CLIP-I the cosine between a picture and the mean of the person's
+real photos. A picture is retrieved if the nearest such mean is that of the person it shows; by chance, this happens
+once in as many pictures as there are people.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ def clip_t(samples: Sequence[DrawnPicture], clip_folder: Path) -> float:
     """Mean cosine of each picture and its prompt, by a CLIPModel folder with its tokenizer and processor.
 
     Raises:
-        WeightsMissing: there is no such folder.
+        WeightsMissing: the folder is missing.
     """
     if not clip_folder.is_dir():
         raise WeightsMissing(f"no CLIP at {clip_folder}")
@@ -47,8 +48,8 @@ def identity_scores(
     """CLIP-I and retrieval of samples of named people, by the base model's own image encoder.
 
     Args:
-        pipe: its image encoder made the embeddings of `latents`.
-        samples: of named people.
+        pipe: a pipeline whose image encoder made the embeddings of `latents`.
+        samples: pictures of named people.
         latents: the real photos' embeddings.
 
     Returns:

@@ -11,12 +11,12 @@ from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.data import TrainingData
 
 CODE_VERSION = "2"
-"""Raised with every change of the evaluation code that changes what it makes of the same inputs."""
+"""Raised whenever a change of the evaluation code gives another report for the same inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationData:
-    """What a report is made from, beside the settings."""
+    """Inputs of a report, apart from the settings."""
 
     checkpoint: Path
     """Folder of the checkpoint."""
@@ -29,7 +29,7 @@ class EvaluationData:
         """The fingerprint of the report that these settings make of the data.
 
         Raises:
-            WeightsMissing: a folder is not there.
+            WeightsMissing: a folder is missing.
         """
         return fingerprint(code_version=CODE_VERSION, config=to_json(config), data=self._content)
 

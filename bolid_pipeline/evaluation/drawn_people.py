@@ -20,7 +20,7 @@ _SEX = re.compile(r"\b(woman|man)\b")
 
 @dataclass(frozen=True)
 class DrawnPicture:
-    """One generated (H, W, 3) uint8 picture; `identity` None is the base model's own."""
+    """One generated (H, W, 3) uint8 picture; without an `identity` it is the base model's own."""
 
     prompt: str
     identity: str | None
@@ -28,7 +28,7 @@ class DrawnPicture:
 
 
 def who_is(captions: Iterable[str]) -> str:
-    """The word most of a person's captions use: woman, man, or person where none says."""
+    """The word that most of a person's captions use, woman or man; person if none uses either."""
     words = Counter(match.group() for caption in captions for match in _SEX.finditer(caption))
     return words.most_common(1)[0][0] if words else "person"
 
@@ -39,7 +39,7 @@ def draw_pictures(
     """Draw each (prompt, identity or None); the same prompt has the same noise, whoever is drawn.
 
     Args:
-        pipe: with a checkpoint loaded.
+        pipe: a pipeline with a checkpoint loaded.
         requests: what to draw.
         config: size and effort.
     """
@@ -57,10 +57,10 @@ def draw_pictures(
 
 
 def picture_grid(rows: Sequence[tuple[Rgb, Sequence[DrawnPicture]]], *, cell_px: int = 128) -> Rgb:
-    """One row a person: a real photo, then the samples of the row, labelled.
+    """One labelled row per person: a real photo, then the samples.
 
     Args:
-        rows: a real photo (H, W, 3) uint8 and the samples to show beside it; as many samples in every row.
+        rows: a real photo (H, W, 3) uint8 and the samples to show beside it; every row has the same number of samples.
         cell_px: side of a cell.
     """
     images = [image for photo, samples in rows for image in (photo, *(sample.picture for sample in samples))]

@@ -1,4 +1,4 @@
-"""A checkpoint in, a report out."""
+"""The evaluation of a checkpoint, from its folder to the report."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ def evaluate(
         report_dir: folder to write into.
 
     Raises:
-        WeightsMissing: a part of the checkpoint or of the base model is not there.
+        WeightsMissing: a part of the checkpoint or of the base model is missing.
         NotEnoughData: nobody of the body bank has a photo in the latent table.
     """
     made_by = data.fingerprint(config)
@@ -90,7 +90,7 @@ def _draw_people(
     captions: Mapping[str, str],
     config: EvaluationConfig,
 ) -> dict[str, list[DrawnPicture]]:
-    """For each person and prompt, two samples: without identity and with; a shared one is drawn once."""
+    """Two samples for each person and prompt, without and with identity; equal requests are drawn once."""
     requests: dict[str, list[tuple[str, str | None]]] = {}
     for person, rows in rows_of_person.items():
         who = who_is(captions[latents.photo_ids[row]] for row in rows)

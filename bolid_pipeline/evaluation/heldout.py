@@ -1,7 +1,7 @@
 """L_diff on photos that training never saw: without identity, with the person's own body, with another person's.
 
-All three see the same noise and noise level, so that their differences are the conditions' doing. Lower with the own
-body than with another's means that the body vector says something about that person, not only about the data set.
+All three see the same noise and noise level, so their differences come from the conditions alone. A lower loss with the
+person's own body than with another's shows that c_body describes that person, not only the data set.
 """
 
 from collections import defaultdict
@@ -33,10 +33,10 @@ def heldout_losses(
     """Mean unweighted L_diff over rows and noise levels.
 
     Args:
-        pipe: with a checkpoint loaded; its body bank knows everybody in `rows`.
+        pipe: a pipeline with a checkpoint loaded; its body bank holds everybody in `rows`.
         latents: the latent table.
-        rows: held-out rows of it.
-        captions: caption of each photo id.
+        rows: numbers of its held-out rows.
+        captions: photo id -> caption.
         config: number of noise levels, rows and seed.
 
     Returns:
@@ -59,7 +59,7 @@ def heldout_losses(
 
 @dataclass(frozen=True)
 class _NoisyPhoto:
-    """A photo at B noise levels, what the U-Net should say of it, and its caption, encoded."""
+    """A photo at B noise levels, the U-Net's targets for them, and the encoded caption."""
 
     noisy_BCHW: torch.Tensor
     target_BCHW: torch.Tensor
@@ -109,5 +109,5 @@ def _levels(num_train_timesteps: int, num_levels: int) -> torch.Tensor:
 
 
 def _next_person(identities: Sequence[str], person: str) -> str:
-    """Somebody else: the next in the bank, the same one only where nobody else is there."""
+    """The next person of the bank; the same person if the bank holds nobody else."""
     return identities[(identities.index(person) + 1) % len(identities)]

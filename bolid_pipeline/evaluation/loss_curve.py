@@ -12,10 +12,10 @@ from bolid_pipeline.errors import WeightsMissing
 
 
 def read_losses(path: Path) -> dict[str, NDArray[np.float64]]:
-    """The columns of a metrics.csv, one value a step; nan for a term that did not run in a step.
+    """The columns of a metrics.csv, one value per step; nan where a term did not run.
 
     Raises:
-        WeightsMissing: there is no such file, so its folder is no checkpoint.
+        WeightsMissing: the file is missing, so its folder is not a checkpoint.
     """
     if not path.is_file():
         raise WeightsMissing(f"no losses at {path}")

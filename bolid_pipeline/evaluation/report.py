@@ -1,7 +1,7 @@
 """The report's files: one HTML page with its pictures inside, the pictures beside it, and the numbers as JSON.
 
-`fingerprint` says what the report was made from. It is removed first and written last: without it, a report is not
-whole.
+The file `fingerprint` identifies the inputs of the report. It is removed first and written last, so a report without it
+is incomplete.
 """
 
 import base64
@@ -55,13 +55,13 @@ class Report:
 
 
 def is_up_to_date(folder: Path, fingerprint: str) -> bool:
-    """Whether `folder` holds a whole report of exactly this fingerprint."""
+    """True if `folder` holds a whole report of exactly this fingerprint."""
     path = folder / FINGERPRINT_FILE
     return path.is_file() and path.read_text("utf-8").strip() == fingerprint
 
 
 def read_report(folder: Path) -> Report:
-    """What `write_report` wrote. Raises NotEnoughData where there is no whole report."""
+    """The report that `write_report` wrote. Raises NotEnoughData if it is missing or incomplete."""
     if not (folder / FINGERPRINT_FILE).is_file():
         raise NotEnoughData(f"no whole report in {folder}: materialise `evaluation_report`")
     metrics = json.loads((folder / METRICS_FILE).read_text("utf-8"))
@@ -72,7 +72,7 @@ def read_report(folder: Path) -> Report:
 def write_report(
     folder: Path, *, title: str, metrics: Metrics, figures: Sequence[Figure], fingerprint: str
 ) -> None:
-    """Write report.html, metrics.json, a PNG for each figure, and what the report was made from."""
+    """Write report.html, metrics.json, a PNG for each figure, and the fingerprint."""
     (folder / FINGERPRINT_FILE).unlink(missing_ok=True)
     for figure in figures:
         write_atomically(folder / f"{figure.name}.png", figure.png)
@@ -83,7 +83,7 @@ def write_report(
 
 
 def report_html(title: str, metrics: Metrics, figures: Sequence[Figure]) -> str:
-    """The page, which needs no other file."""
+    """The HTML page, with its pictures inside."""
     rows = (f"<tr><th>{escape(name)}</th><td>{_number(value)}</td></tr>" for name, value in metrics.items())
     pictures = (
         f'<figure><img alt="{escape(figure.name)}" src="data:image/png;base64,{_base64(figure.png)}">'

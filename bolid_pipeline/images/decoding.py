@@ -29,7 +29,7 @@ REFUSALS = frozenset({"empty", "not_a_picture", "truncated", "unsupported_type",
 """The reasons for which `probe` refuses bytes; `truncated` means cut short or damaged inside."""
 
 MAX_PIXELS = 40_000_000
-"""Photos have fewer. A small file with more is likely made to fill the memory of whoever decodes it."""
+"""Limit of the pixels of a photo. A small file with more was probably made to exhaust memory when decoded."""
 
 LETTERBOX_GREY = 114
 """Value of R, G and B with which ultralytics fills up a photo to a square."""

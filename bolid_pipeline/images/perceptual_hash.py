@@ -1,4 +1,4 @@
-"""A hash that differs in few bits between near duplicates, of a photo and of its mirror image."""
+"""Hashes of a photo and of its mirror image, which differ in few bits between near duplicates."""
 
 import imagehash
 import numpy as np

@@ -25,7 +25,7 @@ from bolid_pipeline.storage.parts import read_part, read_schema, row_group_sizes
 from bolid_pipeline.storage.tables import TableStore
 
 BUFFER_BYTES = 2**30
-"""How much of the latents on object storage is held in memory."""
+"""Memory for the latents of a table on object storage."""
 
 
 def open_latents(
@@ -36,9 +36,9 @@ def open_latents(
     In a folder the files are mapped. On object storage a row group is read when one of its rows is asked for.
 
     Args:
-        tables: where the table is.
+        tables: the store that holds the table.
         models: the models that must have made the latents.
-        buffer_bytes: how much of a table on object storage is held in memory.
+        buffer_bytes: memory for the latents of a table on object storage.
 
     Raises:
         NotEnoughData: the table is empty.

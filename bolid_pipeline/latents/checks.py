@@ -1,4 +1,4 @@
-"""What must hold of the latents."""
+"""Checks of the latents."""
 
 from collections.abc import Sequence
 

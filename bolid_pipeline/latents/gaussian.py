@@ -22,7 +22,7 @@ def sigma_px(height: int, width: int, sigma_fraction: float = SIGMA_FRACTION) ->
 def weight_map(
     keypoints_K2: ArrayLike, is_visible_K: ArrayLike, height: int, width: int, sigma_px: float
 ) -> NDArray[np.float32]:
-    """How close each pixel is to a visible keypoint: the normalised maximum of one Gaussian per keypoint.
+    """Closeness of each pixel to the visible keypoints: the normalised maximum of one Gaussian per keypoint.
 
         w_i(x, y) = exp(-((x - x_i)^2 + (y - y_i)^2) / (2 sigma^2))      (11)
         W(x, y)   = max_i w_i(x, y)                                      (12)

@@ -38,7 +38,7 @@ def prepare_photo(
         photo: its `width_px`, `height_px`, `keypoints` (17 x 3) and `person_box` in px of the photo as
             stored.
         buckets: to choose from.
-        config: of the weighting.
+        config: settings of the weighting.
     """
     keypoints_K3 = np.array(photo["keypoints"], np.float32)
     is_visible_K = keypoints_K3[:, 2] >= config.min_keypoint_conf

@@ -1,4 +1,4 @@
-"""What a row of `latents` is made from, and what its body latent is made from in addition."""
+"""The recipes of the table `latents`: for whole rows, and for their body latents alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +12,15 @@ from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.storage.photos import PhotoStore
 
 _WEIGHTING = ("sigma_fraction", "alpha")
-"""The settings that shape nothing but the body latent."""
+"""Settings that affect only the body latent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentRecipe(Recipe):
     """Whole rows: latent, body latent, image embedding, crop and keypoints.
 
-    Refresh with this recipe first and with `body` afterwards: that one makes the body latents anew of rows that were
-    weighted by another sigma or alpha, and leaves everything else in them as it is.
+    Refresh with this recipe first and with `body` afterwards: `body` remakes only the body latents of rows that were
+    weighted with another sigma or alpha.
     """
 
     table = "latents"
@@ -57,7 +57,7 @@ class LatentRecipe(Recipe):
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Both columns: a whole row holds a body latent too."""
+        """Fingerprints for both columns, because a whole row holds a body latent too."""
         return {**super().fingerprints, **self.body.fingerprints}
 
     @property
@@ -74,7 +74,7 @@ class LatentRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class BodyLatentRecipe(Recipe):
-    """The body latents of rows that are there already."""
+    """The body latents of existing rows."""
 
     table = "latents"
     code_version = LatentRecipe.code_version

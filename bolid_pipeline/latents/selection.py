@@ -1,4 +1,4 @@
-"""Which photos can have latents: those with a pose that shows at least one keypoint."""
+"""Selection of the photos that can have latents: those with a pose that shows at least one keypoint."""
 
 import logging
 
@@ -37,7 +37,7 @@ def photos_with_pose(photos: pa.Table, poses: pa.Table, min_keypoint_conf: float
 
 
 def _has_visible(poses: pa.Table, min_keypoint_conf: float) -> pa.Array:
-    """One bool per pose: whether at least one keypoint is visible."""
+    """One bool per pose: True if at least one keypoint is visible."""
     flags = [
         keypoints is not None
         and bool(

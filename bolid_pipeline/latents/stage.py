@@ -20,7 +20,7 @@ _MIN_OVERSAMPLING = 2  # a photo is decoded at no less than twice the bucket's r
 
 
 class _LatentStage(PhotoStage[list[PreparedPhoto | None]]):
-    """What both stages share: the VAE, and photos cut to their buckets."""
+    """Common part of both stages: the VAE, and photos cut to their buckets."""
 
     def __init__(self, recipe: LatentRecipe, photos: PhotoStore, device: str = "cpu") -> None:
         self._recipe = recipe
@@ -52,7 +52,7 @@ class _LatentStage(PhotoStage[list[PreparedPhoto | None]]):
 class LatentStage(_LatentStage):
     """Rows of `latents` for the rows that `photos_with_pose` makes.
 
-    A photo that cannot be read any more has no row, and a line in the log.
+    A photo that can no longer be read gets a line in the log and no row.
     """
 
     def __init__(self, recipe: LatentRecipe, photos: PhotoStore, device: str = "cpu") -> None:
@@ -80,7 +80,7 @@ class LatentStage(_LatentStage):
 
 
 class BodyLatentStage(_LatentStage):
-    """The body latents alone, for rows of `latents` that are there."""
+    """The body latents alone, for existing rows of `latents`."""
 
     def compute(self, photos: pa.Table, read: list[PreparedPhoto | None]) -> pa.Table:
         """The body latent of each photo that could be read."""

@@ -91,7 +91,7 @@ def attach(unet: UNet2DConditionModel, ref_state: AdapterState, body_state: Adap
 
 
 def is_attached(unet: UNet2DConditionModel) -> bool:
-    """Whether the U-Net carries both branches."""
+    """True if the U-Net carries both branches."""
     return isinstance(unet.encoder_hid_proj, MultiIPAdapterImageProjection)
 
 

@@ -27,7 +27,7 @@ def load_base_model(
 
     Args:
         folder: the pipeline's folder; its model_index.json says whether it is SDXL.
-        dtype: of all networks.
+        dtype: dtype of all networks.
         image_encoder: folder of the CLIP image encoder, for a base model without one.
         feature_extractor: folder of its image processor, likewise.
 

@@ -23,7 +23,7 @@ _NOT_A_LETTER = re.compile(r"[\W_]+")
 
 
 class PersonBody(NamedTuple):
-    """What the bank knows of a person."""
+    """The bank's entry for a person."""
 
     c_body_D: torch.Tensor
     """(D,): the mean body, from all photos at once."""

@@ -1,4 +1,4 @@
-"""Whose body, which pictures and how strongly: what a call of a BoLID pipeline takes beside the prompt.
+"""The conditions of a BoLID pipeline's call beside the prompt: bodies, pictures and their scales.
 
 Shape suffixes: B prompts, P pictures to draw, N given pictures, D the length of c_body or of a CLIP image embedding,
 L text positions, F text features.
@@ -33,7 +33,7 @@ class Conditions:
 
     @property
     def num_bodies(self) -> int:
-        """How many of the three ways to name a body are used; more than one is a mistake."""
+        """Number of the three ways to give a body that are used; more than one is a mistake."""
         return (self.identity is not None) + (self.c_body is not None) + self.sample_body
 
     @property
@@ -130,7 +130,7 @@ def _prior(pipe: BoLIDLoaderMixin) -> PriorTransformer:
 
 
 def ref_embeds(pipe: BoLIDLoaderMixin, conditions: Conditions) -> torch.Tensor:
-    """CLIP embeddings (1, N, D) of the given pictures, for the reference branch; one of zeros for none.
+    """CLIP embeddings (1, N, D) of the given pictures, for the reference branch; one of zeros if there are none.
 
     A reference encoder makes one embedding of all reference photos; image prompts stay one each.
     """

@@ -23,7 +23,7 @@ MIN_BITS_FOUND = 38
 
 
 def can_be_marked(image: Image.Image) -> bool:
-    """Whether a picture is large enough to have a block for every bit."""
+    """True if a picture is large enough to have a block for every bit."""
     return (image.width // _BLOCK_PX) * (image.height // _BLOCK_PX) >= len(_BITS)
 
 
@@ -43,7 +43,7 @@ def count_mark_bits(image: Image.Image) -> int:
 
 
 def has_mark(image: Image.Image) -> bool:
-    """Whether a picture carries the mark."""
+    """True if a picture carries the mark."""
     return count_mark_bits(image) >= MIN_BITS_FOUND
 
 

@@ -35,8 +35,8 @@ ENCODERS: dict[str, type[ModelMixin]] = {
 class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
     """Load a BoLID checkpoint into a Stable Diffusion or SDXL pipeline, and save it with the pipeline.
 
-    Stands before the stock pipeline among the bases of a class, as diffusers' own loader mixins stand after it, because
-    it replaces `from_pretrained` and `save_pretrained`: the stock ones drop adapters without a word.
+    A class lists it before the stock pipeline among its bases (diffusers' own loader mixins come after it), because it
+    replaces `from_pretrained` and `save_pretrained`: the stock ones silently drop adapters.
     """
 
     unet: UNet2DConditionModel

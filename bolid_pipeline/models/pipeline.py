@@ -33,7 +33,7 @@ def load_pipeline(
     Args:
         checkpoint: folder that training wrote.
         base_model: diffusers folder of the base model, Stable Diffusion or SDXL.
-        dtype: of all networks.
+        dtype: dtype of all networks.
         image_encoder: folder of the CLIP image encoder, for a base model without one; only pictures need it.
         feature_extractor: folder of its image processor, likewise.
 

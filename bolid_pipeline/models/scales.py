@@ -1,4 +1,4 @@
-"""How strongly a branch acts: a number, a number per block of the U-Net, or either of them per part of the sampling.
+"""The strength of a branch: a number, a number per block of the U-Net, or either of them per part of the sampling.
 
 1.0                                                   everywhere, always
 {"up": {"block_0": 0.8}, "mid": 0.5}                  these blocks, and 0 in the others (diffusers' own form)
@@ -40,7 +40,7 @@ def scale_at(scale: Scale, progress: float) -> BlockScale:
 
 
 def is_schedule(scale: Scale) -> bool:
-    """Whether a scale changes during sampling.
+    """True if a scale changes during sampling.
 
     Raises:
         ConfigurationError: a mapping mixes blocks and shares, or a share lies outside [0, 1).
@@ -134,11 +134,11 @@ def _is_number(text: str) -> bool:
 
 
 class SamplingPipeline(Protocol):
-    """What a schedule needs of the pipeline that it belongs to."""
+    """The part of a pipeline that a schedule needs."""
 
     @property
     def num_timesteps(self) -> int:
-        """Steps of the sampling under way."""
+        """Number of steps of the current sampling."""
         ...
 
     def set_ip_adapter_scale(self, scale: list[BlockScale]) -> None:

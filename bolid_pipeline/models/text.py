@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 @dataclass(frozen=True)
 class EncodedText:
-    """What the U-Net reads of B prompts."""
+    """B prompts as the U-Net reads them."""
 
     hidden_BLD: torch.Tensor
     """Hidden states for the cross-attention."""
@@ -105,12 +105,12 @@ def as_texts(prompt: str | Sequence[str] | None) -> list[str]:
 
 
 def is_sdxl(base: DiffusionPipeline) -> bool:
-    """Whether a pipeline has SDXL's two text encoders."""
+    """True if a pipeline has SDXL's two text encoders."""
     return hasattr(base, "text_encoder_2")
 
 
 def count_windows(prompts: Sequence[str], tokenizer: CLIPTokenizer) -> int:
-    """How many windows the longest of the prompts takes, at least 1."""
+    """Number of windows that the longest of the prompts takes, at least 1."""
     return max(len(_windows(prompt, tokenizer)) for prompt in prompts)
 
 

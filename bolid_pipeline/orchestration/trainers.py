@@ -17,13 +17,13 @@ from resources.deployments import Deployment
 from resources.environment import environment_of
 
 _SECONDS_TO_END = 60.0
-"""How long trainers may take to end when a run is cancelled. torchrun itself waits 30 s for them."""
+"""Time for trainers to end when a run is cancelled. torchrun itself waits 30 s for them."""
 
 
 def train_in_processes(
     context: dg.AssetExecutionContext, deployment: Deployment
 ) -> dg.MaterializeResult[None]:
-    """Train the deployment's checkpoint in one process per device; returns what the first process reports.
+    """Train the deployment's checkpoint in one process per device; returns the report of the first process.
 
     Raises:
         dg.Failure: a process failed; the message is that of the first one.

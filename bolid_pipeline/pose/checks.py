@@ -1,4 +1,4 @@
-"""What must hold of the poses."""
+"""Checks of the poses."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,7 +7,7 @@ from bolid_pipeline.records import CheckOutcome
 
 
 def every_kept_photo_has_a_pose(kept: pa.Table, poses: pa.Table) -> CheckOutcome:
-    """Check that there are a box and keypoints for each kept photo.
+    """Check that each kept photo has a box and keypoints.
 
     Args:
         kept: rows of `raw_photos`.

@@ -12,4 +12,4 @@ class PoseConfig:
     person_conf: Probability = 0.25
     """Least confidence of a person; of several, the surest one counts."""
     iou: Probability = 0.7
-    """Of two boxes whose intersection over union is larger, only the surer one stays."""
+    """If two boxes have a larger intersection over union, only the more confident one stays."""

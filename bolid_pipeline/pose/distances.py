@@ -1,4 +1,4 @@
-"""How far each cell of a grid is from each keypoint: what every Gaussian round a keypoint is made of.
+"""Distances of a grid's cells from keypoints, of which every Gaussian round a keypoint is made.
 
 Shape suffixes: K keypoints, H W rows and columns of the grid.
 """

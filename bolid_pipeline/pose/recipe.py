@@ -1,4 +1,4 @@
-"""What a row of `poses` is made from."""
+"""The recipe of the table `poses`."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which addresses may be asked: the hosts that are the site, and the machines that their names lead to."""
+"""Addresses that a crawl may reach: the site's own hosts, and only public machines behind a public name."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ class SiteAddresses:
         self.base_url = base_url.rstrip("/")
         self._canonical_url = canonical_url.rstrip("/")
         self.is_internal = is_internal(urlsplit(base_url).hostname or "")
-        """Whether the site itself is on this machine or in a private network."""
+        """True if the site itself is on this machine or in a private network."""
 
     def on_network(self, url: str) -> str:
         """The address to ask for a canonical one."""
@@ -37,7 +37,7 @@ class SiteAddresses:
 
 
 def is_internal(host: str) -> bool:
-    """Whether a host is written as an address of this machine or of a private network.
+    """True if a host is written as an address of this machine or of a private network.
 
     A name other than `localhost` is not looked up; `check_peer` sees at the connection where it leads.
     """
@@ -60,7 +60,7 @@ def check_host(url: str, base_url: str) -> None:
 
 
 def check_peer(host: str, peer: str) -> None:
-    """Check that a public host's name has led to a public address: whoever owns a name can make it lead anywhere.
+    """Check that a public host's name has led to a public address, because the owner of a name can point it anywhere.
 
     Args:
         host: the name that was asked for.
@@ -88,7 +88,7 @@ def _is_same_site(url: str, base_url: str) -> bool:
 
 
 def _is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public network. Raises ValueError where the text is not an IP address."""
+    """True if an IP address belongs to the public network. Raises ValueError if the text is not an IP address."""
     ip = ipaddress.ip_address(address.strip("[]"))
     # An IPv4 address may be written inside an IPv6 one, which by itself would count as public.
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None

@@ -1,4 +1,4 @@
-"""One refresh of the catalogue: which galleries there are and which photo pages they list."""
+"""One refresh of the catalogue: the galleries, and the photo pages that they list."""
 
 import logging
 import zlib
@@ -80,7 +80,7 @@ class CatalogueCrawl:
                 self._visit(cards[identity])
         if isinstance(list_error, LayoutChanged | RobotsDenied):
             raise list_error
-        if list_error is not None:  # whoever is missing from the part that was read need not be gone
+        if list_error is not None:  # people missing from a list that was cut short may still be there
             self._failures[list_error.reason] += 1
             return
         self._mark_vanished(self._previous.keys() - cards.keys())
@@ -110,10 +110,10 @@ class CatalogueCrawl:
             self._commit()
 
     def _is_due(self, row: _Row) -> bool:
-        """Whether to look at a known gallery again: always if its photos are taken, now and then if they are not.
+        """True if a known gallery is to be looked at again: always if its photos are taken, otherwise now and then.
 
         The day depends on the name, so that not all of them are due in one night. A refresh that a budget has
-        stopped looks at each gallery once, in however many runs.
+        stopped looks at each gallery once, over however many runs it takes.
         """
         if self._unfinished.covers(row["refreshed_at"]):
             return False
@@ -127,7 +127,7 @@ class CatalogueCrawl:
         return not timedelta(0) <= age < period
 
     def _refreshed(self, identity: IdentityRecord) -> _Row:
-        """The gallery's row as it is now. Raises only what ends the crawl."""
+        """The gallery's current row. Raises only errors that end the crawl."""
         try:
             with keep_changed_pages(self._tables):
                 row = self._look_at(identity)
@@ -245,9 +245,9 @@ def _catalogue_row(
 
 
 class _UnfinishedRefresh:
-    """The file `<data_dir>/unfinished_refresh.txt`: when the refresh began that a budget has stopped.
+    """The file `<data_dir>/unfinished_refresh.txt`: the start time of a refresh that a budget has stopped.
 
-    It stays until a refresh comes to its end, and the refreshes in between go on where the last one was.
+    It stays until a refresh reaches its end, and the refreshes in between go on where the last one was.
     """
 
     def __init__(self, data_dir: Location) -> None:
@@ -255,11 +255,11 @@ class _UnfinishedRefresh:
         self._began_at = datetime.fromisoformat(self._path.read_text()) if self._path.exists() else None
 
     def covers(self, refreshed_at: datetime | None) -> bool:
-        """Whether a gallery that was looked at then has had its turn in this refresh."""
+        """True if a gallery last looked at then has had its turn in this refresh."""
         return self._began_at is not None and refreshed_at is not None and refreshed_at >= self._began_at
 
     def leave(self, began_at: datetime) -> None:
-        """Note that a budget has stopped the refresh; it counts from its first run."""
+        """Note that a budget has stopped the refresh; the start time is that of its first run."""
         write_atomically(self._path, (self._began_at or began_at).isoformat().encode())
 
     def finish(self) -> None:

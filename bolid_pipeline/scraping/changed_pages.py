@@ -1,4 +1,4 @@
-"""Pages that no parser understands are kept, for whoever adapts the parser."""
+"""Keeps the pages that no parser understands, for adapting the parser."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from bolid_pipeline.storage.tables import TableStore
 
 @contextmanager
 def keep_changed_pages(tables: TableStore) -> Iterator[None]:
-    """Save the page of a LayoutChanged that passes through, and say in the message where it is."""
+    """Save the page of a LayoutChanged that the block raises, and add the copy's path to the message."""
     try:
         yield
     except LayoutChanged as error:

@@ -1,4 +1,4 @@
-"""What must hold of the crawl's tables."""
+"""Checks of the crawl's tables."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ def every_photo_has_its_file(paths: Collection[str], stored: Collection[str]) ->
 
     Args:
         paths: column `path` of `raw_photos`.
-        stored: the paths of the files that are there.
+        stored: the paths of the existing files.
     """
     missing = sorted(set(paths) - set(stored))
     problem = (

@@ -1,7 +1,7 @@
-"""HTTP with manners. Each courtesy has a file; the client puts them together around one request.
+"""A polite HTTP client. Each rule of politeness has its own file; the client applies all of them to a request.
 
-- `robots`: robots.txt is read first and obeyed, a longer crawl-delay in it too. Where there is none (4xx), everything
-  is allowed; where it cannot be read, nothing is. What is marked `noai` or `noimageai` (X-Robots-Tag) is left alone.
+- `robots`: robots.txt is read first and obeyed, including a longer crawl-delay. If there is none (4xx), everything is
+  allowed; if it cannot be read, nothing is. Answers marked `noai` or `noimageai` (X-Robots-Tag) are refused.
 - `rate_limiter`: over all threads, further tries included, at most `max_concurrency` requests at once and
   `requests_per_second`, fewer for a while after 429 or 503. A host that asks for quiet (Retry-After) gets it; one that
   asks for longer than `max_retry_after_seconds` ends the run.
@@ -94,7 +94,7 @@ class PoliteClient:
         Args:
             url: the page's address.
             referer: the page that links to it.
-            validators: of the copy at hand, if there is one.
+            validators: validators of the stored copy, if there is one.
 
         Raises:
             SourceUnreachable: `unreachable`, `timeout` or `broken_body`, after all further tries.
@@ -171,7 +171,7 @@ class PoliteClient:
             return answer
 
     def _obey(self, response: requests.Response, asked_at: float) -> None:
-        """Do what an answer's status and headers ask of robots, before its body is read.
+        """Obey the status and the headers of an answer, before its body is read.
 
         Raises:
             SourceUnreachable: the request is to be tried again.

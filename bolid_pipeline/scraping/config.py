@@ -1,4 +1,4 @@
-"""What a crawl may take, and how gently."""
+"""Limits and manners of a crawl."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -17,10 +17,10 @@ from bolid_pipeline.settings import Field, settings
 
 THEPLACE_URL = "https://www.theplace.ru"
 BODYWORLD_URL = "https://bodyworld.invalid"
-"""The name that pages of the stand-in are remembered by: its port changes from run to run."""
+"""The address under which pages of the stand-in are remembered, because its port changes from run to run."""
 
 DEFAULT_USER_AGENT = "BoLID-crawler/0.1 (research data set; contact: set CrawlConfig.user_agent)"
-"""Names no contact: good for loopback, and a warning anywhere else."""
+"""It lacks a contact, which is fine on loopback and gives a warning for any other site."""
 
 
 def _check_site_url(url: str) -> str:
@@ -35,14 +35,14 @@ Identities = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[
 
 @settings
 class CrawlBounds:
-    """How much of a source is taken."""
+    """Limits on what is taken from a source."""
 
     included_identities: Identities | None = None
     """The only people to crawl; None for everyone."""
     excluded_identities: Identities = frozenset()
     """People never to be crawled, in addition to everyone who was forgotten."""
     order: Literal["alphabetical", "random"] = "alphabetical"
-    """By identity, or shuffled by `seed`: who comes first where not everybody is taken."""
+    """Order of the people, by identity or shuffled by `seed`; it matters if not everybody is taken."""
     seed: int = 0
     """Seed of the random order, which is the same from crawl to crawl."""
     max_identities: NonNegativeInt | None = None
@@ -60,7 +60,7 @@ class CrawlBounds:
     max_pixels: PositiveInt = MAX_PIXELS
     """Pictures of more pixels are refused as `too_many_pixels` before they are decoded."""
     min_placeholder_pages: Annotated[int, Field(ge=2)] = 3
-    """The same bytes behind this many photo pages are a placeholder; one page alone is no repetition."""
+    """The same bytes behind this many photo pages are a placeholder; at least 2."""
     max_failures_in_a_row: PositiveInt = 5
     """Galleries or photo pages that fail one after the other before the crawl gives up."""
     photos_per_commit: PositiveInt = 64
@@ -82,7 +82,7 @@ class CrawlConfig(CrawlBounds):
     user_agent: Annotated[str, Field(min_length=1)] = DEFAULT_USER_AGENT
     """Name and contact of the crawler; the part before the slash is its name in robots.txt."""
     respect_robots: bool = True
-    """Whether robots.txt is obeyed; turn off only for a site of your own."""
+    """Obey robots.txt; turn off only for a site of your own."""
     proxy_url: str | None = None
     """HTTP proxy to go through; None for a direct connection."""
     connect_timeout_seconds: PositiveFloat = 10.0
@@ -112,7 +112,7 @@ class CrawlConfig(CrawlBounds):
 
     @property
     def has_budget(self) -> bool:
-        """Whether a run may end before its end."""
+        """True if a run has a limit of requests, bytes or minutes."""
         return any(limit is not None for limit in (self.max_requests, self.max_bytes, self.max_minutes))
 
     @property

@@ -1,9 +1,9 @@
-"""The crawl: what is new is fetched once, and stored or recorded with the reason why not.
+"""The crawl: each new photo is fetched once, and either stored or recorded with the reason of its refusal.
 
 All state is in the tables, committed in small batches, so that a crawl which was killed goes on where it was:
 `identity_catalogue` (galleries and their status), `photo_pages` (what the grids list), `catalogue_pages` (pages as last
-seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused). What is stored or refused is not asked
-for again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
+seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused). Stored and refused photos are not
+fetched again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
 """
 
 from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
@@ -20,7 +20,7 @@ __all__ = ["CrawlPlan", "CrawlReport", "crawl_catalogue", "crawl_photos", "plan_
 def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
     """Refresh `identity_catalogue`, `photo_pages` and `catalogue_pages` from the source.
 
-    A gallery whose first page states and shows what was known of it costs that one page; any other is read
+    A gallery whose first page shows nothing new costs that one page; any other is read
     whole. A gallery that cannot be read is counted in the report, and the crawl goes on.
 
     Raises:

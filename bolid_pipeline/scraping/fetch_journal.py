@@ -1,4 +1,4 @@
-"""What was fetched since the last commit, line by line: a killed crawl fetches no photo a second time.
+"""The journal of downloads since the last commit, so that a killed crawl fetches no photo a second time.
 
 Rows are committed in batches, photos in the gallery's order; until then this journal says what became of each page.
 A line is written before the photo's file, so that every file which exists is known. Neither is fsynced before the
@@ -51,11 +51,11 @@ class FetchJournal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the last crawl came to its end."""
+        """True if the last crawl came to its end."""
         return not self._left_photos and not self._left_refusals
 
     def photo(self, page_url: str, placeholders: Collection[str]) -> FetchedPhoto | None:
-        """What a killed crawl fetched from the page and did not commit; None unless its file is whole.
+        """The photo that a killed crawl fetched from the page and did not commit; None unless its file is whole.
 
         A placeholder's file may be gone: it was deleted on purpose.
         """
@@ -65,7 +65,7 @@ class FetchJournal:
         return FetchedPhoto(**entry)
 
     def refusal(self, source_url: str) -> str | None:
-        """Why a killed crawl refused the file at the address; None if it had not fetched it."""
+        """The reason for which a killed crawl refused the file at the address; None if it did not."""
         return self._left_refusals.get(source_url)
 
     def add(self, fetched: FetchedPhoto | RefusedFile) -> None:
@@ -73,7 +73,7 @@ class FetchJournal:
         self._journal.add(dict(vars(fetched)))
 
     def close(self, settled_pages: Collection[str]) -> None:
-        """Drop what is committed now. What a killed crawl left for people whom this crawl did not visit stays.
+        """Drop committed entries. A killed crawl's entries for people whom this crawl did not visit stay.
 
         Args:
             settled_pages: the photo pages that have a row now.

@@ -1,4 +1,4 @@
-"""The closed sets of words that say what became of galleries and photos."""
+"""The closed sets of words for the outcomes of galleries and photos."""
 
 from bolid_pipeline.images.decoding import REFUSALS
 from bolid_pipeline.records import OF_ANOTHER_IDENTITY

@@ -35,7 +35,7 @@ class Page:
 class PageCache:
     """The table `catalogue_pages`. Pages stay compressed until they are asked for.
 
-    Only a page that came with an ETag or a Last-Modified is kept: no other can be asked about.
+    Only a page that came with an ETag or a Last-Modified is kept: a conditional request needs one of them.
     """
 
     def __init__(self, tables: TableStore) -> None:
@@ -46,12 +46,12 @@ class PageCache:
         self._new: list[dict[str, Any]] = []
 
     def validators(self, page_url: str) -> Validators | None:
-        """What to ask the server by whether the page has changed; None for an unknown page."""
+        """The validators for a conditional request of the page; None for an unknown page."""
         row = self._rows.get(page_url)
         return Validators(etag=row["etag"], last_modified=row["last_modified"]) if row else None
 
     def html(self, page_url: str) -> bytes:
-        """A page that the server says has not changed."""
+        """The stored HTML of a page that has not changed."""
         return zlib.decompress(self._rows[page_url]["html"])
 
     def keep(self, page_url: str, page: Page) -> None:

@@ -23,7 +23,7 @@ from bolid_pipeline.records import GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.robots import check_meta_tags
 
 INDEX_PATH = "/photos/"
-"""Where the site lists its letters."""
+"""Path of the page that lists the letters."""
 
 _LETTERS = "div.letters-list a[href], a[href*='/photos/celebs']"
 _CARD_LISTS = "div.models_list"
@@ -112,7 +112,7 @@ def parse_picture_url(html: bytes, page_url: str) -> str:
 
 
 def parse_picture_urls(html: bytes, page_url: str) -> tuple[str, ...]:
-    """Where the photo's file may be: the original first, then the picture that the page shows."""
+    """The possible addresses of the photo's file: the original first, then the picture that the page shows."""
     shown = parse_picture_url(html, page_url)
     return tuple(dict.fromkeys((original_url(shown), shown)))
 
@@ -189,7 +189,7 @@ def _links(soup: BeautifulSoup, selector: str, page_url: str) -> tuple[str, ...]
 
 
 def _links_below(soup: BeautifulSoup, page_url: str) -> tuple[str, ...]:
-    """Addresses below the gallery's own of links around a picture; a grid of a new design still has such links."""
+    """Addresses of links that lead below the gallery's own and enclose a picture, as even a redesigned grid has."""
     folder = urlsplit(page_url).path.rstrip("/") + "/"
     return tuple(
         url for url in _links(soup, "a[href]:has(img)", page_url) if urlsplit(url).path.startswith(folder)
@@ -223,7 +223,7 @@ def _linked_pages(soup: BeautifulSoup, page_url: str) -> dict[int, str]:
 
 
 def _is_same_gallery(url: str, page_url: str) -> bool:
-    """Whether the path is the same or, in the layout of 2013, `gallery.php` has the id of `-mid<id>.html`."""
+    """True if the path is the same or, in the layout of 2013, `gallery.php` has the id of `-mid<id>.html`."""
     link, page = urlsplit(url), urlsplit(page_url)
     if link.path == page.path:
         return parse_qs(link.query).get("id") == parse_qs(page.query).get("id")

@@ -23,7 +23,7 @@ from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
 _PAGES_AHEAD = 16
-"""Pages per thread that are being fetched or wait to be recorded, so that a slow one or a commit stops no other."""
+"""Pages per thread that are being fetched or wait to be recorded, so that a slow page or a commit holds up no other."""
 
 
 class PhotoCrawl:
@@ -40,7 +40,7 @@ class PhotoCrawl:
         self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
 
     def run(self) -> CrawlReport:
-        """Fetch what is outstanding, commit it, say what was done."""
+        """Fetch and commit the outstanding photos, and return the report."""
         timer = CrawlTimer(self._source.counts)
         self._ledger.complete_last_commit()
         num_known = self._ledger.num_photos
@@ -88,12 +88,12 @@ class PhotoCrawl:
             self._record_next(progress)
 
     def _num_missing(self, identity: str) -> int | None:
-        """How many more photos of the person may be stored; None for any number."""
+        """Number of photos of the person that may still be stored; None for any number."""
         limit = self._bounds.max_photos_per_identity
         return None if limit is None else max(0, limit - self._ledger.num_stored(identity))
 
     def _has_enough_under_way(self, identity: str) -> bool:
-        """Whether the next page must wait: all threads are busy, or the person may need no further photo."""
+        """True if the next page must wait: all threads are busy, or the person may need no further photo."""
         if len(self._under_way) >= _PAGES_AHEAD * self._source.max_concurrency:
             return True
         missing = self._num_missing(identity)
@@ -115,7 +115,7 @@ class PhotoCrawl:
                 self._record(identity, fetched.result())
 
     def _record(self, identity: str, outcome: FetchedPhoto | RefusedPage) -> None:
-        """Record what became of a page. Raises its error once the site has failed too often in a row."""
+        """Record the outcome of a page. Raises its error once the site has failed too often in a row."""
         self._ledger.record(identity, outcome)
         if isinstance(outcome, RefusedPage) and outcome.error is not None:
             self._streak.failure(outcome.error)

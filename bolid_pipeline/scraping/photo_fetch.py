@@ -55,7 +55,7 @@ class PhotoFetcher:
         self._placeholders = placeholders
 
     def __call__(self, page: PhotoPage) -> FetchedPhoto | RefusedPage:
-        """Store the photo's file and say what it is, or why there is none.
+        """Store the photo's file and return its facts, or the reason why there is none.
 
         Raises:
             BudgetSpent: this run may send no more requests.

@@ -1,4 +1,4 @@
-"""What a round of downloads writes: for every fetched page a row of `raw_photos` or `rejected_downloads`."""
+"""The results of a round of downloads: for every fetched page a row of `raw_photos` or `rejected_downloads`."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _Row = dict[str, Any]
 
 @dataclass(kw_only=True)
 class StoredState:
-    """What the two tables say, with the rows that a round has yet to commit."""
+    """The content of the two tables, including the rows that a round has yet to commit."""
 
     identity_of_photo: dict[str, str]
     """Photo id -> person, of every stored photo."""
@@ -45,12 +45,12 @@ class StoredState:
 
 
 class PhotoLedger:
-    """Decides what becomes of each fetched page, and commits the rows when it is told to.
+    """Decides whether a fetched page is stored or refused, and commits the rows when asked to.
 
     Args:
         tables: where the rows go.
         photos: where the files are.
-        min_placeholder_pages: a file behind so many pages is a placeholder.
+        min_placeholder_pages: a file behind this many pages is a placeholder.
     """
 
     def __init__(self, tables: TableStore, photos: PhotoStore, min_placeholder_pages: int) -> None:
@@ -81,7 +81,7 @@ class PhotoLedger:
         return len(self._new_photos) + len(self._new_rejections)
 
     def num_stored(self, identity: str) -> int:
-        """How many photos of the person there are."""
+        """Number of stored photos of the person."""
         return self._state.num_stored[identity]
 
     def complete_last_commit(self) -> None:
@@ -93,7 +93,7 @@ class PhotoLedger:
             self._remove_if_placeholder(photo_id)
 
     def record(self, identity: str, outcome: FetchedPhoto | RefusedPage) -> None:
-        """Note what became of a person's photo page."""
+        """Note the outcome of a person's photo page."""
         if isinstance(outcome, RefusedPage):
             self._reject(identity, outcome.page_url, outcome.source_url, outcome.reason)
             return
@@ -137,7 +137,7 @@ class PhotoLedger:
             self._state.num_copies[photo_id] += 1
 
     def _remove_if_placeholder(self, photo_id: str) -> None:
-        """Refuse a photo on all its pages once there are so many that it cannot be a photo of anyone."""
+        """Refuse a photo on all its pages once these are so many that it must be a placeholder."""
         if 1 + self._state.num_copies[photo_id] < self._min_placeholder_pages:
             return
         self.commit()

@@ -1,4 +1,4 @@
-"""When a request may be sent: so many at once, so many per second, and none while the host asks for quiet."""
+"""Rate limits: requests in flight, requests per second, and pauses that the host asks for."""
 
 import math
 import threading
@@ -58,7 +58,7 @@ class RateLimiter:
             yield time.monotonic() - started
 
     def keep_quiet(self, seconds: float) -> None:
-        """Let no request through for so long (Retry-After)."""
+        """Let no request through for this many seconds (Retry-After)."""
         with self._state:
             self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 
@@ -66,7 +66,7 @@ class RateLimiter:
         """Halve the rate, once for all requests that were in flight together.
 
         Args:
-            asked_at: when (`time.monotonic`) the request was sent that the host was too busy for.
+            asked_at: time (`time.monotonic`) at which the refused request was sent.
         """
         with self._state:
             if asked_at > self._slowed_at:

@@ -1,4 +1,4 @@
-"""What a crawl did, and whether it has failed too often to go on."""
+"""The report of a crawl, and the rule that ends a crawl after too many failures."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ from bolid_pipeline.scraping.transfer_counts import TransferCounts
 
 @dataclass(frozen=True, kw_only=True)
 class CrawlReport:
-    """What one crawl did, and what it cost."""
+    """Results and costs of one crawl."""
 
     requests: int
     """Every request sent, further tries and redirects included."""
@@ -45,7 +45,7 @@ class CrawlReport:
 
     @property
     def costs(self) -> dict[str, int | float | str]:
-        """What the crawl cost the site and us, rounded for people to read."""
+        """The crawl's requests, bytes and times, rounded for people to read."""
         costs: dict[str, int | float | str] = {
             "requests": self.requests,
             "bytes": self.bytes,
@@ -58,7 +58,7 @@ class CrawlReport:
         return costs | ({"stopped_by": self.stopped_by} if self.stopped_by else {})
 
     def __str__(self) -> str:
-        """One line for what was found, one for what it cost."""
+        """One line of results, one line of costs."""
         found = {"galleries": self.identities, "failures": self.failures, "refused": self.rejected}
         counts = [f"{self.photos_new} new photos, {self.photos_known} known"] if not self.identities else []
         counts += [
@@ -79,7 +79,7 @@ class CrawlTimer:
         self._started = time.monotonic()
 
     def report(self, **done: Any) -> CrawlReport:
-        """A report of what was transferred since the timer was made, with the other fields of CrawlReport in `done`."""
+        """A report of the transfers since the timer was made; `done` holds the other fields of CrawlReport."""
         before, now = self._before, self._counts
         return CrawlReport(
             requests=now.requests - before.requests,

@@ -1,4 +1,4 @@
-"""Which failures are tried again, and after which wait."""
+"""Retries: the failures that are tried again, and the waits before them."""
 
 import sys
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from bolid_pipeline.errors import SourceUnreachable
 from bolid_pipeline.scraping.config import CrawlConfig
 
 BUSY_STATUSES = frozenset({429, 503})
-"""The host has too much to do: it is asked less often."""
+"""The host is overloaded: it is asked less often."""
 PASSING_STATUSES = BUSY_STATUSES | {500, 502, 504}
-"""Answers that may be others at the next try."""
+"""Temporary failures: the next try may succeed."""
 
 _LONGEST_BACKOFF_SECONDS = 60.0
 _RETRY_AFTER = Retry(retry_after_max=sys.maxsize)
 
 
 def make_retrying(config: CrawlConfig, on_retry: Callable[[float], None]) -> Retrying:
-    """What calls a function again while it raises SourceUnreachable, after growing waits with full jitter.
+    """A `Retrying` that calls a function again while it raises SourceUnreachable, after growing waits with full jitter.
 
     Args:
         config: its `max_retries` and `backoff_seconds`.

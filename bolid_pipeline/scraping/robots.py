@@ -1,4 +1,4 @@
-"""What a site asks of robots: robots.txt, and the marks `noai` and `noimageai` in headers and pages."""
+"""A site's rules for robots: robots.txt, and the marks `noai` and `noimageai` in headers and pages."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ class RobotsTxt:
     Args:
         site_url: the site's address, without a slash at the end.
         robot_name: this crawler's name.
-        fetch: gets the file's bytes; no bytes where there is no such file. An error it raises stops the request.
+        fetch: returns the file's bytes, empty if the site has no such file. An error it raises stops the request.
         limiter: is slowed to the file's crawl-delay.
     """
 
@@ -38,7 +38,7 @@ class RobotsTxt:
         self._rules: Protego | None = None
 
     def check(self, url: str) -> None:
-        """Raise RobotsDenied where the address is forbidden to this crawler."""
+        """Raise RobotsDenied if the address is forbidden to this crawler."""
         with self._lock:
             if self._rules is None:
                 self._rules = self._read()
@@ -56,7 +56,7 @@ class RobotsTxt:
 
 
 def check_headers(url: str, headers: Iterable[str], robot_name: str) -> None:
-    """Raise DownloadFailed `no_ai` where X-Robots-Tag reserves what is at the address.
+    """Raise DownloadFailed `no_ai` if X-Robots-Tag reserves the content of the address.
 
     Args:
         url: the address.
@@ -70,7 +70,7 @@ def check_headers(url: str, headers: Iterable[str], robot_name: str) -> None:
 
 
 def check_meta_tags(url: str, tags: Iterable[tuple[str, str]]) -> None:
-    """Raise DownloadFailed `no_ai` where a page's meta tags reserve it.
+    """Raise DownloadFailed `no_ai` if a page's meta tags reserve it.
 
     Args:
         url: the page's address.

@@ -1,4 +1,4 @@
-"""What one run may cost: so many requests, bytes and minutes."""
+"""The budget of one run: requests, bytes and minutes."""
 
 import threading
 import time
@@ -24,8 +24,8 @@ class RunBudget:
         self._stopped_because: str | None = None
 
     def take_request(self, seconds_waited: float) -> None:
-        """Count a request that is about to be sent. Raises BudgetSpent where none is left."""
-        with self._lock:  # looked at and counted in one go: threads together never send one too many
+        """Count a request that is about to be sent. Raises BudgetSpent if none is left."""
+        with self._lock:  # checks and counts at once, so that threads together never exceed the limit
             self._stopped_because = self._stopped_because or self._spent()
             if self._stopped_because:
                 raise BudgetSpent(self._stopped_because)

@@ -1,4 +1,4 @@
-"""Which people a crawl takes, in which order, and which of their photos are left to fetch."""
+"""The people that a crawl takes, their order, and the photos of them that are left to fetch."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -20,12 +20,12 @@ class Selection:
         self._excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
 
     def admits(self, identity: str) -> bool:
-        """Whether the bounds admit this person."""
+        """True if the bounds admit this person."""
         included = self._bounds.included_identities
         return identity not in self._excluded and (included is None or identity in included)
 
     def in_order(self, identities: Iterable[str]) -> list[str]:
-        """The admitted people, by name or shuffled; a new one takes a place among the others, whose order stays."""
+        """The admitted people, by name or shuffled; new people leave the order of the others as it is."""
         return sorted(filter(self.admits, identities), key=self._position)
 
     def _position(self, identity: str) -> str:
@@ -36,7 +36,7 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonPlan:
-    """What is left to fetch of one person."""
+    """The photo pages of one person that are left to fetch."""
 
     identity: str
     num_listed: int
@@ -47,12 +47,12 @@ class PersonPlan:
     page_urls: tuple[str, ...]
     """The pages that are left, in the gallery's order."""
     num_wanted: int
-    """How many of them may become photos."""
+    """Number of them that may become photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrawlPlan:
-    """What is left to fetch, person by person in the order of the crawl."""
+    """The photo pages that are left to fetch, person by person in the order of the crawl."""
 
     people: tuple[PersonPlan, ...]
 
@@ -78,7 +78,7 @@ class CrawlPlan:
 
 
 def plan_photos(tables: TableStore, bounds: CrawlBounds) -> CrawlPlan:
-    """What a crawl of the photos would fetch, from the tables alone."""
+    """The photos that a crawl would fetch, planned from the tables alone."""
     catalogue = tables.read("identity_catalogue", ["identity", "status", "listed_photos"]).to_pylist()
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]

@@ -1,4 +1,4 @@
-"""What a photo source has transferred so far."""
+"""Counts of a photo source's transfers so far."""
 
 import threading
 from dataclasses import dataclass, field

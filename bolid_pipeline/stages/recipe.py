@@ -1,4 +1,4 @@
-"""What a stage is: a recipe, which can be pickled and knows no torch, and the step over photos that it opens.
+"""The parts of a stage: a recipe, which can be pickled without torch, and the step over photos that it opens.
 
 A new stage is two small files. `recipe.py` says which table it fills and what its rows depend on:
 
@@ -43,7 +43,7 @@ class PhotoStage(ABC, Generic[Read]):
 
     @abstractmethod
     def read(self, photos: pa.Table) -> Read:
-        """The input of the model: photos decoded, cut and scaled. Runs in a thread of its own."""
+        """The input of the model: photos decoded, cut and scaled. Runs in a separate thread."""
 
     @abstractmethod
     def compute(self, photos: pa.Table, read: Read) -> pa.Table:
@@ -52,7 +52,7 @@ class PhotoStage(ABC, Generic[Read]):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC):
-    """Which table a stage fills, from what, and how its model is opened.
+    """The description of a stage: the table that it fills, its ingredients, and how its model is opened.
 
     Its fields are what a row depends on: weights (a `WeightsFile`, or a `Path` of a model folder), settings, and
     whatever else JSON can hold. A row is made again when its fingerprint differs from the recipe's.
@@ -72,7 +72,7 @@ class Recipe(ABC):
 
     @property
     def ingredients(self) -> dict[str, Any]:
-        """What a row depends on beside the code, as JSON: sha256 for weights, fields for settings."""
+        """Everything but the code that a row depends on, as JSON: sha256 for weights, fields for settings."""
         return {field.name: _ingredient(getattr(self, field.name)) for field in fields(self)}
 
     @property

@@ -1,4 +1,4 @@
-"""Bringing a table up to date: only rows that are missing, or made by something that has changed since, are made."""
+"""Brings a table up to date: only missing rows, and rows whose ingredients have changed, are computed."""
 
 import logging
 import time
@@ -19,9 +19,9 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RefreshReport:
-    """What a refresh did, in rows; `seconds` is the time spent computing, the model's loading included.
+    """Counts of a refresh, in rows; `seconds` is the time spent computing, the model's loading included.
 
-    `num_skipped` photos were looked at and have no row, because the stage found nothing to say about them.
+    `num_skipped` photos were looked at and have no row, because the stage returned none for them.
     """
 
     num_rows: int
@@ -52,7 +52,7 @@ def refresh_table(
     each file of the table once.
 
     Args:
-        tables: where the table is.
+        tables: the store that holds the table.
         recipe: how its rows are made.
         photos: one row per photo: `photo_id` and whatever else the stage reads.
         compute: runs the stage over photos and yields its rows in pieces, in any order. Called only if there is
@@ -142,7 +142,7 @@ def _compute(
 def _completed(
     tables: TableStore, recipe: Recipe, stored: Snapshot, made: pa.Table, fingerprints: dict[str, str]
 ) -> pa.Table:
-    """Whole rows: the columns that the stage made, the fingerprints, and for an update the rest as it is stored."""
+    """Whole rows: the columns that the stage made, the fingerprints, and for an update the other columns as stored."""
     whole = {name: made[name] for name in made.column_names}
     whole |= {name: pa.array([value] * made.num_rows) for name, value in fingerprints.items()}
     rest = [name for name in recipe.table_columns.names if name not in whole]

@@ -1,1 +1,1 @@
-"""Where the data set lives: Parquet tables of the contract, photo bytes, and incremental stages over them."""
+"""Storage of the data set: the Parquet tables of the contract, photo bytes, and the lock for a single writer."""

@@ -74,7 +74,7 @@ def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
 
 @contextmanager
 def _full_by_name(path: Path) -> Iterator[None]:
-    """Raise StorageFull where the operating system says that there is no room."""
+    """Raise StorageFull if the operating system reports that there is no room."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A journal of what was done since the last commit; it survives a kill of the process.
+"""A journal of the work since the last commit; it survives a kill of the process.
 
 In a folder it is a file with one JSON object per line, without fsync: a power cut may lose the last lines. Object
 storage cannot append, so each entry is an object of its own.
@@ -49,7 +49,7 @@ class _LineJournal:
 
     def entries(self) -> list[Entry]:
         """The entries of all whole lines."""
-        # A line that a kill has cut short gets an end, so that the next entry starts on a line of its own.
+        # End a line that a kill has cut short, so that the next entry starts on a new line.
         if not self._path.exists():
             return []
         text = self._path.read_text("utf-8", errors="replace")

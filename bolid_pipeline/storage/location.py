@@ -1,4 +1,4 @@
-"""Where data are stored: a folder of this machine or an address such as `s3://bucket/prefix`, used alike.
+"""Locations of data: a folder of this machine or an address such as `s3://bucket/prefix`, used alike.
 
 Object storage needs its fsspec filesystem: `s3fs` for `s3://`, `gcsfs` for `gs://` (the extras `s3` and `gs`).
 """

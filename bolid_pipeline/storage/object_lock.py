@@ -23,7 +23,7 @@ from bolid_pipeline.storage.writer_note import format_holder, holder_note
 RENEWED_EVERY_SECONDS = 10.0
 """A living holder renews the object this often; a second writer is refused after at most this long."""
 DEAD_AFTER_SECONDS = 60.0
-"""How long the next writer waits after one that was killed."""
+"""Time that the next writer waits after one that was killed."""
 
 _logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
 
     Args:
         lock: address of the object.
-        holder: who this is, for others to read.
+        holder: name of this process, for others to read.
 
     Raises:
         StoreLocked: another process holds the lock; or, at the end, took it over because it was not renewed in time.
@@ -58,7 +58,7 @@ def hold_object(lock: UPath, holder: str) -> Iterator[None]:
 
 
 def living_note(lock: UPath) -> bytes:
-    """Return the note of the one who holds the lock, after it was seen to be renewed; nothing where nobody does."""
+    """Return the note of the lock's holder, after it was seen to be renewed; empty if nobody holds the lock."""
     found = _read(lock)
     return b"" if not found or _stays(lock, found) else _read(lock)
 
@@ -67,7 +67,7 @@ def _acquire(lock: UPath, note: dict[str, Any]) -> None:
     if _create(lock, note):
         return
     found = _read(lock)
-    if not found:  # given back in between
+    if not found:  # released in between
         _acquire(lock, note)
         return
     if not (_stays(lock, found) and _succeed(lock, found, note)):

@@ -51,7 +51,7 @@ def read_part(part: Location, table: str, schema: TableSchema, columns: list[str
     """Columns of one file, after its schema and checksums were verified.
 
     Raises:
-        FileNotFoundError: the file is gone: since it was listed, it was merged into another.
+        FileNotFoundError: the file was merged into another after it was listed.
         SchemaMismatch: the file belongs to another table or schema.
         DamagedTable: the file is cut short or altered.
     """
@@ -126,7 +126,7 @@ def is_whole(part: Location) -> bool:
 
 
 def keep_rows(part: Location, table: str, schema: TableSchema, is_kept: pa.Array) -> None:
-    """Leave only the marked rows in a part, and no part without rows."""
+    """Leave only the marked rows in a part; a part without any is deleted."""
     kept = read_part(part, table, schema, schema.columns.names).filter(is_kept)
     if kept.num_rows:
         write_part(part, kept, table, schema)

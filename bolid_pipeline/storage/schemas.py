@@ -1,4 +1,4 @@
-"""The columns of every table: the contract that others read the data set by."""
+"""The columns of every table: the contract for readers of the data set."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ SCHEMAS: dict[str, TableSchema] = {
         ("mirrored_hash", pa.string()),
         ("fetched_at", _TIME),
     ),
-    # Which photos are near duplicates of each other, and which pictures several people's galleries show.
+    # Groups of near-duplicate photos, and pictures that several people's galleries show.
     "photo_clusters": _table(
         "photo_id",
         ("photo_id", pa.string()),

@@ -17,14 +17,14 @@ from bolid_pipeline.storage.schemas import TableSchema
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What the files of a table held when they were read. Writes of others are not in it."""
+    """The content of a table's files when they were read. Later writes by others are not in it."""
 
     table: str
     schema: TableSchema
     parts: tuple[Location, ...]
     """The files, oldest first."""
     foreign_parts: tuple[Location, ...]
-    """Files of a table like `latents` whose columns are other than the expected ones; their rows are left out."""
+    """Files of a table like `latents` whose columns differ from the expected ones; their rows are left out."""
     rows: pa.Table
     """N rows: the key and the columns that were asked for."""
     part_N: NDArray[np.intp]
@@ -38,7 +38,7 @@ class Snapshot:
         return int(self.is_current_N.sum())
 
     def holds(self, column: str, values: Collection[str]) -> NDArray[np.bool_]:
-        """(N,): whether the row's `column` is one of `values`."""
+        """(N,) bool: True if the row's `column` is one of `values`."""
         wanted = pa.array(list(values), self.rows.schema.field(column).type)
         return pc.is_in(self.rows[column], value_set=wanted).to_numpy()
 
@@ -51,7 +51,7 @@ class Snapshot:
         return [key for key in keys if key not in known]
 
     def only(self, is_kept_N: NDArray[np.bool_]) -> "Snapshot":
-        """The same look without the other rows and without foreign parts."""
+        """A snapshot of these rows alone, without foreign parts."""
         return replace(
             self,
             foreign_parts=(),

@@ -45,7 +45,7 @@ def hold_store(data_dir: str | Location, holder: str) -> Iterator[None]:
 
 
 def living_holder(data_dir: str | Location) -> str | None:
-    """Return who writes to the data folder at this moment, as it introduced itself to `hold_store`; None for nobody.
+    """Return the name that the current writer gave to `hold_store`; None if nobody holds the data folder.
 
     On object storage this waits for the next renewal of the lock, or until it should have been renewed.
     """

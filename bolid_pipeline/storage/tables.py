@@ -55,7 +55,7 @@ class TableStore:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All tables, whether they hold rows or not."""
+        """All tables, with or without rows."""
         return tuple(SCHEMAS)
 
     def schema(self, table: str) -> TableSchema:
@@ -69,7 +69,7 @@ class TableStore:
         return replace(schema, columns=_columns_of_file(parts[-1])) if parts else schema
 
     def folder(self, table: str) -> Location:
-        """Where the table's parts lie; the folder may not exist yet. Raises UnknownTable."""
+        """The location of the table's parts; the folder may not exist yet. Raises UnknownTable."""
         schema_of(table)
         return self._root / table
 

@@ -1,4 +1,4 @@
-"""What a training step sees of the data.
+"""The input of a training step.
 
 Shape suffixes: B batch, C latent channels, H W latent rows and columns, L text positions, D features, N views,
 G side of the body encoder's view grid, K keypoints, M limbs.
@@ -25,7 +25,7 @@ class Batch(TypedDict):
     proportions_BM: torch.Tensor
     """Log proportions of the person."""
     proportion_weights_BM: torch.Tensor
-    """How well each proportion is known, in [0, 1]."""
+    """Certainty of each proportion, in [0, 1]."""
     pooled_text_BD: NotRequired[torch.Tensor]
     """Pooled text embedding, for SDXL."""
     clip_text_BD: NotRequired[torch.Tensor]

@@ -1,4 +1,4 @@
-"""Which photos make a batch: balanced over people, one aspect bucket, reference and views never the target itself.
+"""The choice of a batch's photos: balanced over people, one aspect bucket, other photos as reference and views.
 
 Pure bookkeeping over row numbers. A batch depends on (seed, step) alone, so a resumed run sees the batches that an
 uninterrupted one would have seen.
@@ -17,7 +17,7 @@ from bolid_pipeline.errors import NotEnoughData
 from bolid_pipeline.training.windows import GroupWindows
 
 PADDING = -1
-"""Row number that stands for no view."""
+"""Row number in place of a missing view."""
 
 Rows = NDArray[np.int64]
 Key = TypeVar("Key", bound=Hashable)
@@ -40,8 +40,8 @@ def split_rows(
 ) -> tuple[list[int], list[int]]:
     """Rows to train on and rows held out, the same share of each person's photos (rounded down, two always train).
 
-    The photo id, a hash of the file, decides: which photos are held out does not depend on what else is in the table.
-    Near duplicates, rows of one cluster, stay on one side.
+    The photo id (a hash of the file) decides, so the choice does not depend on other people's rows of the table.
+    Near duplicates (rows of one cluster) stay on one side.
     """
     clusters = photo_ids if clusters is None else clusters
     rows_of_person = _group(identities, range(len(identities)))
@@ -60,21 +60,22 @@ def split_rows(
 class BatchSampler:
     """Plans batches over the rows of a latent table.
 
-    Every person is drawn equally often, however many photos there are of each, and every photo of a person too: a
-    bucket is drawn with the share of people it stands for, then its photos with one over the person's photo count.
+    Every person is drawn equally often, whatever their number of photos, and so is every photo of a person. The weight
+    of a row is one over its person's number of photos. A bucket is drawn by the sum of its rows' weights, then a row
+    of it by its own.
 
     Args:
-        identities: whose photo each row of the table is.
-        buckets: the latent shape of each row; a batch holds one.
+        identities: person of each row of the table.
+        buckets: latent shape of each row; a batch holds one shape.
         rows: the rows to draw from.
         batch_size: B.
         max_views: N; a sample gets 1 to N views.
-        seed: of all batches.
-        clusters: which rows are near duplicates of each other: the same name. A target's duplicates are neither its
-            reference nor its views, where the person has other photos. None: no row is known to be one.
-        groups: the row group of each row of the table; None where all rows are at hand.
-        num_groups_kept: row groups that are at hand at a time: targets are drawn from these, and as far as a person's
-            photos lie in them, references and views too.
+        seed: seed of all batches.
+        clusters: name of each row's group of near duplicates. A target's duplicates are neither its reference nor its
+            views if the person has other photos. None: there are no known duplicates.
+        groups: row group of each row of the table; None if all rows are in memory or mapped.
+        num_groups_kept: row groups that are loaded at a time. Targets are drawn from these, and so are references and
+            views if they hold other photos of the person.
 
     Raises:
         NotEnoughData: there are no rows.
@@ -99,12 +100,13 @@ class BatchSampler:
         self._clusters = range(len(identities)) if clusters is None else clusters
         self._bucket_of_row = buckets
         self._rows_of_person = _group(identities, rows)
-        # Without row groups all rows are one, which is always at hand.
+        # Without row groups, all rows form one group, which is always loaded.
         self._group_of_row = [0] * len(identities) if groups is None else groups
         self._rows_of_group = _group(self._group_of_row, rows)
         self._windows = GroupWindows(
             groups=sorted(self._rows_of_group),
             num_kept=num_groups_kept,
+            # A row group stays in the window until each of its rows was drawn once on average.
             steps_per_group=max(1, round(len(rows) / len(self._rows_of_group) / batch_size)),
             seed=seed,
         )
@@ -127,7 +129,7 @@ class BatchSampler:
         return BatchPlan(target_B, reference_B, view_BN)
 
     def _make_pool(self, window: frozenset[int]) -> list[tuple[Rows, NDArray[np.float64]]]:
-        """Per bucket its rows at hand, and the share of each: one over the person's number of photos."""
+        """The loaded rows of each bucket, and the weight of each row: one over the person's number of photos."""
         rows = sorted(row for group in window for row in self._rows_of_group[group])
         return [
             (
@@ -143,9 +145,9 @@ class BatchSampler:
         return np.pad(views, (0, self._max_views - len(views)), constant_values=PADDING)
 
     def _other_rows(self, target: int, window: frozenset[int]) -> list[int]:
-        """The person's other photos, without the target's near duplicates; the target itself only where it is alone.
+        """The person's other photos, without the target's near duplicates; without others, the target itself.
 
-        Those of the window, if there are any: few people lie across its edge.
+        Photos in loaded row groups come first. Few people have photos on both sides of the window's edge.
         """
         others = [row for row in self._rows_of_person[self._identities[target]] if row != target]
         different = [row for row in others if self._clusters[row] != self._clusters[target]]

@@ -1,4 +1,4 @@
-"""Batches that a thread makes while the model works, in constant memory, with a position that can be saved."""
+"""Batches that a thread prepares while the model works, in constant memory, with a position that can be saved."""
 
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -14,14 +14,14 @@ _NUM_AHEAD = 4
 
 
 class BatchesAhead(IterableDataset[T]):
-    """What `make` makes of steps 0, 1, 2, ..., in order; at most a few wait at a time.
+    """The batches `make(0)`, `make(1)`, ... in order; at most a few are ready ahead of their step.
 
-    One thread and no worker process, because mapped rows would only be copied from one process to the other. The
-    position has the methods that Lightning and torchdata's StatefulDataLoader ask for.
+    A thread makes them, because worker processes would have to copy the mapped rows. The position is saved by the
+    methods that Lightning and torchdata's StatefulDataLoader expect.
 
     Args:
-        make: a batch from the number of its step alone. What it raises is raised where the batch is taken.
-        num_steps: in all.
+        make: makes a batch from the number of its step alone. Its errors are raised where the batch is taken.
+        num_steps: number of all steps.
     """
 
     def __init__(self, make: Callable[[int], T], num_steps: int) -> None:
@@ -34,7 +34,7 @@ class BatchesAhead(IterableDataset[T]):
         return self._num_steps
 
     def __iter__(self) -> Generator[T, None, None]:
-        """Yield the batches from the position on."""
+        """Yield the batches from the current position on."""
         # The first call fixes the OpenMP thread count of this thread. Without it, the count that the other thread
         # sets for itself would become the default, and the model would run on one core.
         torch.get_num_threads()
@@ -44,9 +44,9 @@ class BatchesAhead(IterableDataset[T]):
 
     def _make_alone(self, step: int) -> T:
         """Make a batch without helper threads."""
-        # With OpenMP helpers of its own, this thread and the model together would have more threads than there are
-        # cores. libgomp then puts the model's helpers to sleep between any two operations: on two cores a step took
-        # 1.4 times as long. The limit holds for this thread only.
+        # If this thread had OpenMP helpers too, there would be more threads than cores. libgomp then puts the model's
+        # helpers to sleep after every operation: on two cores a step took 1.4 times as long. The limit holds for
+        # this thread only.
         torch.set_num_threads(1)
         return self._make(step)
 
@@ -55,5 +55,5 @@ class BatchesAhead(IterableDataset[T]):
         return {"next_step": self._next_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on, from the next iteration on, where another one was."""
+        """Set the position to a saved one; the next iteration starts there."""
         self._next_step = state_dict["next_step"]

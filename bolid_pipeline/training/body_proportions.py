@@ -19,7 +19,7 @@ class BodyProportions:
 
     Args:
         latents: the latent table.
-        rows: the rows of it that are measured.
+        rows: numbers of the rows that are measured.
     """
 
     def __init__(self, latents: LatentTable, rows: Sequence[int]) -> None:
@@ -30,7 +30,7 @@ class BodyProportions:
         self._of_person = cache(self._measure)
 
     def gather(self, people: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, M) log proportions of people and (B, M) how well each is known, in [0, 1]; float32."""
+        """(B, M) log proportions of people and (B, M) the certainty of each, in [0, 1]; float32."""
         proportions, weights = zip(*(self._of_person(person) for person in people), strict=True)
         return torch.from_numpy(np.stack(proportions)), torch.from_numpy(np.stack(weights))
 

@@ -1,4 +1,4 @@
-"""What training moves: both branches of the U-Net, the body encoder, and the reference encoder where there is one."""
+"""The trained networks: both branches of the U-Net, the body encoder, and the reference encoder if there is one."""
 
 import math
 from pathlib import Path
@@ -25,7 +25,7 @@ class Branches(nn.Module):
     """The U-Net with new branches attached, and their encoders; everything else of the U-Net stays frozen.
 
     Args:
-        config: of the run; its seed decides the new weights.
+        config: settings of the run; their seed decides the new weights.
         base: the base model, frozen; its U-Net gets the branches attached, in place.
         image_embed_dim: length of the reference photo's CLIP embedding.
     """
@@ -51,16 +51,16 @@ class Branches(nn.Module):
         self._unfreeze()
 
     def trainable_parameters(self) -> list[nn.Parameter]:
-        """Everything that training moves, in a fixed order."""
+        """All trained parameters, in a fixed order."""
         encoders = [self.body_encoder] if self.ref_encoder is None else [self.body_encoder, self.ref_encoder]
         of_encoders = [parameter for encoder in encoders for parameter in encoder.parameters()]
         return [*adapters.trainable_parameters(self.unet), *of_encoders]
 
     def load(self, checkpoint: Path) -> None:
-        """Take over the weights of a checkpoint folder, whose branches and encoders have the same sizes.
+        """Copy the weights of a checkpoint folder whose branches and encoders have the same sizes.
 
         Raises:
-            WeightsMissing: a part of the checkpoint is not there.
+            WeightsMissing: a part of the checkpoint is missing.
         """
         adapters.attach(
             self.unet,
@@ -77,7 +77,7 @@ class Branches(nn.Module):
         self._unfreeze()
 
     def save(self, checkpoint: Path, bank: BodyBank) -> None:
-        """Write all of it, and the people's bodies, as `load_bolid` and `load` read it."""
+        """Write all trained networks and the body bank, as `load_bolid` and `load` read them."""
         self.body_encoder.save_pretrained(checkpoint / BODY_ENCODER_FOLDER)
         if self.ref_encoder is not None:
             self.ref_encoder.save_pretrained(checkpoint / REF_ENCODER_FOLDER)

@@ -17,7 +17,7 @@ from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups, is_flat
 
 CODE_VERSION = "4"
-"""Raised with every change of the training code that changes what it makes of the same inputs."""
+"""Raised whenever a change of the training code gives another checkpoint for the same inputs."""
 
 CONFIG_FILE = "training_config.json"
 METRICS_FILE = "metrics.json"
@@ -41,9 +41,9 @@ def new_checkpoint(folder: Path) -> Iterator[Path]:
 
 
 def open_work_folder(folder: Path, training_fingerprint: str) -> Path:
-    """The hidden folder beside a checkpoint's in which its training can go on after the process was killed.
+    """The hidden folder beside a checkpoint in which its training can go on after the process was killed.
 
-    What trainings with another fingerprint left there is removed. All processes of a training may open it at once.
+    Folders of trainings with another fingerprint are removed. All processes of a training may open it at once.
     """
     work = folder.with_name(f".{folder.name}.training-{training_fingerprint}")
     for other in folder.parent.glob(f".{folder.name}.training*"):
@@ -54,7 +54,7 @@ def open_work_folder(folder: Path, training_fingerprint: str) -> Path:
 
 
 def is_up_to_date(folder: Path, training_fingerprint: str) -> bool:
-    """Whether `folder` is a whole checkpoint of exactly this fingerprint."""
+    """True if `folder` is a whole checkpoint of exactly this fingerprint."""
     try:
         return bool(read_training(folder)["fingerprint"] == training_fingerprint)
     except WeightsMissing:
@@ -65,16 +65,16 @@ def read_training(folder: Path) -> dict[str, Any]:
     """training_config.json of a checkpoint: config, fingerprint, base_model, train and held-out photo ids.
 
     Raises:
-        WeightsMissing: the folder is no checkpoint.
+        WeightsMissing: the folder is not a checkpoint.
     """
     return _read_json(folder / CONFIG_FILE)
 
 
 def read_config(folder: Path) -> TrainingConfig:
-    """The settings that a checkpoint was trained with, also as versions before the settings were grouped stored them.
+    """The settings that a checkpoint was trained with; those of older versions, which had no groups, are converted.
 
     Raises:
-        WeightsMissing: the folder is no checkpoint.
+        WeightsMissing: the folder is not a checkpoint.
         ConfigurationError: it was trained with settings that this version does not have.
     """
     stored = read_training(folder)["config"]
@@ -86,7 +86,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """metrics.json of a checkpoint.
 
     Raises:
-        WeightsMissing: the folder is no checkpoint.
+        WeightsMissing: the folder is not a checkpoint.
     """
     return _read_json(folder / METRICS_FILE)
 

@@ -1,4 +1,4 @@
-"""What must hold of a checkpoint."""
+"""Checks of a checkpoint."""
 
 from collections.abc import Collection
 

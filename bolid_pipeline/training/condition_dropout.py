@@ -1,4 +1,4 @@
-"""Which conditions each training sample keeps, so that every subset of them works at inference."""
+"""Dropout of the conditions of training samples, so that every subset of them works at inference."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from bolid_pipeline.training.randomness import StepRandomness
 
 @dataclass(frozen=True)
 class KeptConditions:
-    """Booleans, one a sample: whether its caption, reference photo and body are shown to the model."""
+    """One bool per sample and condition: True if the model sees the caption, the reference photo or the body."""
 
     text_B: torch.Tensor
     ref_B: torch.Tensor
     body_B: torch.Tensor
 
     def knows_person(self) -> torch.Tensor:
-        """Whether the sample was told who it shows; the others cannot be blamed for another body."""
+        """(B,) bool: True if the model sees who the sample shows; only then can it be expected to draw that body."""
         return self.ref_B | self.body_B
 
     def first(self, count: int) -> "KeptConditions":
-        """Those of the first samples."""
+        """The conditions of the first `count` samples."""
         return KeptConditions(self.text_B[:count], self.ref_B[:count], self.body_B[:count])
 
     def to(self, device: torch.device) -> "KeptConditions":
-        """The same on a device."""
+        """A copy on a device."""
         return KeptConditions(self.text_B.to(device), self.ref_B.to(device), self.body_B.to(device))
 
 

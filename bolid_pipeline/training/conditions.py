@@ -1,4 +1,4 @@
-"""What a sample is told: text, reference photo, body. Dropped ones are the empty prompt and zeros.
+"""The conditions of samples: text, reference photo, body. Dropped ones are the empty prompt and zeros.
 
 Shape suffixes: B batch, C latent channels, H W latent rows and columns, D features.
 """
@@ -23,20 +23,20 @@ class Conditions:
     width_px: int
 
     def first(self, count: int) -> "Conditions":
-        """Those of the first samples."""
+        """The conditions of the first `count` samples."""
         pooled_BD = None if self.text.pooled_BD is None else self.text.pooled_BD[:count]
         text = EncodedText(self.text.hidden_BLD[:count], pooled_BD)
         return replace(self, text=text, ref_BD=self.ref_BD[:count], body_BD=self.body_BD[:count])
 
     def text_only(self) -> "Conditions":
-        """The same texts, nobody's reference and body: the frozen base model."""
+        """The same texts without reference and body, which gives the frozen base model."""
         return replace(self, ref_BD=torch.zeros_like(self.ref_BD), body_BD=torch.zeros_like(self.body_BD))
 
 
 def predict(
     unet: Any, noisy_BCHW: torch.Tensor, timesteps_B: torch.Tensor, conditions: Conditions
 ) -> torch.Tensor:
-    """What the U-Net says of noisy latents under conditions, (B, C, H, W)."""
+    """The U-Net's prediction for noisy latents under conditions, (B, C, H, W)."""
     text = EncodedText(
         conditions.text.hidden_BLD.to(unet.dtype),
         None if conditions.text.pooled_BD is None else conditions.text.pooled_BD.to(unet.dtype),

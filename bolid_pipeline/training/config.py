@@ -117,15 +117,15 @@ class FewStepConfig:
     gradient_steps: Count = 1
     """Sampler steps through which the gradient flows, 1 to `num_steps`."""
     gradient_from: Literal["last", "random"] = "last"
-    """Whether these are the last steps, or are drawn at random for each training step."""
+    """These are the last steps, or are drawn at random for each training step."""
     checkpointing: bool = True
     """Recompute the activations of the U-Net in these steps instead of keeping them."""
     l_id: Term = Term()
-    """The body of the picture against the person's."""
+    """L_id: the difference of the picture's body from the person's."""
     id_mode: Literal["proportions", "absolute"] = "proportions"
     """What L_id compares: "proportions" leaves the pose free; "absolute" wants the keypoints of the target photo."""
     l_clip: Term = Term()
-    """The picture against its caption."""
+    """L_CLIP: the difference of the picture from its caption."""
     l_semantic: Term = Term()
     """PuLID's alignment of what the text gathers from the picture (0.6 in the paper)."""
     l_layout: Term = Term()
@@ -203,7 +203,7 @@ class PriorConfig:
 
 @settings
 class HardwareConfig:
-    """On what a training runs, and what it trades for speed or memory."""
+    """The devices of a training, and what it trades for speed or memory."""
 
     devices: Count = 1
     """Processes on each machine, one per device; they share every batch and compute what one process would."""
@@ -229,11 +229,11 @@ class IntervalsConfig:
     """How often a training writes something, in steps."""
 
     log: Count = 1
-    """The losses are written down; reading them waits for the device."""
+    """Steps from one log of the losses to the next; reading them waits for the device."""
     checkpoint: Count = 1000
-    """The state is saved; a killed run loses at most this many steps."""
+    """Steps from one save of the state to the next; a killed run loses at most this many."""
     preview: Count | None = None
-    """Fixed prompts are drawn; None draws none."""
+    """Steps from one drawing of fixed prompts to the next; None draws none."""
 
 
 @settings
@@ -277,10 +277,10 @@ class TrainingConfig:
 
     @property
     def needs_pose(self) -> bool:
-        """Whether a term needs the pose network."""
+        """True if a term needs the pose network."""
         return self.diffusion.l_id.weight > 0 or (self.few_step is not None and self.few_step.l_id.weight > 0)
 
     @property
     def needs_clip(self) -> bool:
-        """Whether a term needs a CLIP."""
+        """True if a term needs a CLIP."""
         return self.few_step is not None and self.few_step.l_clip.weight > 0

@@ -14,12 +14,12 @@ from bolid_pipeline.training.checkpoint import CODE_VERSION
 from bolid_pipeline.training.config import TrainingConfig
 
 _HOW_NOT_WHAT = {"hardware": ("devices", "num_nodes", "shard_frozen_weights"), "intervals": ("checkpoint",)}
-"""Settings that change nothing of what a training makes, by their groups."""
+"""Settings that do not change the result of a training, by their groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What a checkpoint is made from, beside the settings."""
+    """Inputs of a checkpoint, apart from the settings."""
 
     base_model: Path
     """Diffusers folder of the frozen base model."""
@@ -31,10 +31,10 @@ class TrainingData:
     """Photo id -> name of its group of near duplicates, for photos that have one."""
 
     def fingerprint(self, config: TrainingConfig, start_from: Path | None = None) -> str:
-        """The fingerprint of the checkpoint that these settings make of the data, starting from another checkpoint.
+        """The fingerprint of the checkpoint that these settings make of the data, perhaps starting from another one.
 
         Raises:
-            WeightsMissing: the base model or the other checkpoint is not there.
+            WeightsMissing: the base model or the other checkpoint is missing.
         """
         return fingerprint(
             code_version=CODE_VERSION,
@@ -56,7 +56,7 @@ class TrainingData:
 
 
 def _what_it_makes(config: TrainingConfig) -> dict[str, Any]:
-    """The settings as JSON, without those that change nothing of what a training makes."""
+    """The settings as JSON, without those that do not change the result of a training."""
     return {
         name: {key: each for key, each in value.items() if key not in _HOW_NOT_WHAT[name]}
         if name in _HOW_NOT_WHAT

@@ -25,7 +25,7 @@ from bolid_pipeline.training.text_cache import PromptCache, TextCache, clip_text
 from bolid_pipeline.training.views import BodyViews
 
 _CAPTIONS = 1
-"""Tells the random numbers that choose captions from those that plan the batch of the same step."""
+"""Keeps the random numbers that choose captions apart from those that plan the batch of the same step."""
 
 
 class BoLIDDataModule(lightning.LightningDataModule):
@@ -37,7 +37,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
         config: sizes, seed and held-out share.
         data: latents, captions and clusters.
         base: the base model, loaded; its text encoders encode the captions.
-        clip: encodes the captions for L_CLIP; None where no term needs it.
+        clip: encodes the captions for L_CLIP; None if no term needs it.
 
     Raises:
         ForeignLatents: the latents do not fit the base model's autoencoder or image encoder.
@@ -105,7 +105,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
         return self._prompts
 
     def train_dataloader(self) -> "BatchesAhead[Batch]":
-        """The batches of all steps, each process's samples of them; the trainer saves and restores their position."""
+        """This process's samples of the batches of all steps; the trainer saves and restores their position."""
         if self.trainer is None:
             return BatchesAhead(self.batch, self._num_steps)
         rank, num_processes = self.trainer.global_rank, self.trainer.world_size

@@ -47,7 +47,7 @@ class FewStepObjective:
         config: settings of the few-step half.
         base: the base model that the branches are attached to.
         conditioner: draws the conditions of a batch.
-        networks: decode and look at the pictures.
+        networks: the decoder, and the networks that the losses apply to the pictures.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FewStepObjective:
         return {loss: term for loss, term in terms.items() if loss in wanted}
 
     def _num_samples(self, batch: Batch, num_processes: int) -> int:
-        """How many samples of this process's part of the batch take part."""
+        """Number of samples of this process's part of the batch that take part."""
         whole = len(batch["latents_BCHW"])
         if self._config.batch_size is None:
             return whole

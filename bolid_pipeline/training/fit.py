@@ -59,7 +59,7 @@ def fit(
         config: settings of the run.
         data: base model, latents and captions.
         run_dir: the checkpoint folder to write; an older one is replaced.
-        networks: weights of the networks that L_id and L_CLIP look at pictures with.
+        networks: weights of the networks that L_id and L_CLIP apply to pictures.
         start_from: an older checkpoint, of the same sizes, whose weights training starts with; new ones if None.
         progress: show a progress bar.
 
@@ -67,7 +67,7 @@ def fit(
         `run_dir`.
 
     Raises:
-        WeightsMissing: the base model's folder lacks something.
+        WeightsMissing: the base model's folder lacks a part.
         ForeignLatents: the latents were not made by this base model.
         NotEnoughData: no latents, or one without a caption.
         ConfigurationError: the base model cannot be trained on, or a term lacks its network.
@@ -194,6 +194,6 @@ def _metrics(
 
 
 def _mean(rows: list[dict[str, str]], name: str) -> float | None:
-    """The mean of a column over the rows that have it; None where none has."""
+    """The mean of a column over the rows that have it; None if no row does."""
     values = [float(row[name]) for row in rows if row.get(name)]
     return statistics.fmean(values) if values else None

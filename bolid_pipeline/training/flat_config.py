@@ -34,7 +34,7 @@ _GROUPS: dict[str, dict[str, str]] = {
 
 
 def is_flat(values: Mapping[str, Any]) -> bool:
-    """Whether stored settings have the old form."""
+    """True if stored settings have the old form."""
     return any(old in values for names in _GROUPS.values() for old in names)
 
 

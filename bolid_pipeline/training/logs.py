@@ -1,4 +1,4 @@
-"""What a training writes down: its losses as CSV, in one file per start, and its progress in the log."""
+"""The logs of a training: its losses as CSV, in one file per start, and its progress in the log."""
 
 import csv
 import logging

@@ -1,4 +1,4 @@
-"""The frozen networks that generated pictures are looked at with: a decoder, a pose network, a CLIP."""
+"""The frozen networks of the losses on generated pictures: a decoder, a pose network, a CLIP."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,18 @@ from bolid_pipeline.training.pose_network import PoseNetwork
 
 @dataclass(frozen=True, kw_only=True)
 class LossNetworkFiles:
-    """Where the networks come from; only those that a term needs are opened."""
+    """Weights of the networks; only those that a term needs are opened."""
 
     pose: WeightsFile | None = None
     clip: Path | None = None
 
 
 class LossNetworks(nn.Module):
-    """Decoder, pose network and CLIP, frozen; what no term needs is None.
+    """Decoder, pose network and CLIP, frozen; a network that no term needs is None.
 
     Args:
         config: its terms decide what is needed.
-        files: where the weights are.
+        files: the weights of the networks.
         vae: the base model's autoencoder.
 
     Raises:

@@ -34,7 +34,7 @@ class DiffusionObjective:
         config: settings of the diffusion half.
         base: the base model that the branches are attached to.
         conditioner: draws the conditions of a batch.
-        networks: decode and look at the estimates of L_id.
+        networks: the decoder and the pose network of L_id.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class DiffusionObjective:
         return terms
 
     def _focus(self, batch: Batch) -> torch.Tensor | None:
-        """(B, H, W): the weight of each latent cell in L_diff; None where all weigh alike."""
+        """(B, H, W): the weight of each latent cell in L_diff; None if all weigh alike."""
         if self._config.background_weight == 1:
             return None
         height, width = batch["latents_BCHW"].shape[-2:]

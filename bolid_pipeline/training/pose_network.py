@@ -18,7 +18,7 @@ from bolid_pipeline.pretrained.yolo import load_yolo
 
 @dataclass(frozen=True)
 class FoundKeypoints:
-    """Of the surest person in each picture: x, y in [0, 1] of the picture with gradient; confidences without."""
+    """The most certain person in each picture: x, y in [0, 1] of the picture with gradient, confidences without."""
 
     keypoints_BK2: torch.Tensor
     confidence_BK: torch.Tensor
@@ -28,15 +28,15 @@ class FoundKeypoints:
 class PoseNetwork(nn.Module):
     """A YOLO pose network, frozen. `YOLO.predict` would cut the gradient.
 
-    Which grid cell speaks for the person is decided without gradient; what it says of the keypoints has one.
+    The grid cell that stands for the person is chosen without gradient; its keypoints have one.
 
     Args:
-        weights: of the network.
+        weights: weights of the network.
         image_size_px: side of the square that pictures are letterboxed into, a multiple of 32.
 
     Raises:
         WeightsMissing, WeightsMismatch: see `load_yolo`.
-        ConfigurationError: it is no pose network, or one without a grid (end to end), or the size is no multiple.
+        ConfigurationError: the network does not find poses, or has no grid (end to end), or the size does not fit.
     """
 
     def __init__(self, weights: WeightsFile, image_size_px: int) -> None:
@@ -68,7 +68,7 @@ class PoseNetwork(nn.Module):
         )
 
     def _letterbox(self, pixels_B3HW: torch.Tensor) -> tuple[torch.Tensor, float, tuple[int, int]]:
-        """The square, how much larger the picture is in it, and where its left and top edges lie."""
+        """The square, the scale of the picture in it, and the position of the picture's left and top edges."""
         height, width = pixels_B3HW.shape[-2:]
         scale = self._size / max(height, width)
         rows, columns = round(height * scale), round(width * scale)

@@ -1,4 +1,4 @@
-"""What the model draws while it is being trained: fixed prompts and people, the same noise every time."""
+"""Pictures that the model draws during its training: fixed prompts and people, the same noise every time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ class Previews(lightning.Callback):
     Args:
         data: its base model draws its people in the captions of their photos.
         folder: for `step_<number>.png`.
-        every_n_steps: how often.
+        every_n_steps: steps from one sheet to the next.
     """
 
     def __init__(self, data: BoLIDDataModule, folder: Path, every_n_steps: int) -> None:

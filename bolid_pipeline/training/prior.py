@@ -28,13 +28,13 @@ def fit_body_prior(
 ) -> PriorTransformer:
     """Train a prior on the captions of the bank's people.
 
-    Every person is drawn equally often, then one of the person's captions; the body to be found is the person's own,
-    plus noise as wide as single photos of the person differ.
+    Every person is drawn equally often, then one of the person's captions. The target is the person's c_body, plus
+    noise as large as its spread over single photos.
 
     Args:
         config: size and effort.
         bank: the people.
-        identities: whose each caption is; captions of people whom the bank does not hold are left out.
+        identities: person of each caption; captions of people whom the bank does not hold are left out.
         text_MF: `text_vector` of each caption.
         seed: seed of weights, batches and noise.
         device: where to train.
@@ -71,7 +71,7 @@ def prior_loss(
     c_body_BD: torch.Tensor,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Mean squared error of the predicted clean body at random noise levels, a scalar; 1 is what the mean scores."""
+    """Mean squared error of the predicted clean body at random noise levels, a scalar; predicting the mean gives 1."""
     clean_BD = (c_body_BD - prior.clip_mean) / prior.clip_std
     noise_BD = torch.randn(clean_BD.shape, generator=generator).to(clean_BD)
     num_levels = noise_schedule.config.num_train_timesteps

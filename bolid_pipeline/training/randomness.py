@@ -1,7 +1,7 @@
-"""The random numbers of a step: a function of (seed, step), however many processes share the batch.
+"""The random numbers of a step: a function of (seed, step), whatever the number of processes.
 
-Every process draws those of the whole batch and keeps the rows of its own samples, rank, rank + processes, ...: so one
-process and several, with the same batch in all, do the same.
+Every process draws the numbers of the whole batch and keeps the rows of its own samples (rank, rank + num_processes,
+...). So one process and several give the same result for the same batch.
 """
 
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ import torch
 
 @dataclass
 class StepRandomness:
-    """Draws rows for this process's samples; what is drawn lives on the CPU.
+    """Draws rows for this process's samples; the tensors are on the CPU.
 
     Attributes:
-        seed: of the run.
-        step: of the run.
-        rank: this process's number.
-        num_processes: that share the batch.
+        seed: seed of the run.
+        step: number of the step.
+        rank: number of this process.
+        num_processes: number of processes that share the batch.
         generator: for draws that are not by sample, such as which sampler steps keep a gradient.
     """
 

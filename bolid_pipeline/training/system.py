@@ -1,4 +1,4 @@
-"""The LightningModule: how the objective's two halves move the branches, and what a training needs to go on.
+"""The LightningModule: it trains the branches by the objective's two halves, and saves what a training needs to go on.
 
 The two halves have a backward pass each before one optimiser step, so that the memory of a step is that of the larger
 half. Each term is logged raw, and times its weight under its name with `_weighted`.
@@ -26,12 +26,12 @@ from bolid_pipeline.training.sharding import share_frozen_weights
 class BoLIDSystem(lightning.LightningModule):
     """A frozen base model with trainable branches, and the objective that trains them.
 
-    What a step draws at random is a function of (seed, step), so it does the same whenever it runs.
+    The random numbers of a step are a function of (seed, step), so a step that is run again gives the same result.
 
     Args:
         config: settings of the run.
-        branches: what is trained, attached to the U-Net of the base model.
-        networks: the networks that the objective looks at pictures with; they follow this module to its device.
+        branches: the trained networks, attached to the U-Net of the base model.
+        networks: the frozen networks of the losses; they move to a device with this module.
         diffusion: the half of the objective that every step minimises.
         few_step: the half that some steps minimise too; None where it is not configured.
     """
@@ -46,7 +46,7 @@ class BoLIDSystem(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.strict_loading = False  # checkpoints hold what is trained, not the frozen base model
+        self.strict_loading = False  # checkpoints hold the trained weights, not the frozen base model
         self.config = config
         self.branches = branches
         self.networks = networks
@@ -55,16 +55,16 @@ class BoLIDSystem(lightning.LightningModule):
         self.ema = self._new_ema()
 
     def trainable_parameters(self) -> list[torch.nn.Parameter]:
-        """Everything that training moves, in a fixed order."""
+        """All trained parameters, in a fixed order."""
         return self.branches.trainable_parameters()
 
     def start_from(self, checkpoint: Path) -> None:
-        """Take over the weights of a checkpoint folder; errors as `Branches.load`."""
+        """Copy the weights of a checkpoint folder. Raises as `Branches.load`."""
         self.branches.load(checkpoint)
         self.ema = self._new_ema()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Both halves' gradients, one optimiser step."""
+        """Add up the gradients of both halves, and take one optimiser step."""
         del batch_idx
         optimizer: Any = self.optimizers()
         schedule: Any = self.lr_schedulers()
@@ -90,27 +90,27 @@ class BoLIDSystem(lightning.LightningModule):
             self.logger.log_metrics({name: loss.item() for name, loss in means.items()}, step=step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What is trained, and its running mean; the frozen rest comes from the base model's folder."""
+        """Save the trained weights and their running mean; frozen weights come from the base model's folder."""
         checkpoint["state_dict"] = {}
         checkpoint["trained"] = [parameter.detach() for parameter in self.trainable_parameters()]
         checkpoint["ema"] = self.ema.state_dict()
         if self.logger is not None:
-            self.logger.save()  # the losses up to here; later ones a resumed run logs again
+            self.logger.save()  # writes the losses up to here; a resumed run logs the later ones again
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The inverse."""
+        """Restore what `on_save_checkpoint` saved."""
         for parameter, saved in zip(self.trainable_parameters(), checkpoint["trained"], strict=True):
             parameter.data.copy_(saved)
         self.ema.load_state_dict(checkpoint["ema"])
 
     def configure_model(self) -> None:
-        """Before several processes start, leave this one its share of the frozen weights, where that is wanted."""
+        """Leave this process only its share of the frozen weights, if the settings ask for that."""
         if self.config.hardware.shard_frozen_weights and self.trainer.world_size > 1:
             device_type = self.trainer.strategy.root_device.type
             share_frozen_weights(self, self.branches.unet, device_type, self.trainer.world_size)
 
     def on_fit_start(self) -> None:
-        """The running mean lives where the weights live."""
+        """Move the running mean to the device of the weights."""
         self.ema.to(self.device)
 
     def use_mean_weights(self) -> None:
@@ -135,7 +135,7 @@ class BoLIDSystem(lightning.LightningModule):
     def _descend(
         self, terms: Mapping[Loss, torch.Tensor], weights: Mapping[Loss, float]
     ) -> dict[str, torch.Tensor]:
-        """Add the gradients of one half to those that are there; returns its terms by name, raw and weighted."""
+        """Add the gradients of one half to the accumulated ones; returns its terms by name, raw and weighted."""
         weighted = {f"{loss}_weighted": weights.get(loss, 0.0) * term for loss, term in terms.items()}
         self.manual_backward(torch.stack(list(weighted.values())).sum())
         raw = {str(loss): term for loss, term in terms.items()}

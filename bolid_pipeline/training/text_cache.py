@@ -43,7 +43,7 @@ class PromptCache:
     Args:
         prompts: all prompts that will be asked for; the longest decides the length of all.
         base: the base model.
-        device: where its text encoders work; afterwards they are back on their own device, out of the way.
+        device: device on which its text encoders work; afterwards they return to their own device.
     """
 
     def __init__(self, prompts: Sequence[str], base: BaseModel, device: torch.device) -> None:
@@ -59,7 +59,7 @@ class PromptCache:
             empty = empty_text(base, num_windows=num_windows)
         pooled_1D = None if empty.pooled_BD is None else empty.pooled_BD.cpu()
         self.empty = EncodedText(empty.hidden_BLD.cpu(), pooled_1D)
-        """The empty prompt, as long as the others."""
+        """The empty prompt, padded to the same length as the others."""
 
     def gather(self, prompts: Sequence[str]) -> EncodedText:
         """B prompts, float16."""
@@ -74,7 +74,7 @@ def clip_text_cache(captions: Sequence[str], clip: ClipSimilarity, device: torch
 
 @contextmanager
 def _text_encoders_on(device: torch.device, base: BaseModel) -> Iterator[None]:
-    """The base model with its text encoders on a device; they are no part of the module that the trainer moves."""
+    """The base model with its text encoders on a device; the trainer's module lacks them, so it does not move them."""
     encoders = [base.text_encoder, getattr(base, "text_encoder_2", None)]
     moved = [(encoder, encoder.device) for encoder in encoders if encoder is not None]
     for encoder, _ in moved:

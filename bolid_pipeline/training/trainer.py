@@ -44,7 +44,7 @@ def new_trainer(
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Lightning without its tips on stderr, and without the warnings that are known and meant."""
+    """Silence Lightning's tips on stderr, and its warnings about intended behaviour."""
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -19,9 +19,9 @@ _VIEWS_KEPT = 4096  # 11 KB each on a grid of 16
 
 
 class BodyViews:
-    """Body latents as view grids, and how much each counts: the mean confidence of its keypoints.
+    """Body latents as view grids, and the weight of each: the mean confidence of its keypoints.
 
-    A grid is made when it is asked for; the last ones are kept, so that memory stays flat however many rows there are.
+    Grids are made on demand and the last ones are kept, so that memory stays flat for any number of rows.
     """
 
     def __init__(self, latents: LatentTable, grid: int) -> None:
@@ -34,7 +34,7 @@ class BodyViews:
     def gather(self, row_BN: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         """Views (B, N, C + 18, G, G) float16 and weights (B, N) of row numbers; padding (-1) gets weight 0.
 
-        Padding never comes first.
+        The first view of each person must not be padding.
         """
         is_view_BN = row_BN >= 0
         shown_BN = np.where(is_view_BN, row_BN, row_BN[:, :1])  # padding repeats a view that is read anyway

@@ -1,4 +1,4 @@
-"""Which row groups of a table on object storage are at hand at a step: a few that slide over all of them."""
+"""The row groups of a table on object storage that are loaded at a step: a window that slides over all of them."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 
 class GroupWindows:
-    """Each epoch shows every row group once, in an order of its own; one comes and one goes at a time.
+    """Each epoch loads every row group once, in its own random order; one enters and one leaves at a time.
 
-    A window depends on (seed, step) alone. A row group stays for as many steps as draw, on average, each row once.
+    A window depends on (seed, step) alone.
 
     Args:
-        groups: all of the table that hold something to draw.
-        num_kept: row groups at hand.
-        steps_per_group: after so many steps the next row group comes.
-        seed: of the orders.
+        groups: all row groups that hold rows to draw.
+        num_kept: number of row groups in the window.
+        steps_per_group: steps after which the window moves on by one row group.
+        seed: seed of the orders.
     """
 
     def __init__(self, *, groups: Sequence[int], num_kept: int, steps_per_group: int, seed: int) -> None:
@@ -27,7 +27,7 @@ class GroupWindows:
         self._order = lru_cache(maxsize=2)(self._order_of_epoch)
 
     def at(self, step: int) -> frozenset[int]:
-        """The row groups at hand; fewer where two epochs meet and the same one is in both."""
+        """The row groups in the window; fewer than `num_kept` where two epochs meet and share one."""
         if self._num_kept == len(self._groups):
             return frozenset(self._groups)
         first = step // self._steps_per_group

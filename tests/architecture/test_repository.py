@@ -1,4 +1,4 @@
-"""What a clone must hold, and must not."""
+"""Files that a clone must hold, and must not."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is installed with `pip install`."""
+"""The content of an installation with `pip install`."""
 
 from pathlib import Path
 

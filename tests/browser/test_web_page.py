@@ -1,4 +1,4 @@
-"""What a person does on Dagster's web page: look at the graph and the history, start work, switch the schedule on."""
+"""Dagster's web page as a person uses it: look at the graph and the history, start work, switch the schedule on."""
 
 import re
 from collections.abc import Callable
@@ -116,5 +116,5 @@ def test_the_schedule_can_be_switched_on_and_off(browser_page: Page, web_page: s
 
 
 def _has_launched(response: Response) -> bool:
-    """Whether it answers the request to start a run; a page left before that would start nothing."""
+    """True if it answers the request to start a run; a page left before that would start nothing."""
     return "launchPipelineExecution" in (response.request.post_data or "")

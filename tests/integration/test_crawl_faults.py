@@ -1,4 +1,4 @@
-"""What a site can do wrong with its answers and files, one fault at a time, over real HTTP.
+"""Faults of a site's answers and files, one at a time, over real HTTP.
 
 Every crawl is a whole one, of a gallery of three good photos and one whose file, page or host misbehaves. It
 ends with exactly the right photos stored and the right reason recorded.

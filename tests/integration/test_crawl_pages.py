@@ -1,4 +1,4 @@
-"""What a site can do wrong with its pages and galleries, one thing at a time, over real HTTP.
+"""Faults of a site's pages and galleries, one at a time, over real HTTP.
 
 Files are another matter: test_crawl_faults.py.
 """

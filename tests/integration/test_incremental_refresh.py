@@ -1,4 +1,4 @@
-"""What a refresh computes: exactly the rows that are missing, or made by something that has changed since."""
+"""A refresh computes exactly the rows that are missing, or whose ingredients have changed."""
 
 import shutil
 from collections.abc import Mapping

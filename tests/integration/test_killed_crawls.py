@@ -116,7 +116,7 @@ def site() -> Iterator[LoggedSite]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> dict[str, Any]:
-    """What a crawl that nobody disturbs, with one thread, leaves behind."""
+    """The content of the data folder after an undisturbed crawl with one thread."""
     data_dir = tmp_path_factory.mktemp("uninterrupted") / "data"
     with LoggedSite(two_people()) as site:
         crawl_to_the_end(data_dir, site, 1)

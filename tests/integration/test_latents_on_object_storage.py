@@ -51,7 +51,7 @@ def group_bytes(latents):
 
 
 def open_with_groups(tables, num_groups):
-    """As much of the table in memory as so many row groups."""
+    """The table, with memory for this many row groups."""
     whole = open_latents(tables, MODELS)
     return open_latents(tables, MODELS, buffer_bytes=num_groups * group_bytes(whole))
 

@@ -1,4 +1,4 @@
-"""What earlier scrapers of the site got wrong, each with the test that this one does not."""
+"""Mistakes of earlier scrapers of the site, each with a test that this one does not make it."""
 
 from pathlib import Path
 

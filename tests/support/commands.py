@@ -30,12 +30,12 @@ class Command:
 
     @property
     def pid(self) -> int | None:
-        """Its process."""
+        """The process id."""
         return self._process.pid
 
     @property
     def output(self) -> str:
-        """What it has written to stdout and stderr until now."""
+        """Its output to stdout and stderr so far."""
         return self._output.read_text(errors="replace")
 
     def wait(self) -> int:
@@ -45,7 +45,7 @@ class Command:
         return self._process.exitcode
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Wait until this holds; the command may not end before."""
+        """Wait until the condition holds; fail if the command ends before."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert self._process.is_alive(), self.output

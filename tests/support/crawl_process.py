@@ -1,4 +1,4 @@
-"""A whole crawl of the faulty site, as a function that a process of its own can run."""
+"""A whole crawl of the faulty site, as a function that runs in a separate process."""
 
 from pathlib import Path
 

@@ -4,7 +4,7 @@
         site.pages[original_path("a")] = Response(status=503)
         site.pages[original_path("b")] = in_turn(Response(delivery="reset"), Response(body=jpeg(2)))
 
-A path that is no page is answered with 404. Everything asked for is in `site.log`.
+Any other path is answered with 404. `site.log` holds all requests.
 """
 
 import contextlib
@@ -34,11 +34,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An answer, right or wrong.
+    """An answer, sound or faulty.
 
-    `delivery`: `whole`; `reset`, the connection is reset without a word; `hang`, not a word until the client goes;
-    `drip` and `drip_headers`, a byte every 20 ms until the client goes. `stated_length` is what Content-Length
-    says, where it does not say the truth. One with an ETag in `headers` is 304 to who knows it already.
+    `delivery`: `whole`; `reset`, the connection is reset without an answer; `hang`, nothing is sent until the client
+    leaves; `drip` and `drip_headers`, a byte every 20 ms until the client leaves. `stated_length` is a false
+    Content-Length. A response with an ETag in `headers` becomes a 304 if the client already has it.
     """
 
     status: int = 200
@@ -84,7 +84,7 @@ class FaultySite:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def num_requests(self, path: str) -> int:
-        """How often a path was asked for."""
+        """Number of requests for a path."""
         return sum(request.path == path for request in self.log)
 
     def respond(self, request: Request) -> Response:
@@ -144,7 +144,7 @@ def gallery(
         photos: name of the file, without its extension -> bytes; the resized file has the same.
         slug: the person in addresses.
         name: the person on the page.
-        letter: of the list that the person stands on.
+        letter: letter of the list that names the person.
     """
     pages: dict[str, Page] = {
         "/photos/": index_page([letter]),
@@ -196,27 +196,27 @@ def photo_page(picture_path: str, *, name: str = "Anna Belle") -> Response:
 
 
 def letter_path(letter: str) -> str:
-    """Where a list of people is."""
+    """Path of a list of people."""
     return f"/photos/celebs/{quote(letter)}/"
 
 
 def gallery_path(slug: str) -> str:
-    """Where a person's gallery is."""
+    """Path of a person's gallery."""
     return f"/photos/{quote(slug)}/"
 
 
 def photo_path(name: str, slug: str = "anna") -> str:
-    """Where a photo's page is."""
+    """Path of a photo's page."""
     return f"{gallery_path(slug)}pic-{quote(name)}.html"
 
 
 def original_path(name: str, slug: str = "anna") -> str:
-    """Where a photo's original file is."""
+    """Path of a photo's original file."""
     return f"/archive/{quote(slug)}/img/{quote(name)}.jpg"
 
 
 def resized_path(name: str, slug: str = "anna") -> str:
-    """Where a photo's resized file is."""
+    """Path of a photo's resized file."""
     return f"/cache/archive/{quote(slug)}/img/{quote(name)}-gthumb-gwdata1600-gfitdatamax.jpg"
 
 
@@ -248,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         if response.delivery == "hang":
-            self.connection.recv(1)  # ends when the client goes
+            self.connection.recv(1)  # ends when the client leaves
             return
         self._send_headers(response, closing)
         if response.delivery == "drip":

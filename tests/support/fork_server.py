@@ -45,8 +45,8 @@ def start(
     """Start a process that calls the function; `exitcode` is minus the signal that ended it.
 
     Args:
-        function: of a module of tests/support, or an installed one: the process imports it by name.
-        arguments: what it is called with; they are pickled.
+        function: a function of a module of tests/support, or an installed one: the process imports it by name.
+        arguments: its arguments; they are pickled.
         output: file that gets all the process writes to stdout and stderr.
         folder: the working directory, if not this process's.
         environment: variables to set, besides those of the server.

@@ -20,7 +20,7 @@ _OBJECT_STORE_BYTES = 80 * 2**20
 
 
 class WatchedEngine(RayComputeEngine):
-    """Writes down where each batch is computed; the fatal one is never done by the node that got it."""
+    """Notes which node computes each batch; the node that gets the fatal one never finishes it."""
 
     log: str
 

@@ -1,4 +1,4 @@
-"""`dataset_refresh` over small photos, each in a process of its own that can be killed at a chosen moment."""
+"""`dataset_refresh` over small photos, each in a separate process that can be killed at a chosen moment."""
 
 import os
 import traceback
@@ -30,7 +30,7 @@ class Refresh:
 
     exit_code: int
     stages: list[str]
-    """In the order in which the process first wrote to them; the stage it was killed in comes once more, at the end."""
+    """Stages in the order of the process's first write to each; the one it was killed in comes again at the end."""
     output: str
 
 
@@ -43,7 +43,7 @@ def run_refresh(
     on_ray: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> Refresh:
-    """Run one refresh in a process of its own and wait for its end; `log` begins the names of its log files."""
+    """Run one refresh in a separate process and wait for its end; the names of its log files begin with `log`."""
     log = log or Path(data_dir)
     stages, output, batches = (
         log.with_name(f"{log.name}.{kind}") for kind in ("stages", "output", "batches")

@@ -1,4 +1,4 @@
-"""Small crawls of a site that is made for a test: pictures, people, a data folder, and what a crawl left there."""
+"""Small crawls of a site that is made for a test: pictures, people, a data folder, and the results of crawls."""
 
 import io
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ from bolid_pipeline.storage.tables import TableStore
 
 
 def jpeg(seed: int, quality: int = 80, scale: int = 1, kind: str = "JPEG") -> bytes:
-    """A picture that no other seed gives."""
+    """A picture that differs from those of all other seeds."""
     blocks = np.random.default_rng(seed).integers(0, 255, (8, 6, 3), dtype=np.uint8)
     target = io.BytesIO()
     Image.fromarray(blocks).resize((96 * scale, 128 * scale), Image.Resampling.BICUBIC).save(
@@ -82,7 +82,7 @@ class Crawl:
 
 
 def bodies(site: FaultySite) -> list[str]:
-    """The files asked for."""
+    """The files that were requested."""
     return [request.path for request in site.log if "/archive/" in request.path]
 
 

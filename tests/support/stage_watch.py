@@ -23,11 +23,11 @@ STAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """When a process is to be killed."""
+    """The moment at which a process is to be killed."""
 
     stage: str
     event: int
-    """The how many-th file that the stage opens for writing, renames or removes; SIGKILL comes before that is done."""
+    """Number of the stage's file operation (open for writing, rename, remove) before which SIGKILL comes."""
     delay_seconds: float = 0.0
     """The kill comes this much later, but not later than the first write of another stage."""
 
@@ -49,7 +49,7 @@ class StageWatch:
         sys.addaudithook(self)
 
     def finish(self) -> None:
-        """Kill this process if it got to its end before its moment came."""
+        """Kill this process if it reached its end before the moment of the kill."""
         if self._moment:
             time.sleep(self._moment.delay_seconds)
             _kill_this_process()

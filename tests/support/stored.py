@@ -1,4 +1,4 @@
-"""What a data folder holds, for comparing two of them."""
+"""The content of a data folder, for comparing two of them."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from bolid_pipeline.storage.tables import TableStore
 
 
 def contents(data_dir: Location) -> dict[str, Any]:
-    """Every table as another Parquet reader sees it, by key and without times; the photos; and unfinished files."""
+    """The tables (read by another Parquet reader, by key and without times), the photos, and unfinished files."""
     tables = TableStore(data_dir)
     found: dict[str, Any] = {}
     for table in tables.names:

@@ -22,7 +22,7 @@ _SIZE_STEP_PX = 8
 
 
 class ConditionedPipeline(BoLIDLoaderMixin):
-    """Stands before a stock pipeline among the bases of a class, and adds conditions to its call."""
+    """Mixin that adds conditions to a stock pipeline's call; a class lists it before the stock pipeline."""
 
     @torch.no_grad()
     def __call__(
@@ -113,7 +113,7 @@ class ConditionedPipeline(BoLIDLoaderMixin):
         if not (is_schedule(ref_scale) or is_schedule(body_scale)):
             return {"ip_adapter_image_embeds": embeds}
         callback = settings["callback_on_step_end"]
-        # diffusers reads what a callback of its own wants to see from the object, which the schedule now wraps.
+        # diffusers reads from its own callbacks which tensors they want; the schedule now hides the callback.
         wanted = getattr(callback, "tensor_inputs", None)
         return {
             "ip_adapter_image_embeds": embeds,

@@ -1,4 +1,4 @@
-"""What the crawler asks of a source of photos. A gallery site of another layout needs only the parsers of `site.py`."""
+"""The interface of photo sources. A gallery site of another layout needs only the parsers of `site.py`."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -19,23 +19,23 @@ class PhotoSource(Protocol):
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the source is taken."""
+        """Limits on what is taken from the source."""
         ...
 
     @property
     def max_concurrency(self) -> int:
-        """How many photos may be fetched at the same time."""
+        """Most photos that may be fetched at the same time."""
         ...
 
     @property
     def counts(self) -> TransferCounts:
-        """What has been transferred so far."""
+        """Transfers so far."""
         ...
 
     def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:
         """Everyone the source lists, each once.
 
-        Where a part of the list cannot be read, the others are yielded first and its error is raised then.
+        If a part of the list cannot be read, its error is raised after the other parts were yielded.
         """
         ...
 
@@ -44,7 +44,7 @@ class PhotoSource(Protocol):
         ...
 
     def picture_urls(self, photo_page: PhotoPage) -> tuple[str, ...]:
-        """Where the photo's file may be: at least one address, the best one first."""
+        """The possible addresses of the photo's file: at least one, the best one first."""
         ...
 
     def download(self, picture_url: str, photo_page: PhotoPage) -> bytes:

@@ -29,7 +29,7 @@ class FolderSource:
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the folder is taken."""
+        """Limits on what is taken from the folder."""
         return self._bounds
 
     @property
@@ -39,7 +39,7 @@ class FolderSource:
 
     @property
     def counts(self) -> TransferCounts:
-        """What has been read so far; each file counts as a request."""
+        """Reads so far; each file counts as a request."""
         return self._counts
 
     def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:  # noqa: ARG002 - the interface's

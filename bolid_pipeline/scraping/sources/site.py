@@ -17,7 +17,7 @@ from bolid_pipeline.scraping.transfer_counts import TransferCounts
 _logger = logging.getLogger(__name__)
 
 _MAX_BARREN_PAGES = 3
-"""After so many grid pages in a row that show no new photo, the gallery goes round in a circle."""
+"""After this many grid pages in a row without a new photo, the gallery is taken to repeat itself."""
 
 _PARSER_NAMES = (
     "INDEX_PATH",
@@ -31,7 +31,7 @@ _PARSER_NAMES = (
 class SiteParsers(Protocol):
     """A site's pages as pure functions from (HTML, the page's address) to records: a module with these names.
 
-    Each function raises LayoutChanged, with the page's address and HTML, where it recognises nothing on a page.
+    Each function raises LayoutChanged, with the page's address and HTML, if it recognises nothing on a page.
     `bolid_pipeline.scraping.parsers` is the module for theplace.
     """
 
@@ -53,7 +53,7 @@ class SiteParsers(Protocol):
         ...
 
     def parse_picture_urls(self, html: bytes, page_url: str, /) -> tuple[str, ...]:
-        """From a photo page: where the file may be, the best one first."""
+        """From a photo page: the possible addresses of the file, the best one first."""
         ...
 
 
@@ -75,7 +75,7 @@ def load_parsers(module: str) -> SiteParsers:
 
 @contextmanager
 def open_site(config: CrawlConfig, parsers: SiteParsers = theplace) -> Iterator["SiteSource"]:
-    """A source with a client of its own, which is closed at the end; theplace by default."""
+    """A source whose client is closed at the end of the block; theplace by default."""
     with PoliteClient(config) as client:
         yield SiteSource(client, parsers)
 
@@ -94,21 +94,21 @@ class SiteSource:
 
     @property
     def bounds(self) -> CrawlBounds:
-        """How much of the site is taken."""
+        """Limits on what is taken from the site."""
         return self._config
 
     @property
     def max_concurrency(self) -> int:
-        """How many photos may be fetched at the same time."""
+        """Most photos that may be fetched at the same time."""
         return self._config.max_concurrency
 
     @property
     def counts(self) -> TransferCounts:
-        """What the client has transferred so far."""
+        """Transfers of the client so far."""
         return self._client.counts
 
     def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:
-        """Everyone on the lists, each once. Raises LayoutChanged where the lists name nobody."""
+        """Everyone on the lists, each once. Raises LayoutChanged if the lists name nobody."""
         index_url = f"{self._config.canonical_base_url}{self._parsers.INDEX_PATH}"
         seen: set[str] = set()
         failures: list[ScrapingError] = []
@@ -148,7 +148,7 @@ class SiteSource:
             yield page
 
     def picture_urls(self, photo_page: PhotoPage) -> tuple[str, ...]:
-        """Where the photo page says the file is, the original first."""
+        """The addresses of the file that the photo page gives, the original first."""
         return self._parsers.parse_picture_urls(self._fresh_page(photo_page.page_url), photo_page.page_url)
 
     def download(self, picture_url: str, photo_page: PhotoPage) -> bytes:
@@ -159,7 +159,7 @@ class SiteSource:
         return self._client.get_page(url, referer=referer).body or b""
 
     def _page(self, url: str, cache: PageCache, referer: str | None = None) -> bytes:
-        """The page, from the cache where the site says that it has not changed."""
+        """The page, from the cache if the site says that it has not changed."""
         page = self._client.get_page(url, referer=referer, validators=cache.validators(url))
         if page.body is None:
             return cache.html(url)

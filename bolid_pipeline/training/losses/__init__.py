@@ -1,1 +1,1 @@
-"""The terms of the objective, one a file; each returns its raw, unweighted size."""
+"""The terms of the objective, one per file; each returns its raw, unweighted size."""

@@ -1,7 +1,7 @@
-"""PuLID's alignment terms (arXiv 2404.16022, section 3.3): an identity changes the base model as little as it can.
+"""PuLID's alignment terms (arXiv 2404.16022, section 3.3): an identity should hardly change the base model.
 
 From the same noise and prompt, with and without identity, the queries of the cross-attention layers are compared:
-`semantic` says that they answer to the text in the same way, `layout` that they are the same.
+`layout` compares the queries themselves, `semantic` what each text position gathers from them.
 
 Shape suffixes: B pictures, S positions of the picture, T text positions, D width, H heads, E width of a head.
 """

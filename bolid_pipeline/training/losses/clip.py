@@ -23,7 +23,7 @@ class ClipSimilarity(nn.Module):
         folder: a `CLIPModel` with its tokenizer and image processor.
 
     Raises:
-        WeightsMissing: there is no such folder.
+        WeightsMissing: the folder is missing.
     """
 
     mean_3: torch.Tensor
@@ -60,6 +60,6 @@ class ClipSimilarity(nn.Module):
     def forward(
         self, pixels_B3HW: torch.Tensor, text_BD: torch.Tensor, weights_B: torch.Tensor
     ) -> torch.Tensor:
-        """L_CLIP, a scalar in [0, 2]: the mean over pictures, weighted; 0 where nothing has a weight."""
+        """L_CLIP, a scalar in [0, 2]: the mean over pictures, weighted; 0 if all weights are 0."""
         cosine_B = F.cosine_similarity(self.encode_pictures(pixels_B3HW), text_BD)
         return ((1 - cosine_B) * weights_B).sum() / weights_B.sum().clamp_min(1e-8)

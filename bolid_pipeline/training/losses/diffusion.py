@@ -1,4 +1,4 @@
-"""L_diff: the squared error of the U-Net's prediction, in the terms the base model was trained in."""
+"""L_diff: the squared error of the U-Net's prediction, with the target that the base model was trained on."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def training_noise(shape: torch.Size, randomness: StepRandomness, *, offset: flo
 def prediction_target(
     scheduler: Any, latents_BCHW: torch.Tensor, noise_BCHW: torch.Tensor, timesteps_B: torch.Tensor
 ) -> torch.Tensor:
-    """What the U-Net should predict: the noise, or the velocity (arXiv 2202.00512).
+    """The target of the U-Net's prediction: the noise, or the velocity (arXiv 2202.00512).
 
     Raises:
         ConfigurationError: the base model predicts something else.
@@ -65,12 +65,12 @@ def diffusion_loss(
     """Mean squared error, each sample weighted by min(SNR, gamma) as min-SNR asks (arXiv 2303.09556).
 
     Args:
-        prediction_BCHW: the U-Net's.
-        target_BCHW: of `prediction_target`.
+        prediction_BCHW: the U-Net's prediction.
+        target_BCHW: from `prediction_target`.
         timesteps_B: the samples' noise levels.
-        scheduler: the base model's.
+        scheduler: the base model's noise schedule.
         min_snr_gamma: None weighs all noise levels alike.
-        weights_BHW: what each latent cell counts, with a mean of 1 (see `losses.focus`); None: all alike.
+        weights_BHW: weight of each latent cell, with a mean of 1 (see `losses.focus`); None weighs all alike.
 
     Returns:
         A scalar, float32 whatever the inputs are.

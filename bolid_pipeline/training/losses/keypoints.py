@@ -14,10 +14,10 @@ def absolute_l_id(
 ) -> torch.Tensor:
     """L_id against the keypoints of real photos, a scalar.
 
-    A picture counts as much as the pose network is sure to see somebody, times `weights_B`.
+    The weight of a picture is the pose network's confidence that it shows somebody, times `weights_B`.
 
     Args:
-        found: what the pose network found in the generated pictures.
+        found: keypoints that the pose network found in the generated pictures.
         keypoints_BK3: x, y in [0, 1] and confidence, of the real photos; only visible keypoints count.
         weights_B: weight of each picture, >= 0.
     """
@@ -31,8 +31,8 @@ def keypoint_loss(
 ) -> torch.Tensor:
     """Squared distance of keypoints, summed over the 17 of a body, the mean over pictures.
 
-    Keypoints of weight 0 take no part; a body that shows few keypoints counts as if the others were as far off, so that
-    the size of the term does not depend on how much of a body a photo shows.
+    It is 17 times the weighted mean over keypoints, so that its size does not depend on how much of a body a photo
+    shows. Keypoints of weight 0 take no part.
 
     Args:
         found_BK2: x, y in [0, 1] in the generated pictures, with gradient.
@@ -40,7 +40,7 @@ def keypoint_loss(
         weights_BK: >= 0: what is visible in the reference, times how much the picture counts.
 
     Returns:
-        A scalar, float32; 0 where nothing has a weight.
+        A scalar, float32; 0 if all weights are 0.
     """
     num_keypoints = found_BK2.shape[1]
     squared_BK = (found_BK2.float() - wanted_BK2.float()).square().sum(-1)

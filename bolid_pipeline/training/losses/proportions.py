@@ -27,10 +27,11 @@ def proportion_l_id(
 ) -> torch.Tensor:
     """L_id against the proportions of persons, a scalar.
 
-    A limb counts as much as the pose network is sure of both its ends and of seeing somebody, times `weights_BM`.
+    The weight of a limb is its confidence from `limb_lengths`, times the pose network's confidence that the picture
+    shows somebody, times `weights_BM`.
 
     Args:
-        found: what the pose network found in the generated pictures.
+        found: keypoints that the pose network found in the generated pictures.
         wanted_BM: the persons' log proportions, from `typical_proportions`.
         weights_BM: weight of each limb, >= 0.
         aspect: width of the pictures over their height.
@@ -42,10 +43,10 @@ def proportion_l_id(
 def limb_lengths(
     keypoints_BK2: torch.Tensor, confidence_BK: torch.Tensor, aspect: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logarithm of each limb's length in a picture, and how sure it is.
+    """Logarithm of each limb's length in a picture, and its confidence.
 
-    As sure as the less sure of its two ends, and less the shorter it is: of a limb that points at the camera, or is no
-    longer than keypoints are off, the length says nothing, and the gradient of its logarithm has no bound.
+    The confidence is that of the less certain end, reduced for short limbs: the length of a limb that points at the
+    camera, or is as short as the keypoints' error, is meaningless, and the gradient of its logarithm is unbounded.
 
     Args:
         keypoints_BK2: x, y in [0, 1] of the picture.
@@ -69,16 +70,16 @@ def proportion_loss(
 ) -> torch.Tensor:
     """Mean squared difference of log proportions, over the limbs that count; 0.01 is about 10 % of a limb's length.
 
-    Beyond `_OUTLIER` the difference counts linearly (Huber, 1964), twice its loss: a keypoint found in the wrong place
-    would pull more than all others together.
+    Beyond `_OUTLIER` the loss is linear (twice that of Huber, 1964), because otherwise one misplaced keypoint would
+    outweigh all others together.
 
     Args:
         found_BM: log lengths in the generated pictures, with gradient, whatever the figures' sizes.
-        wanted_BM: the persons' log proportions, of `typical_proportions`.
+        wanted_BM: the persons' log proportions, from `typical_proportions`.
         weights_BM: >= 0. A picture with a single limb has no proportion and gives 0.
 
     Returns:
-        A scalar, float32; 0 where nothing has a weight.
+        A scalar, float32; 0 if all weights are 0.
     """
     share_BM = weights_BM / weights_BM.sum(1, keepdim=True).clamp_min(1e-8)
     difference_BM = found_BM - wanted_BM
@@ -94,12 +95,12 @@ def typical_proportions(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A person's log proportions from all photos, by Tukey's median polish: photo's size + limb's length + rest.
 
-    Medians, because some limbs of every photo point at the camera and look short.
+    Medians are used because some limbs of every photo point at the camera and look short.
 
     Args:
         lengths_RM: log lengths of `limb_lengths`.
         weights_RM: their confidences; a limb below MIN_VISIBLE_CONF is left out.
-        num_rounds: of taking out sizes and lengths in turn.
+        num_rounds: rounds of subtracting sizes and lengths in turn.
 
     Returns:
         (M,) log proportions, and (M,) the share of photos that show the limb; 0 for one that none shows.

@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 750, 500
 
 @cache
 def photos(num_people: int, num_photos: int = 6) -> list[Rendering]:
-    """Rendered photos of so many people."""
+    """Rendered photos of this many people."""
     rng = np.random.default_rng((HELD_OUT_SEED, num_people))
     result = []
     for _ in range(num_photos):

@@ -1,4 +1,4 @@
-"""What the latents cost on disk, and where a person's views lie in the file."""
+"""The size of the latents on disk, and where a person's views lie in the file."""
 
 from itertools import groupby
 from types import SimpleNamespace

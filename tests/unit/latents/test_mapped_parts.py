@@ -28,7 +28,7 @@ def rows_of(num_rows, *, is_nullable=False):
 
 
 def num_bytes_copied(part):
-    """What reading the arrays takes out of pyarrow's memory."""
+    """Bytes that reading the arrays takes out of pyarrow's memory."""
     before = pa.total_allocated_bytes()
     mapped = map_part(part, ["latent"])
     return pa.total_allocated_bytes() - before, mapped

@@ -233,7 +233,7 @@ def test_few_steps_with_every_sampler(pipe: Any, sampler: str) -> None:
 
 
 def _scales_of_every_step(pipe: Any, steps: int, **kwargs: Any) -> list[dict[str, list[float]]]:
-    """What the attention layers were told at each step, by what they were told when the U-Net ran."""
+    """The scales of the attention layers at each step, as they were when the U-Net ran."""
     seen: list[dict[str, list[float]]] = []
 
     def record(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a call refuses before any network runs, and what it says of it."""
+"""Inputs that a call refuses before any network runs, and its messages."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A folder of one's own photos, through the same crawl."""
+"""A folder of your own photos, through the same crawl."""
 
 import io
 from pathlib import Path

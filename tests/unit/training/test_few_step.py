@@ -47,7 +47,7 @@ def _make(
 
 
 def _gradients(system: Any, data: Any) -> list[torch.Tensor]:
-    """Of the trained parameters, by the few-step half alone."""
+    """Gradients of the trained parameters, by the few-step half alone."""
     terms = system.few_step.terms(data.batch(0), StepRandomness(0, 0))
     torch.stack(list(terms.values())).sum().backward()
     return [torch.zeros(()) if p.grad is None else p.grad.clone() for p in system.trainable_parameters()]

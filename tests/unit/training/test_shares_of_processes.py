@@ -1,4 +1,4 @@
-"""What each of several processes gets of a batch, of the random numbers and of the base model."""
+"""The shares of several processes in a batch, in the random numbers and in the base model."""
 
 from dataclasses import replace
 from pathlib import Path
