@@ -63,7 +63,8 @@ def dying_ray_cluster(log: Path) -> Iterator[dict[str, Any]]:
     log.write_bytes(b"")
     threading.Thread(target=_kill_the_node_of_the_fatal_batch, args=(cluster, log), daemon=True).start()
     try:
-        yield {"address": cluster.address, "log": str(log)}
+        # One actor for each stage: every further one would import torch anew.
+        yield {"address": cluster.address, "log": str(log), "max_actors": 1}
     finally:
         ray.shutdown()
         cluster.shutdown()
