@@ -1,4 +1,4 @@
-"""A rendered world in miniature, for the stand-in site and the crawl; an S3 server."""
+"""A rendered world in miniature, for the stand-in site and the crawl; an empty crawl; an S3 server."""
 
 import hashlib
 import io
@@ -12,6 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
 from refresh_process import run_refresh
+from small_crawls import Crawl
 from stage_watch import STAGES
 from upath import UPath
 
@@ -91,6 +92,11 @@ def make_site(tiny_world: Path) -> Iterator[Callable[..., BodyworldSite]]:
     yield start
     for site in sites:
         site.__exit__(None, None, None)
+
+
+@pytest.fixture
+def crawl(tmp_path: Path) -> Crawl:
+    return Crawl(tmp_path / "data")
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,10 @@ from fault_server import (
     picture,
     resized_path,
 )
-from small_crawls import Crawl, bodies, grid_page, jpeg
+from small_crawls import bodies, grid_page, jpeg
 
 ERROR_PAGE = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 FIVE = {f"p{n}": jpeg(n) for n in range(5)}
-
-
-@pytest.fixture
-def crawl(tmp_path: Path) -> Crawl:
-    return Crawl(tmp_path / "data")
 
 
 def with_file(answer: Response) -> dict[str, Page]:

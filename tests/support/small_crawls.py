@@ -1,5 +1,6 @@
 """Small crawls of a site that is made for a test: pictures, people, a data folder, and the results of crawls."""
 
+import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,8 +49,14 @@ class Crawl:
         self.catalogue: CrawlReport
 
     def config(self, site: FaultySite, **options: Any) -> CrawlConfig:
-        manners: dict[str, Any] = {"requests_per_second": 10_000.0, "max_retries": 0, "min_photos": 1}
-        return CrawlConfig(base_url=site.url, canonical_url=CANONICAL_URL, **(manners | options))
+        manners: dict[str, Any] = {
+            "base_url": site.url,
+            "canonical_url": CANONICAL_URL,
+            "requests_per_second": 10_000.0,
+            "max_retries": 0,
+            "min_photos": 1,
+        }
+        return CrawlConfig(**(manners | options))
 
     def run(self, site: FaultySite, **options: Any) -> CrawlReport:
         with open_site(self.config(site, **options)) as source:
@@ -67,11 +74,13 @@ class Crawl:
 
     @property
     def stored(self) -> list[bytes]:
-        """The bytes of all rows' photos; no file is there without a row."""
-        paths = [path for (path,) in self.rows("raw_photos", "path")]
+        """The bytes of all rows' photos, each with the hash that is its id; no file is there without a row."""
+        path_of = dict(self.rows("raw_photos", "photo_id", "path"))
         files = {str(path.relative_to(self.data_dir)) for path in self.data_dir.glob("photos/*/*")}
-        assert files == set(paths)
-        return [self.photos.read(path) for path in paths]
+        assert files == set(path_of.values())
+        bytes_of = {photo_id: self.photos.read(path) for photo_id, path in path_of.items()}
+        assert all(hashlib.sha256(data).hexdigest() == photo_id for photo_id, data in bytes_of.items())
+        return list(bytes_of.values())
 
     @property
     def refused(self) -> dict[str, str]:

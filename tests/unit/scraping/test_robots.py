@@ -1,4 +1,4 @@
-"""A site's rules for robots in headers and meta tags; tests/unit/scraping/test_client.py has robots.txt."""
+"""What a site asks of robots in headers and meta tags; tests/unit/scraping/test_client_manners.py has robots.txt."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
