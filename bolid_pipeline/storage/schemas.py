@@ -45,6 +45,7 @@ SCHEMAS: dict[str, TableSchema] = {
         ("listed_photos", pa.int32()),
         ("status", pa.string()),
         ("refreshed_at", _TIME),
+        ("failed_at", _TIME),
     ),
     "raw_photos": _table(
         "photo_id",
