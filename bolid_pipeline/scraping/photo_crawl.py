@@ -44,7 +44,7 @@ class PhotoCrawl:
         timer = CrawlTimer(self._source.counts)
         self._ledger.complete_last_commit()
         num_known = self._ledger.num_photos
-        plan = plan_photos(self._tables, self._bounds)
+        plan = plan_photos(self._tables, self._bounds, self._source.label)
         stopped_by: str | None = None
         try:
             with (

@@ -26,12 +26,15 @@ class TableSchema:
     """The widths of the binary columns depend on the model that made them: the files say how wide they are."""
     cluster_by: tuple[str, ...] = ()
     """Columns whose equal values lie together in a compacted file."""
+    added: tuple[str, ...] = ()
+    """Columns that came later, at the end; a file without them is read with nulls in their place."""
 
 
-def _table(key: str, *columns: tuple[str, pa.DataType]) -> TableSchema:
+def _table(key: str, *columns: tuple[str, pa.DataType], added: tuple[str, ...] = ()) -> TableSchema:
     return TableSchema(
         key=key,
         columns=pa.schema([pa.field(name, type_, nullable=name != key) for name, type_ in columns]),
+        added=added,
     )
 
 
@@ -45,6 +48,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("listed_photos", pa.int32()),
         ("status", pa.string()),
         ("refreshed_at", _TIME),
+        ("source", pa.string()),
+        added=("source",),
     ),
     "raw_photos": _table(
         "photo_id",

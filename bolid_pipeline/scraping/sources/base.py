@@ -18,6 +18,11 @@ class PhotoSource(Protocol):
     """
 
     @property
+    def label(self) -> str:
+        """The address that the source's people are remembered by; the same whatever machine answers for it."""
+        ...
+
+    @property
     def bounds(self) -> CrawlBounds:
         """Limits on what is taken from the source."""
         ...

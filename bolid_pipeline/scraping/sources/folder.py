@@ -28,6 +28,11 @@ class FolderSource:
             )
 
     @property
+    def label(self) -> str:
+        """The folder's address."""
+        return self._folder.as_uri()
+
+    @property
     def bounds(self) -> CrawlBounds:
         """Limits on what is taken from the folder."""
         return self._bounds

@@ -93,6 +93,11 @@ class SiteSource:
         self._parsers = parsers
 
     @property
+    def label(self) -> str:
+        """The site's canonical address."""
+        return self._config.canonical_base_url
+
+    @property
     def bounds(self) -> CrawlBounds:
         """Limits on what is taken from the site."""
         return self._config

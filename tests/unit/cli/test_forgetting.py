@@ -43,6 +43,7 @@ def add_person(data_dir, identity, num_photos):
                 "listed_photos": num_photos,
                 "status": "listed",
                 "refreshed_at": NOW,
+                "source": "https://gallery.example",
             }
         ],
     )
