@@ -25,9 +25,15 @@ BolidError
  +-- UnknownIdentity         a person the data set or the checkpoint does not hold
 """
 
+from bolid_pipeline.names import printable
+
 
 class BolidError(Exception):
     """Base of every error that BoLID raises on purpose; the message names the value and the way out."""
+
+    def __str__(self) -> str:
+        """The message, safe for a terminal: it may name what a site or a file has sent."""
+        return printable(super().__str__())
 
 
 class ConfigurationError(BolidError):
