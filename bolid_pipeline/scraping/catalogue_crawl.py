@@ -17,7 +17,7 @@ from bolid_pipeline.scraping.outcomes import UNLISTED_STATUSES
 from bolid_pipeline.scraping.page_cache import PageCache
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
 from bolid_pipeline.scraping.selection import Selection, read_photo_pages
-from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.tables import TableStore
@@ -30,7 +30,7 @@ _Row = dict[str, Any]
 class CatalogueCrawl:
     """One refresh, from the lists of people to the report; made anew for each refresh."""
 
-    def __init__(self, source: PhotoSource, tables: TableStore) -> None:
+    def __init__(self, source: PagedSource, tables: TableStore) -> None:
         self._source = source
         self._tables = tables
         self._bounds = source.bounds
