@@ -6,8 +6,6 @@ seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused)
 fetched again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
 """
 
-from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
-from bolid_pipeline.scraping.photo_crawl import PhotoCrawl
 from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.selection import CrawlPlan, plan_photos
 from bolid_pipeline.scraping.sources.base import PhotoSource
@@ -24,10 +22,10 @@ def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
     whole. A gallery that cannot be read is counted in the report, and the crawl goes on.
 
     Raises:
-        ScrapingError: the index, or several galleries in a row, cannot be read. LayoutChanged and RobotsDenied for a
-            list of people are raised after the other lists' people have been visited.
+        ScrapingError: no list of people can be read, the site fails for several people in a row, or it refuses
+            everybody.
     """
-    return CatalogueCrawl(source, tables).run()
+    return source.refresh_catalogue(tables)
 
 
 def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) -> CrawlReport:
@@ -37,6 +35,6 @@ def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) ->
     early, which the report says.
 
     Raises:
-        ScrapingError: several photo pages in a row, or all of them, cannot be fetched.
+        ScrapingError: the site fails for several people in a row, or it refuses every page.
     """
-    return PhotoCrawl(source, tables, photos).run()
+    return source.refresh_photos(tables, photos)

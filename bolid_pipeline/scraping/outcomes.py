@@ -1,7 +1,7 @@
 """The closed sets of words for the outcomes of galleries and photos."""
 
 from bolid_pipeline.images.decoding import REFUSALS
-from bolid_pipeline.records import OF_ANOTHER_IDENTITY
+from bolid_pipeline.records import OF_ANOTHER_IDENTITY, OTHER_SOURCE
 
 SHARED = OF_ANOTHER_IDENTITY
 """The same bytes are stored from another person's page: one label is wrong, and the curation rejects both."""
@@ -14,6 +14,7 @@ IDENTITY_STATUSES = UNLISTED_STATUSES | {
     "vanished",
     "unreachable",
     "layout_changed",
+    OTHER_SOURCE,
     "robots_denied",  # robots.txt forbids the gallery; whether it still does is looked up in each run
 }
 """Values of `identity_catalogue.status`; only the photos of `listed` people are fetched."""

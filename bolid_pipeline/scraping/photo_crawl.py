@@ -20,7 +20,7 @@ from bolid_pipeline.scraping.photo_fetch import PhotoFetcher, RefusedPage
 from bolid_pipeline.scraping.photo_ledger import PhotoLedger
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer
 from bolid_pipeline.scraping.selection import PersonPlan, plan_photos, settled_pages
-from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -33,7 +33,7 @@ _PAGES_AHEAD = 16
 class PhotoCrawl:
     """One round, from the plan to the report; made anew for each round."""
 
-    def __init__(self, source: PhotoSource, tables: TableStore, photos: PhotoStore) -> None:
+    def __init__(self, source: PagedSource, tables: TableStore, photos: PhotoStore) -> None:
         self._source = source
         self._tables = tables
         self._bounds = source.bounds
@@ -48,7 +48,7 @@ class PhotoCrawl:
         timer = CrawlTimer(self._source.counts)
         self._ledger.complete_last_commit()
         num_known = self._ledger.num_photos
-        plan = plan_photos(self._tables, self._bounds)
+        plan = plan_photos(self._tables, self._bounds, self._source.label)
         stopped_by: str | None = None
         try:
             with (
@@ -127,7 +127,7 @@ class PhotoCrawl:
     def _record_next(self, progress: "tqdm[Any]") -> None:
         """Wait for the oldest page under way and record it. Raises what its thread raised."""
         identity, fetched = self._under_way.popleft()
-        if self._streak.gives_up(identity) and fetched.cancel():
+        if fetched.cancelled():
             return
         outcome = fetched.result()
         progress.update()
@@ -143,12 +143,18 @@ class PhotoCrawl:
         """Record the outcome of a page. Raises its error if the round is to end."""
         self._ledger.record(identity, outcome)
         if isinstance(outcome, RefusedPage) and outcome.error is not None:
+            was_given_up = self._streak.gives_up(identity)
             self._streak.failure(identity, outcome.error)
-            if self._streak.gives_up(identity):
-                _logger.warning(
-                    "%s is left to the next run: page after page fails, now %s", identity, outcome.error
-                )
+            if self._streak.gives_up(identity) and not was_given_up:
+                self._leave_to_next_run(identity, outcome.error)
             return
         self._streak.success(identity)
         if self._ledger.num_uncommitted >= self._bounds.photos_per_commit:
             self._ledger.commit()
+
+    def _leave_to_next_run(self, identity: str, error: ScrapingError) -> None:
+        """Cancel the person's pages that are not being fetched yet."""
+        _logger.warning("%s is left to the next run: page after page fails, now %s", identity, error)
+        for who, fetched in self._under_way:
+            if who == identity:
+                fetched.cancel()
