@@ -21,13 +21,34 @@ BolidError
  +-- PhotoError
  |    +-- PhotoRefused       received bytes that are not a whole photo of a known type; carries a reason
  |    +-- UnreadablePhoto    a stored photo that cannot be decoded
+ +-- WorkError
+ |    +-- TookTooLong        work on bytes from outside reached its limit of time
+ |    +-- WorkerDied         the process that did such work crashed or was killed
  +-- NotEnoughData           a stage has nothing, or too little, to work on
  +-- UnknownIdentity         a person the data set or the checkpoint does not hold
 """
 
+from typing import Any, Self
+
+from bolid_pipeline.names import printable
+
 
 class BolidError(Exception):
     """Base of every error that BoLID raises on purpose; the message names the value and the way out."""
+
+    def __str__(self) -> str:
+        """The message, safe for a terminal: it may name what a site or a file has sent."""
+        return printable(super().__str__())
+
+    @classmethod
+    def _restored(cls, args: tuple[Any, ...], attributes: dict[str, Any]) -> Self:
+        error = cls.__new__(cls, *args)
+        error.__dict__.update(attributes)
+        return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: the error with its message and attributes, whatever its constructor takes."""
+        return self._restored, (self.args, self.__dict__)
 
 
 class ConfigurationError(BolidError):
@@ -138,6 +159,18 @@ class PhotoRefused(PhotoError):
 
 class UnreadablePhoto(PhotoError):
     """A stored photo cannot be decoded."""
+
+
+class WorkError(BolidError):
+    """Work on bytes from outside came to no end."""
+
+
+class TookTooLong(WorkError):
+    """The work was stopped at its limit of time."""
+
+
+class WorkerDied(WorkError):
+    """The process that did the work crashed or was killed."""
 
 
 class NotEnoughData(BolidError):
