@@ -84,7 +84,9 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     for folder in banks:
         _forget_in_checkpoint(folder, identity, photo_ids)
         shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
-    (local_dir / PAGE_FILE).unlink(missing_ok=True)  # it holds small pictures; the next refresh writes it anew
+    (local_dir / PAGE_FILE).unlink(
+        missing_ok=True
+    )  # it holds small pictures; the next refresh writes it anew
     num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO)
     num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
     num_rows += tables.prune("catalogue_pages", [])  # lists of many people, fetched again later
