@@ -43,6 +43,7 @@ def add_person(data_dir, identity, num_photos):
                 "listed_photos": num_photos,
                 "status": "listed",
                 "refreshed_at": NOW,
+                "source": "https://gallery.example",
             }
         ],
     )
@@ -64,6 +65,7 @@ def add_person(data_dir, identity, num_photos):
                 "fetched_at": NOW,
             },
             "photo_pages": {**url, "position": 0, "listed_at": NOW},
+            "folder_files": {**url, "size_bytes": 10, "photo_id": photo_id, "path": path},
             "rejected_downloads": {**url, "source_url": page, "reason": "empty", "checked_at": NOW},
             "watermark_scores": {**by, "watermark_prob": 0.1},
             "face_detections": {**by, "num_faces": 1, "num_persons": 1, "faces": []},
@@ -174,3 +176,10 @@ def test_somebody_unknown_is_refused_and_nothing_is_touched(tmp_path):
         forget(tmp_path, "anya")
     assert forgotten_identities(tmp_path) == frozenset()
     assert TableStore(tmp_path).count("raw_photos") == 5
+
+
+def test_the_page_with_the_persons_pictures_goes_too(tmp_path):
+    add_person(tmp_path, "anna", 2)
+    (tmp_path / "overview.html").write_text("<img alt=anna>")
+    forget(tmp_path, "anna")
+    assert not (tmp_path / "overview.html").exists()
