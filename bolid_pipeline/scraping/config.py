@@ -11,6 +11,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
 )
+from requests import PreparedRequest
 
 from bolid_pipeline.images.decoding import MAX_PIXELS
 from bolid_pipeline.settings import Field, settings
@@ -23,13 +24,18 @@ DEFAULT_USER_AGENT = "BoLID-crawler/0.1 (research data set; contact: set CrawlCo
 """It lacks a contact, which is fine on loopback and gives a warning for any other site."""
 
 
-def _check_site_url(url: str) -> str:
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+def check_site_url(url: str) -> str:
+    """The address of a site, if it is one. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError(f"the address of a site begins with http:// or https://, such as {THEPLACE_URL}")
+    if parts.query or parts.fragment:
+        raise ValueError("the address of a site has no ? and no #")
+    PreparedRequest().prepare_url(url, None)  # looks at host and port as the client will
     return url
 
 
-SiteUrl = Annotated[str, AfterValidator(_check_site_url)]
+SiteUrl = Annotated[str, AfterValidator(check_site_url)]
 Identities = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str], when_used="json")]
 
 
