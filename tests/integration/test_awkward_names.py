@@ -1,4 +1,4 @@
-"""People whose names hold line breaks, escape characters and accents are crawled, chosen and forgotten as others are."""
+"""People with line breaks, escape characters and accents in their names are crawled, chosen and forgotten as others."""
 
 import unicodedata
 
