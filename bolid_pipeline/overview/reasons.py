@@ -110,3 +110,8 @@ STATUSES: Mapping[str, Words] = {
 def words_for(words: Mapping[str, Words], reason: str) -> Words:
     """The words for a reason or status; those of a table that a newer version wrote are shown as they are."""
     return words.get(reason) or Words(reason.replace("_", " "), "")
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Such as `1 photo` and `2 photos`."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"
