@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, LayoutChanged, RobotsDenied, ScrapingError
+from bolid_pipeline.names import display_name
 from bolid_pipeline.records import OTHER_SOURCE, GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.origins import is_of, set_aside, source_of
@@ -75,8 +76,8 @@ class CatalogueCrawl:
         self._new_rows += set_aside(self._of_others.values())
         self._statuses.update(OTHER_SOURCE for _ in self._of_others)
         chosen = self._selection.in_order(cards)
-        for name in sorted((self._bounds.included_identities or frozenset()) - cards.keys()):
-            _logger.warning("%s is to be crawled, but the source lists nobody of that name", name)
+        for sentence in self._selection.explain_absences(cards.keys()):
+            _logger.warning("%s", sentence)
         with tqdm(chosen, desc="galleries", unit="gallery", mininterval=1.0) as progress:
             for identity in progress:
                 if self._num_listed == self._bounds.max_identities:
@@ -246,7 +247,7 @@ class CatalogueCrawl:
     ) -> _Row:
         return {
             "identity": identity.identity,
-            "name": first.name if first else identity.name,
+            "name": display_name(first.name if first else identity.name),
             "page_url": identity.page_url,
             "stated_photos": first.stated_photos if first else None,
             "listed_photos": num_listed,

@@ -14,6 +14,7 @@ from pydantic import (
 from requests import PreparedRequest
 
 from bolid_pipeline.images.decoding import MAX_PIXELS
+from bolid_pipeline.names import as_identity
 from bolid_pipeline.settings import Field, settings
 
 THEPLACE_URL = "https://www.theplace.ru"
@@ -36,7 +37,18 @@ def check_site_url(url: str) -> str:
 
 
 SiteUrl = Annotated[str, AfterValidator(check_site_url)]
-Identities = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str], when_used="json")]
+
+
+def _as_identities(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(as_identity, names))
+
+
+Identities = Annotated[
+    frozenset[str],
+    AfterValidator(_as_identities),
+    PlainSerializer(sorted, return_type=list[str], when_used="json"),
+]
+"""People, in any spelling of their names (`names.same_name`)."""
 
 
 @settings

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bolid_pipeline.names import did_you_mean, same_name
 from bolid_pipeline.scraping.config import CrawlBounds
 from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.scraping.origins import is_of
@@ -14,20 +15,41 @@ from bolid_pipeline.storage.tables import TableStore
 
 
 class Selection:
-    """The people whom the bounds admit; a forgotten person is never among them."""
+    """The people whom the bounds admit, in any spelling of their names; a forgotten person is never among them."""
 
     def __init__(self, bounds: CrawlBounds, tables: TableStore) -> None:
         self._bounds = bounds
-        self._excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
+        excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
+        self._excluded = frozenset(map(same_name, excluded))
+        self._included = bounds.included_identities and frozenset(map(same_name, bounds.included_identities))
 
     def admits(self, identity: str) -> bool:
         """True if the bounds admit this person."""
-        included = self._bounds.included_identities
-        return identity not in self._excluded and (included is None or identity in included)
+        name = same_name(identity)
+        return name not in self._excluded and (self._included is None or name in self._included)
 
     def in_order(self, identities: Iterable[str]) -> list[str]:
         """The admitted people, by name or shuffled; new people leave the order of the others as it is."""
         return sorted(filter(self.admits, identities), key=self._position)
+
+    def explain_absences(self, listed: Collection[str]) -> list[str]:
+        """A sentence for each person who is to be crawled by name and cannot be.
+
+        Args:
+            listed: everyone whom the source lists.
+        """
+        names = {same_name(identity) for identity in listed}
+        sentences: list[str] = []
+        for wanted in sorted(self._bounds.included_identities or ()):
+            if same_name(wanted) in self._excluded:
+                sentences.append(
+                    f"{wanted} is to be crawled, but is forgotten, blocked or excluded, which counts more"
+                )
+            elif same_name(wanted) not in names:
+                hint = did_you_mean(wanted, listed)
+                more = f"; {hint}" if hint else ""
+                sentences.append(f"{wanted} is to be crawled, but the source lists nobody of that name{more}")
+        return sentences
 
     def _position(self, identity: str) -> str:
         if self._bounds.order == "alphabetical":
