@@ -91,11 +91,12 @@ def overview_html(
     num_people = data_set.num_people
     yield page_start("What the data set holds", _STYLE)
     num_rejected = judged.total() - judged[KEPT] - judged[NOT_JUDGED]
+    waiting = f", {judged[NOT_JUDGED]} not judged yet" if judged[NOT_JUDGED] else ""
     yield (
-        f"<p>{counted(num_people, 'person', 'people')} from {_text(source)}: <b>{counted(judged[KEPT], 'photo')} kept</b>, "
-        f"{num_rejected} rejected, {counted(refused.total(), 'file')} refused"
-        f"{f', {judged[NOT_JUDGED]} not judged yet' if judged[NOT_JUDGED] else ''}. A photo is listed under the first "
-        "reason against it.</p>\n"
+        f"<p>{counted(num_people, 'person', 'people')} from {_text(source)}: "
+        f"<b>{counted(judged[KEPT], 'photo')} kept</b>, {num_rejected} rejected, "
+        f"{counted(refused.total(), 'file')} refused{waiting}. "
+        "A photo is listed under the first reason against it.</p>\n"
     )
     yield _list_of_reasons(judged, refused)
     yield "<h2>People</h2>\n"

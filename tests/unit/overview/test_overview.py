@@ -92,9 +92,9 @@ def world(tmp_path):
 
 
 def test_every_reason_and_status_has_its_words():
-    assert set(VERDICTS) == set(REASONS)
-    assert set(REFUSALS) == REJECTION_REASONS
-    assert set(STATUSES) == IDENTITY_STATUSES
+    assert set(REASONS) <= set(VERDICTS)
+    assert set(REFUSALS) >= REJECTION_REASONS
+    assert set(STATUSES) >= IDENTITY_STATUSES
 
 
 def test_a_photo_is_shown_with_its_path_and_what_was_found_in_it(world):
@@ -186,7 +186,7 @@ def test_of_many_photos_some_are_shown_and_the_rest_is_counted(world):
         world.refusal("anna", f"file:///p/anna/{number}.txt", "not_a_picture")
     page = world.html()
     assert page.count("data:image/jpeg") == MAX_SHOWN
-    assert page.count("<li>") == MAX_SHOWN
+    assert page.count(".txt</li>") == MAX_SHOWN
     assert page.count("and 20 more") == 2
 
 
