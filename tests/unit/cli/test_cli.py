@@ -37,6 +37,7 @@ def bolid(tmp_path):
         ("bodyworld", "render"),
         ("forget",),
         ("crawl",),
+        ("prune",),
     ],
 )
 def test_every_command_explains_itself(bolid, command):
