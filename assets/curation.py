@@ -18,6 +18,7 @@ from bolid_pipeline.curation import checks
 from bolid_pipeline.curation.curate import count_reasons, curate, kept_photos
 from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
+from bolid_pipeline.scraping.origins import people_set_aside
 from bolid_pipeline.stages.refresh import sync_table
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
@@ -95,7 +96,9 @@ def curated_photos(store: DataStore, deployment: dg.ResourceParam[Deployment]) -
     """The verdict on every photo: kept, or every reason why not."""
     photos, scores, detections = map(store.tables.read, ("raw_photos", "watermark_scores", "face_detections"))
     clusters = store.tables.read("photo_clusters")
-    verdicts = curate(photos, scores, detections, deployment.curation, clusters)
+    verdicts = curate(
+        photos, scores, detections, deployment.curation, clusters, people_set_aside(store.tables)
+    )
     report = sync_table(store.tables, "curated_photos", verdicts)
     rejected = spread(verdicts.filter(pc.invert(verdicts["is_kept"])), 16)
     return dg.MaterializeResult(

@@ -30,9 +30,15 @@ BolidError
 
 from typing import Any, Self
 
+from bolid_pipeline.names import printable
+
 
 class BolidError(Exception):
     """Base of every error that BoLID raises on purpose; the message names the value and the way out."""
+
+    def __str__(self) -> str:
+        """The message, safe for a terminal: it may name what a site or a file has sent."""
+        return printable(super().__str__())
 
     @classmethod
     def _restored(cls, args: tuple[Any, ...], attributes: dict[str, Any]) -> Self:

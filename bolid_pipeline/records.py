@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 OF_ANOTHER_IDENTITY = "photo_of_another_identity"
 """Reason of the crawl and of the curation: two people's galleries show the same picture, so that one label is wrong."""
 
+OTHER_SOURCE = "other_source"
+"""Status of people who came from another source than the one crawled last, and the curation's reason against them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityRecord:

@@ -6,9 +6,9 @@
 
 A room is a package or a module directly below `bolid_pipeline`, or one of the other top-level packages. An arrow says
 that a module of one room imports a module of another, inside functions too. Left out are what every room may use (the
-errors, the small record types, the way settings are declared) and the training scripts of the synthetic world, which
-are not shipped. The picture shows no arrow that follows from others: where A uses B and B uses C, an arrow from A to C
-would say nothing new.
+errors, names as text, the small record types, the way settings are declared) and the training scripts of the synthetic
+world, which are not shipped. The picture shows no arrow that follows from others: where A uses B and B uses C, an arrow
+from A to C would say nothing new.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import grimp
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawn by docs/draw_rooms.py: begin -->", "<!-- end -->"
-VOCABULARY = {"errors", "records", "settings"}
+VOCABULARY = {"errors", "names", "records", "settings"}
 PACKAGES = ("assets", "bodyworld", "bolid_pipeline", "resources")
 
 Arrows = dict[str, set[str]]

@@ -45,7 +45,7 @@ def crawl(*, dry_run: bool, **options: Any) -> None:
         tables.recover()
         photos.recover()
         reports: list[CrawlReport] = []
-        if manners.has_budget and not dry_run and plan_photos(tables, manners).num_photos:
+        if manners.has_budget and not dry_run and plan_photos(tables, manners, source.label).num_photos:
             reports.append(crawl_photos(source, tables, photos))  # or the catalogue may spend every budget
         reports.append(crawl_catalogue(source, tables))
         if not dry_run:
@@ -53,7 +53,7 @@ def crawl(*, dry_run: bool, **options: Any) -> None:
     for report in reports:
         click.echo(report)
     if dry_run:
-        click.echo(plan_photos(tables, manners))
+        click.echo(plan_photos(tables, manners, source.label))
 
 
 def _overridden(manners: CrawlConfig, options: Mapping[str, Any]) -> CrawlConfig:

@@ -37,7 +37,7 @@ _BY_PHOTO = (
     "curated_photos",
     "latents",
 )
-_BY_IDENTITY = ("photo_pages", "rejected_downloads", "identity_catalogue")
+_BY_IDENTITY = ("folder_files", "photo_pages", "rejected_downloads", "identity_catalogue")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,3 +31,5 @@ class CurationConfig:
     """A photo with a higher probability is watermarked."""
     min_photos_per_identity: PositiveInt = 100
     """A person with fewer photos left is dropped with all of them."""
+    use_other_sources: bool = False
+    """Use the photos of people from other sources than the one crawled last, too."""

@@ -25,6 +25,7 @@ def curate(
     detections: pa.Table,
     config: CurationConfig,
     clusters: pa.Table | None = None,
+    other_people: Collection[str] = (),
 ) -> pa.Table:
     """The verdict about every photo.
 
@@ -34,6 +35,7 @@ def curate(
         detections: rows of `face_detections`, one for every photo.
         config: the limits that a photo and a person must meet.
         clusters: rows of `photo_clusters`, which say which pictures several people's galleries show.
+        other_people: the people of other sources than the one that was crawled last.
 
     Returns:
         Rows of `curated_photos`, in the order of `photos`: all reasons that apply, none for a kept photo.
@@ -50,7 +52,7 @@ def curate(
         {
             "photo_id": row["photo_id"],
             "identity": row["identity"],
-            "reasons": reasons_against(_facts(row, shared), config),
+            "reasons": reasons_against(_facts(row, shared, other_people), config),
         }
         for row in _joined(photos, scores, detections)
     ]
@@ -71,7 +73,7 @@ def count_reasons(curated: pa.Table) -> dict[str, int]:
     return {reason: counts[reason] for reason in REASONS}
 
 
-def _facts(row: dict[str, Any], shared: Collection[str]) -> PhotoFacts:
+def _facts(row: dict[str, Any], shared: Collection[str], other_people: Collection[str]) -> PhotoFacts:
     return PhotoFacts(
         width_px=row["width_px"],
         height_px=row["height_px"],
@@ -79,6 +81,7 @@ def _facts(row: dict[str, Any], shared: Collection[str]) -> PhotoFacts:
         num_faces=row["num_faces"],
         num_persons=row["num_persons"],
         is_shared=row["photo_id"] in shared,
+        is_of_other_source=row["identity"] in other_people,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bolid_pipeline.curation.config import CurationConfig
-from bolid_pipeline.records import OF_ANOTHER_IDENTITY
+from bolid_pipeline.records import OF_ANOTHER_IDENTITY, OTHER_SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,8 @@ class PhotoFacts:
     num_persons: int | None
     is_shared: bool = False
     """True if another person's gallery shows the same picture."""
+    is_of_other_source: bool = False
+    """True if the person came from another source than the one crawled last."""
 
 
 Predicate = Callable[[PhotoFacts, CurationConfig], bool]
@@ -25,6 +27,7 @@ Predicate = Callable[[PhotoFacts, CurationConfig], bool]
 # Reason -> its predicate, in the order in which a photo's reasons are listed. Where a fact is unknown, only
 # `unreadable` applies.
 FILTERS: Mapping[str, Predicate] = {
+    OTHER_SOURCE: lambda photo, config: photo.is_of_other_source and not config.use_other_sources,
     "unreadable": lambda photo, _: None in (photo.watermark_prob, photo.num_faces, photo.num_persons),
     "too_small": lambda photo, config: min(photo.width_px, photo.height_px) < config.min_side_px,
     OF_ANOTHER_IDENTITY: lambda photo, _: photo.is_shared,

@@ -10,13 +10,14 @@ from typing import Any
 from tqdm import tqdm
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, LayoutChanged, RobotsDenied, ScrapingError
-from bolid_pipeline.records import GalleryPage, IdentityRecord
+from bolid_pipeline.records import OTHER_SOURCE, GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
+from bolid_pipeline.scraping.origins import is_of, set_aside, source_of
 from bolid_pipeline.scraping.outcomes import UNLISTED_STATUSES
 from bolid_pipeline.scraping.page_cache import PageCache
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
 from bolid_pipeline.scraping.selection import Selection, read_photo_pages
-from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.tables import TableStore
@@ -29,11 +30,13 @@ _Row = dict[str, Any]
 class CatalogueCrawl:
     """One refresh, from the lists of people to the report; made anew for each refresh."""
 
-    def __init__(self, source: PhotoSource, tables: TableStore) -> None:
+    def __init__(self, source: PagedSource, tables: TableStore) -> None:
         self._source = source
         self._tables = tables
         self._bounds = source.bounds
-        self._previous = {row["identity"]: row for row in tables.read("identity_catalogue").to_pylist()}
+        rows = {row["identity"]: row for row in tables.read("identity_catalogue").to_pylist()}
+        self._previous = {name: row for name, row in rows.items() if is_of(row, source.label)}
+        self._of_others = {name: row for name, row in rows.items() if name not in self._previous}
         self._known_pages = read_photo_pages(tables)
         self._cache = PageCache(tables)
         self._selection = Selection(source.bounds, tables)
@@ -69,6 +72,8 @@ class CatalogueCrawl:
     def _visit_all(self) -> None:
         """Visit everyone who is listed, in the order of the bounds."""
         cards, list_error = self._read_list()
+        self._new_rows += set_aside(self._of_others.values())
+        self._statuses.update(OTHER_SOURCE for _ in self._of_others)
         chosen = self._selection.in_order(cards)
         for name in sorted((self._bounds.included_identities or frozenset()) - cards.keys()):
             _logger.warning("%s is to be crawled, but the source lists nobody of that name", name)
@@ -100,6 +105,9 @@ class CatalogueCrawl:
         return cards, None
 
     def _visit(self, identity: IdentityRecord) -> None:
+        if identity.identity in self._of_others:
+            self._leave_to_owner(identity.identity)
+            return
         row = self._previous.get(identity.identity)
         if row is None or self._is_due(row):
             row = self._refreshed(identity)
@@ -109,12 +117,24 @@ class CatalogueCrawl:
         if len(self._new_rows) >= self._bounds.photos_per_commit:
             self._commit()
 
+    def _leave_to_owner(self, identity: str) -> None:
+        """Report a person whose name is taken by a person of another source, whose photos it would mix with."""
+        self._failures["name_taken"] += 1
+        _logger.warning(
+            "%s is left out: the data folder holds a person of that name from %s; rename one of them, or delete the "
+            "other sources' people by `bolid prune`",
+            identity,
+            source_of(self._of_others[identity]),
+        )
+
     def _is_due(self, row: _Row) -> bool:
         """True if a known gallery is to be looked at again: always if its photos are taken, otherwise now and then.
 
         The day depends on the name, so that not all of them are due in one night. A refresh that a budget has
         stopped looks at each gallery once, over however many runs it takes.
         """
+        if row["status"] == OTHER_SOURCE:
+            return True  # the source is the current one again
         if self._unfinished.covers(row["refreshed_at"]):
             return False
         if row["status"] not in UNLISTED_STATUSES:
@@ -145,7 +165,7 @@ class CatalogueCrawl:
         first = next(pages)
         known = self._known_pages[identity.identity]
         if not first.is_person:
-            return _catalogue_row(identity, "not_a_person", first, len(first.photo_page_urls))
+            return self._row(identity, "not_a_person", first, len(first.photo_page_urls))
         if self._is_unchanged(identity, first, known):
             urls = known
         elif self._states_too_few(first):
@@ -154,13 +174,13 @@ class CatalogueCrawl:
             listed = (url for page in (first, *pages) for url in page.photo_page_urls)
             urls = list(dict.fromkeys(listed))
             self._note_pages(identity.identity, urls)
-        return _catalogue_row(identity, self._status(len(urls)), first, len(urls))
+        return self._row(identity, self._status(len(urls)), first, len(urls))
 
     def _is_unchanged(self, identity: IdentityRecord, first: GalleryPage, known: list[str]) -> bool:
         row = self._previous.get(identity.identity)
         return (
             row is not None
-            and row["status"] in ("listed", "too_few_photos")
+            and row["status"] in ("listed", "too_few_photos", OTHER_SOURCE)
             and row["listed_photos"] == len(known)
             and row["stated_photos"] == first.stated_photos
             and set(first.photo_page_urls) <= set(known)
@@ -197,7 +217,7 @@ class CatalogueCrawl:
     def _failed(self, identity: IdentityRecord, error: ScrapingError) -> _Row:
         """The row of a gallery that cannot be read: as it was, unless it is gone or asks to be left alone."""
         self._failures[error.reason] += 1
-        row = self._previous.get(identity.identity) or _catalogue_row(identity, "unreachable", None, None)
+        row = self._previous.get(identity.identity) or self._row(identity, "unreachable", None, None)
         match error:
             case DownloadFailed(reason="not_found"):
                 return self._vanished(row)
@@ -221,6 +241,20 @@ class CatalogueCrawl:
         self._note_pages(row["identity"], [])
         return row | {"status": "vanished", "refreshed_at": datetime.now(UTC)}
 
+    def _row(
+        self, identity: IdentityRecord, status: str, first: GalleryPage | None, num_listed: int | None
+    ) -> _Row:
+        return {
+            "identity": identity.identity,
+            "name": first.name if first else identity.name,
+            "page_url": identity.page_url,
+            "stated_photos": first.stated_photos if first else None,
+            "listed_photos": num_listed,
+            "status": status,
+            "refreshed_at": datetime.now(UTC),
+            "source": self._source.label,
+        }
+
     def _commit(self) -> None:
         """Write the new rows."""
         # Pages before their gallery: a catalogue row promises that the gallery's pages are noted.
@@ -228,20 +262,6 @@ class CatalogueCrawl:
         self._tables.append("photo_pages", self._new_pages)
         self._tables.append("identity_catalogue", self._new_rows)
         self._new_pages, self._new_rows = [], []
-
-
-def _catalogue_row(
-    identity: IdentityRecord, status: str, first: GalleryPage | None, num_listed: int | None
-) -> _Row:
-    return {
-        "identity": identity.identity,
-        "name": first.name if first else identity.name,
-        "page_url": identity.page_url,
-        "stated_photos": first.stated_photos if first else None,
-        "listed_photos": num_listed,
-        "status": status,
-        "refreshed_at": datetime.now(UTC),
-    }
 
 
 class _UnfinishedRefresh:

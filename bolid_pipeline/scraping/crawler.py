@@ -6,8 +6,6 @@ seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused)
 fetched again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
 """
 
-from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
-from bolid_pipeline.scraping.photo_crawl import PhotoCrawl
 from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.selection import CrawlPlan, plan_photos
 from bolid_pipeline.scraping.sources.base import PhotoSource
@@ -27,7 +25,7 @@ def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
         ScrapingError: the index, or several galleries in a row, cannot be read. LayoutChanged and RobotsDenied for a
             list of people are raised after the other lists' people have been visited.
     """
-    return CatalogueCrawl(source, tables).run()
+    return source.refresh_catalogue(tables)
 
 
 def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) -> CrawlReport:
@@ -39,4 +37,4 @@ def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) ->
     Raises:
         ScrapingError: several photo pages in a row, or all of them, cannot be fetched.
     """
-    return PhotoCrawl(source, tables, photos).run()
+    return source.refresh_photos(tables, photos)

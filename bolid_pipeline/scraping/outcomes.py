@@ -1,7 +1,7 @@
 """The closed sets of words for the outcomes of galleries and photos."""
 
 from bolid_pipeline.images.decoding import REFUSALS
-from bolid_pipeline.records import OF_ANOTHER_IDENTITY
+from bolid_pipeline.records import OF_ANOTHER_IDENTITY, OTHER_SOURCE
 
 SHARED = OF_ANOTHER_IDENTITY
 """The same bytes are stored from another person's page: one label is wrong, and the curation rejects both."""
@@ -9,7 +9,7 @@ SHARED = OF_ANOTHER_IDENTITY
 UNLISTED_STATUSES = frozenset({"too_few_photos", "empty", "not_a_person", "no_ai"})
 """Galleries whose photos are not taken; they are looked at again now and then."""
 
-IDENTITY_STATUSES = UNLISTED_STATUSES | {"listed", "vanished", "unreachable", "layout_changed"}
+IDENTITY_STATUSES = UNLISTED_STATUSES | {"listed", "vanished", "unreachable", "layout_changed", OTHER_SOURCE}
 """Values of `identity_catalogue.status`; only the photos of `listed` people are fetched."""
 
 RETRIED_REASONS = frozenset(

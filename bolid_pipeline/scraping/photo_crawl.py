@@ -18,7 +18,7 @@ from bolid_pipeline.scraping.photo_fetch import PhotoFetcher, RefusedPage
 from bolid_pipeline.scraping.photo_ledger import PhotoLedger
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
 from bolid_pipeline.scraping.selection import PersonPlan, plan_photos, settled_pages
-from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -29,7 +29,7 @@ _PAGES_AHEAD = 16
 class PhotoCrawl:
     """One round, from the plan to the report; made anew for each round."""
 
-    def __init__(self, source: PhotoSource, tables: TableStore, photos: PhotoStore) -> None:
+    def __init__(self, source: PagedSource, tables: TableStore, photos: PhotoStore) -> None:
         self._source = source
         self._tables = tables
         self._bounds = source.bounds
@@ -44,7 +44,7 @@ class PhotoCrawl:
         timer = CrawlTimer(self._source.counts)
         self._ledger.complete_last_commit()
         num_known = self._ledger.num_photos
-        plan = plan_photos(self._tables, self._bounds)
+        plan = plan_photos(self._tables, self._bounds, self._source.label)
         stopped_by: str | None = None
         try:
             with (

@@ -11,7 +11,7 @@ from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
-from bolid_pipeline.scraping.sources.base import PhotoSource
+from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -42,7 +42,7 @@ class PhotoFetcher:
 
     def __init__(
         self,
-        source: PhotoSource,
+        source: PagedSource,
         tables: TableStore,
         photos: PhotoStore,
         journal: FetchJournal,

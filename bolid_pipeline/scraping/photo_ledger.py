@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto
+from bolid_pipeline.scraping.origins import people_set_aside
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS, SHARED
 from bolid_pipeline.scraping.photo_fetch import RefusedPage
 from bolid_pipeline.storage.photos import PhotoStore
@@ -27,6 +28,8 @@ class StoredState:
     """Photo id -> pages that were refused because their file is that photo's, byte for byte."""
     placeholders: set[str]
     """Ids of files that stand for a missing photo."""
+    set_aside: set[str]
+    """People of other sources, who leave a photo to the current source's person that shows it too."""
     retried_pages: set[str]
     """Pages whose refusal says nothing about the photo; they are asked for again."""
 
@@ -40,6 +43,7 @@ class StoredState:
             num_stored=Counter(row["identity"] for row in stored),
             num_copies=Counter(row["photo_id"] for row in refused if row["photo_id"] is not None),
             placeholders={row["photo_id"] for row in refused if row["reason"] == "placeholder"},
+            set_aside=people_set_aside(tables),
             retried_pages={row["page_url"] for row in refused if row["reason"] in RETRIED_REASONS},
         )
 
@@ -101,7 +105,7 @@ class PhotoLedger:
         if outcome.photo_id in self.placeholders:
             self._reject_file(identity, outcome, "placeholder")
             self._photos.delete(outcome.path)
-        elif owner is None:
+        elif owner is None or owner in self._state.set_aside:
             self._store(identity, outcome)
         else:
             self._reject_file(identity, outcome, "duplicate_photo" if owner == identity else SHARED)
@@ -119,6 +123,9 @@ class PhotoLedger:
 
     def _store(self, identity: str, photo: FetchedPhoto) -> None:
         self._new_photos.append({**vars(photo), "identity": identity, "fetched_at": datetime.now(UTC)})
+        former = self._state.identity_of_photo.get(photo.photo_id)
+        if former is not None:
+            self._state.num_stored[former] -= 1
         self._state.identity_of_photo[photo.photo_id] = identity
         self._state.num_stored[identity] += 1
         self.new_photo_ids.add(photo.photo_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bolid_pipeline.scraping.config import CrawlBounds
 from bolid_pipeline.scraping.forgotten import forgotten_identities
+from bolid_pipeline.scraping.origins import is_of
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
 from bolid_pipeline.storage.tables import TableStore
 
@@ -77,9 +78,9 @@ class CrawlPlan:
         return "\n".join([*lines, f"{total}, about {self.estimated_requests} requests"])
 
 
-def plan_photos(tables: TableStore, bounds: CrawlBounds) -> CrawlPlan:
-    """The photos that a crawl would fetch, planned from the tables alone."""
-    catalogue = tables.read("identity_catalogue", ["identity", "status", "listed_photos"]).to_pylist()
+def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPlan:
+    """The photos that a crawl of the source with this label would fetch, planned from the tables alone."""
+    catalogue = [row for row in tables.read("identity_catalogue").to_pylist() if is_of(row, source)]
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
     stored = tables.read("raw_photos", ["identity"]).to_pylist()

@@ -57,7 +57,8 @@ def read_part(part: Location, table: str, schema: TableSchema, columns: list[str
     """
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
-        return file.read(columns).select(columns).replace_schema_metadata(schema.columns.metadata)
+        rows = _with_added(file.read(columns), schema, columns)
+        return rows.replace_schema_metadata(schema.columns.metadata)
 
 
 def read_row_groups(
@@ -67,7 +68,7 @@ def read_row_groups(
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=columns).select(columns)
+            yield _with_added(file.read_row_group(group, columns=columns), schema, columns)
 
 
 def read_row_group(
@@ -76,7 +77,7 @@ def read_row_group(
     """The columns of one row group, read as `read_part` does."""
     with _errors_by_name(part), _open(part) as file:
         _check_schema(part, file.schema_arrow, table, schema)
-        return file.read_row_group(group, columns=columns).select(columns)
+        return _with_added(file.read_row_group(group, columns=columns), schema, columns)
 
 
 def read_rows(
@@ -97,9 +98,9 @@ def read_rows(
         ends = np.cumsum(sizes)
         group_of_row = np.searchsorted(ends, rows, side="right")
         return pa.concat_tables(
-            file.read_row_group(group, columns=columns)
-            .select(columns)
-            .take(pa.array(rows[group_of_row == group] - (ends[group] - sizes[group])))
+            _with_added(file.read_row_group(group, columns=columns), schema, columns).take(
+                pa.array(rows[group_of_row == group] - (ends[group] - sizes[group]))
+            )
             for group in np.unique(group_of_row).tolist()
         )
 
@@ -180,6 +181,15 @@ def _errors_by_name(part: Location) -> Iterator[None]:
         ) from error
 
 
+def _with_added(rows: pa.Table, schema: TableSchema, columns: list[str]) -> pa.Table:
+    """The columns in this order, with nulls for those that came after the file was written."""
+    for name in columns:
+        if name in schema.added and name not in rows.column_names:
+            field = schema.columns.field(name)
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select(columns)
+
+
 def _check_schema(part: Location, found: pa.Schema, table: str, schema: TableSchema) -> None:
     """Raise SchemaMismatch unless the file holds this table. One that another program wrote has no marks to check."""
     marks = found.metadata or {}
@@ -187,7 +197,10 @@ def _check_schema(part: Location, found: pa.Schema, table: str, schema: TableSch
     version = marks.get(b"bolid_schema_version", str(schema.version).encode()).decode()
     expected = schema.columns.metadata or {}
     other_metadata = [key.decode() for key, value in expected.items() if marks.get(key) != value]
-    if (name, version) != (table, str(schema.version)) or not found.equals(schema.columns) or other_metadata:
+    later = [column for column in schema.added if column not in found.names]
+    expected_columns = pa.schema([field for field in schema.columns if field.name not in later])
+    is_same = (name, version) == (table, str(schema.version)) and found.equals(expected_columns)
+    if not is_same or other_metadata:
         different = sorted({str(field) for field in found} ^ {str(field) for field in schema.columns})
         raise SchemaMismatch(
             f"{part} is of table {name!r}, schema version {version}; this version of BoLID reads {table!r}, version "

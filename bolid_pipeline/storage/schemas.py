@@ -26,12 +26,15 @@ class TableSchema:
     """The widths of the binary columns depend on the model that made them: the files say how wide they are."""
     cluster_by: tuple[str, ...] = ()
     """Columns whose equal values lie together in a compacted file."""
+    added: tuple[str, ...] = ()
+    """Columns that came later, at the end; a file without them is read with nulls in their place."""
 
 
-def _table(key: str, *columns: tuple[str, pa.DataType]) -> TableSchema:
+def _table(key: str, *columns: tuple[str, pa.DataType], added: tuple[str, ...] = ()) -> TableSchema:
     return TableSchema(
         key=key,
         columns=pa.schema([pa.field(name, type_, nullable=name != key) for name, type_ in columns]),
+        added=added,
     )
 
 
@@ -45,6 +48,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("listed_photos", pa.int32()),
         ("status", pa.string()),
         ("refreshed_at", _TIME),
+        ("source", pa.string()),
+        added=("source",),
     ),
     "raw_photos": _table(
         "photo_id",
@@ -95,6 +100,24 @@ SCHEMAS: dict[str, TableSchema] = {
         ("reason", pa.string()),
         ("photo_id", pa.string()),
         ("checked_at", _TIME),
+    ),
+    # What each file of a folder of one's own photos was found to be. `raw_photos` and `rejected_downloads` follow from
+    # it: a file of the same size and time is not read again, and content that is known is not decoded again.
+    "folder_files": _table(
+        "page_url",
+        ("page_url", pa.string()),
+        ("identity", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("is_read", pa.bool_()),
+        ("photo_id", pa.string()),
+        ("reason", pa.string()),
+        ("path", pa.string()),
+        ("width_px", pa.int32()),
+        ("height_px", pa.int32()),
+        ("content_type", pa.string()),
+        ("perceptual_hash", pa.string()),
+        ("mirrored_hash", pa.string()),
     ),
     "watermark_scores": _table(
         "photo_id",

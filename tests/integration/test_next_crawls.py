@@ -105,7 +105,7 @@ def test_a_dry_run_says_what_would_be_fetched_and_fetches_no_photo(crawl):
     pages = people({"anna": {f"a{n}": jpeg(n) for n in range(5)}, "boris": {"b": jpeg(50)}})
     with FaultySite(pages) as site, open_site(crawl.config(site, max_photos_per_identity=3)) as source:
         crawl_catalogue(source, crawl.tables)
-        plan = plan_photos(crawl.tables, source.bounds)
+        plan = plan_photos(crawl.tables, source.bounds, source.label)
         assert [(p.identity, p.num_listed, p.num_stored, p.num_wanted) for p in plan.people] == [
             ("anna", 5, 0, 3),
             ("boris", 1, 0, 1),
@@ -114,7 +114,8 @@ def test_a_dry_run_says_what_would_be_fetched_and_fetches_no_photo(crawl):
         before = len(site.log)
         crawl_photos(source, crawl.tables, crawl.photos)
         assert plan.estimated_requests == len(site.log) - before == 8
-    assert plan_photos(crawl.tables, CrawlConfig(max_photos_per_identity=3, min_photos=1)).num_photos == 0
+    bounds = CrawlConfig(max_photos_per_identity=3, min_photos=1)
+    assert plan_photos(crawl.tables, bounds, CANONICAL_URL).num_photos == 0
 
 
 def test_one_list_of_people_that_cannot_be_had_hides_nobody_else_and_marks_nobody_as_vanished(crawl):

@@ -1,1 +1,1 @@
-"""Photo sources: one file per site. A new site is one class with the methods of `PhotoSource`."""
+"""Photo sources: a gallery site, and a folder of one's own photos."""

@@ -7,9 +7,14 @@ from urllib.parse import unquote, urlsplit
 
 from bolid_pipeline.errors import DownloadFailed, SourceUnreachable
 from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
+from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
 from bolid_pipeline.scraping.config import CrawlBounds
 from bolid_pipeline.scraping.page_cache import PageCache
+from bolid_pipeline.scraping.photo_crawl import PhotoCrawl
+from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.transfer_counts import TransferCounts
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.tables import TableStore
 
 
 class FolderSource:
@@ -28,6 +33,11 @@ class FolderSource:
             )
 
     @property
+    def label(self) -> str:
+        """The folder's address."""
+        return self._folder.as_uri()
+
+    @property
     def bounds(self) -> CrawlBounds:
         """Limits on what is taken from the folder."""
         return self._bounds
@@ -41,6 +51,14 @@ class FolderSource:
     def counts(self) -> TransferCounts:
         """Reads so far; each file counts as a request."""
         return self._counts
+
+    def refresh_catalogue(self, tables: TableStore) -> CrawlReport:
+        """Read the folder's people and files."""
+        return CatalogueCrawl(self, tables).run()
+
+    def refresh_photos(self, tables: TableStore, photos: PhotoStore) -> CrawlReport:
+        """Read the photos that are neither stored nor refused."""
+        return PhotoCrawl(self, tables, photos).run()
 
     def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:  # noqa: ARG002 - the interface's
         """One person per sub-folder, by name."""

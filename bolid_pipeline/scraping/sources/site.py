@@ -9,10 +9,15 @@ from typing import Protocol, cast
 from bolid_pipeline.errors import BudgetSpent, ConfigurationError, LayoutChanged, RobotsDenied, ScrapingError
 from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
 from bolid_pipeline.scraping import parsers as theplace
+from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import CrawlBounds, CrawlConfig
 from bolid_pipeline.scraping.page_cache import PageCache
+from bolid_pipeline.scraping.photo_crawl import PhotoCrawl
+from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.transfer_counts import TransferCounts
+from bolid_pipeline.storage.photos import PhotoStore
+from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
 
@@ -81,7 +86,7 @@ def open_site(config: CrawlConfig, parsers: SiteParsers = theplace) -> Iterator[
 
 
 class SiteSource:
-    """A `PhotoSource` over HTTP.
+    """A `PhotoSource` over HTTP, and the `PagedSource` that its crawls read.
 
     The index, the lists of people and the first page of each gallery are asked for on the condition that they have
     changed since the last visit; an unchanged one is taken from the cache.
@@ -91,6 +96,11 @@ class SiteSource:
         self._client = client
         self._config = client.config
         self._parsers = parsers
+
+    @property
+    def label(self) -> str:
+        """The site's canonical address."""
+        return self._config.canonical_base_url
 
     @property
     def bounds(self) -> CrawlBounds:
@@ -106,6 +116,14 @@ class SiteSource:
     def counts(self) -> TransferCounts:
         """Transfers of the client so far."""
         return self._client.counts
+
+    def refresh_catalogue(self, tables: TableStore) -> CrawlReport:
+        """Visit the lists of people and the galleries; see `crawler.crawl_catalogue`."""
+        return CatalogueCrawl(self, tables).run()
+
+    def refresh_photos(self, tables: TableStore, photos: PhotoStore) -> CrawlReport:
+        """Fetch the photos that are neither stored nor refused; see `crawler.crawl_photos`."""
+        return PhotoCrawl(self, tables, photos).run()
 
     def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:
         """Everyone on the lists, each once. Raises LayoutChanged if the lists name nobody."""

@@ -88,6 +88,7 @@ def test_forgetting_says_what_was_removed(bolid, tmp_path):
         "listed_photos": 1,
         "status": "listed",
         "refreshed_at": None,
+        "source": "https://gallery.example",
     }
     TableStore(tmp_path / "data").append("identity_catalogue", [row])
     done = bolid("forget", "anna", "--yes")

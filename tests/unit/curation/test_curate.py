@@ -21,6 +21,7 @@ GOOD: dict[str, Any] = {
 }
 # One photo per reason, and nothing else wrong with it.
 BAD: dict[str, dict[str, Any]] = {
+    "other_source": {"is_of_other_source": True},
     "unreadable": {"watermark_prob": None, "num_faces": None, "num_persons": None},
     "too_small": {"width_px": 999},
     "photo_of_another_identity": {"is_shared": True},

@@ -1,0 +1,80 @@
+r"""People's names as text: the identity that tables hold, the name that people read, and what may reach a terminal.
+
+A name comes from outside (a site's slug, a folder's name, an option) and may hold anything. An identity is NFC text
+without control, format (among them bidi) and surrogate characters: these are written as percent escapes of their bytes,
+`a\nb` as `a%0Ab`.
+"""
+
+import re
+import unicodedata
+from itertools import pairwise
+from pathlib import Path
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of characters that are not shown as themselves: controls, format, surrogates, line separators."""
+
+_LITERAL_ESCAPE = re.compile("%(?=[0-9A-Fa-f]{2})")
+_BLANKS = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_NAMELESS = "%20"
+"""The identity of a name that is empty or blank."""
+
+
+def as_identity(text: str) -> str:
+    """The identity that a user means by a text; never empty, and an identity stays as it is."""
+    name = unicodedata.normalize("NFC", text).strip(_BLANKS)
+    if name and name.isprintable():
+        return name
+    # A mark that combines with the escaped character would combine with the escape's last letter instead.
+    escaped = [_is_unsafe(char) for char in name]
+    for i, (before, _) in enumerate(pairwise(escaped), start=1):
+        escaped[i] |= before and unicodedata.combining(name[i]) > 0
+    return "".join(map(_written, name, escaped)) or _NAMELESS
+
+
+def identity_of_name(name: str) -> str:
+    """The identity of a person whom a source calls so; a literal `%0A` is told from an escaped line break."""
+    return as_identity(_LITERAL_ESCAPE.sub("%25", name))
+
+
+def identity_of_path(path: str | Path) -> str:
+    """The identity of a person's folder; bytes that are not UTF-8 become percent escapes."""
+    return identity_of_name(Path(path).name)
+
+
+def same_name(name: str) -> str:
+    """The key by which two spellings are one name, of lower-case words with single spaces between them.
+
+    Case, `ß` and `ss`, full-width letters, and what stands between words (`_`, `-`, a blank) make no difference.
+    """
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", as_identity(name)).casefold())
+    words = "".join(char if _is_of_a_word(char) else " " for char in plain).split()
+    return " ".join(words) or plain
+
+
+def display_name(text: str) -> str:
+    """A name for people to read: NFC, single blanks, unsafe characters as escapes."""
+    return printable(" ".join(unicodedata.normalize("NFC", text).split()))
+
+
+def printable(text: str) -> str:
+    r"""A text that may reach a terminal or a log: controls, bidi characters and line breaks as `\x1b`, `\n`."""
+    if text.isprintable():
+        return text
+    return "".join(ascii(char)[1:-1] if _is_unsafe(char) else char for char in text)
+
+
+def _is_unsafe(char: str) -> bool:
+    return unicodedata.category(char) in _UNSAFE
+
+
+def _is_of_a_word(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LMN"
+
+
+def _written(char: str, is_escaped: bool) -> str:
+    """The character, or its bytes as percent escapes; os.fsdecode holds a byte that is not UTF-8 as a surrogate."""
+    if not is_escaped:
+        return char
+    is_raw_byte = "\udc80" <= char <= "\udcff"
+    data = char.encode("utf-8", "surrogateescape" if is_raw_byte else "surrogatepass")
+    return "".join(f"%{byte:02X}" for byte in data)
