@@ -106,6 +106,7 @@ def curated_photos(store: DataStore, deployment: dg.ResourceParam[Deployment]) -
             **refresh_metadata(report),
             "num_kept": kept_photos(photos, verdicts).num_rows,
             **counts_as_numbers("num_rejected", count_reasons(verdicts)),
+            "overview": dg.MetadataValue.path(store.write_overview(deployment)),
             "rejected": photo_sheet(
                 store.photos,
                 _paths(photos, rejected),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +25,7 @@ from bolid_pipeline.settings import Field, settings
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.training import presets as training_presets
 from bolid_pipeline.training.config import TrainingConfig
+from resources.source_address import folder_path, source_address
 
 Role = Literal[
     "watermark_classifier",
@@ -41,21 +41,11 @@ Role = Literal[
 
 
 def _locate(place: Any) -> Location:
-    if not isinstance(place, Location):
-        if not isinstance(place, str) or not place:
-            raise ValueError("it must be a folder, or an address such as s3://bucket/prefix")
-        place = locate(place)
-    return place.absolute() if isinstance(place, Path) else place
-
-
-def _check_source_url(url: str) -> str:
-    address = urlsplit(url)
-    is_site = address.scheme in ("http", "https") and address.netloc
-    if not is_site and not (address.scheme == "file" and address.path):
-        raise ValueError(
-            "the address of a site begins with http:// or https://, that of a folder with file:///"
-        )
-    return url
+    if isinstance(place, Location):
+        return place.absolute() if isinstance(place, Path) else place
+    if not isinstance(place, str) or not place:
+        raise ValueError("it must be a folder, or an address such as s3://bucket/prefix")
+    return locate(place) if "://" in place and not place.startswith("file:") else folder_path(place)
 
 
 DataAddress = Annotated[
@@ -64,8 +54,8 @@ DataAddress = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string"}),
 ]
-Folder = Annotated[Path, AfterValidator(Path.absolute)]
-SourceUrl = Annotated[str, AfterValidator(_check_source_url)]
+Folder = Annotated[Path, AfterValidator(lambda folder: folder_path(str(folder)))]
+SourceUrl = Annotated[str, AfterValidator(source_address)]
 
 
 @settings
@@ -91,7 +81,7 @@ class Deployment:
     local_dir: Folder | None = None
     """Folder of checkpoints, reports and the embedded world; None for `data_dir`, which must be a folder then."""
     source_url: SourceUrl | None = None
-    """Address of the site, or of a folder (`file:///...`); None for the embedded world."""
+    """Address of the site, or a folder; None for the embedded world."""
     parsers: str = "bolid_pipeline.scraping.parsers"
     """Module that reads the site's pages."""
     weight_repositories: Mapping[Role, str] = Field(default_factory=dict[Role, str])

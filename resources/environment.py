@@ -25,6 +25,7 @@ from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.settings import Field, Layer, from_layers, merged, origin, to_json
 from resources.deployments import DEPLOYMENTS, Deployment
 from resources.settings_file import read_settings_file, to_toml
+from resources.source_address import is_folder, source_address
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE = {("name",): "deployment", ("crawl", "base_url"): "source_url"}
@@ -38,7 +39,7 @@ class Sets(NamedTuple):
 
 
 class BolidSettings(BaseSettings):
-    """The environment variables that BoLID knows; an empty one counts as not set."""
+    """The environment variables that BoLID knows; an empty or blank one counts as not set."""
 
     model_config = SettingsConfigDict(env_prefix="BOLID_", use_attribute_docstrings=True)
 
@@ -51,7 +52,7 @@ class BolidSettings(BaseSettings):
     local_dir: Annotated[str | None, Sets(("local_dir",))] = None
     """Folder of this machine for checkpoints, reports and the embedded world; by default BOLID_DATA_DIR, or ./data."""
     source_url: Annotated[str | None, Sets(("source_url",))] = None
-    """A mirror or stand-in of the site, another site, or your own `file:///folder`; the deployment's by default."""
+    """A mirror or stand-in of the site, another site, or the folder of your own photos; the deployment's by default."""
     site_parsers: Annotated[str | None, Sets(("parsers",))] = None
     """Module that reads the pages of another site, see docs/crawling.md; theplace's by default."""
     weight_pins: Annotated[str | None, Sets(("weight_pins",))] = None
@@ -86,10 +87,29 @@ class BolidSettings(BaseSettings):
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "BolidSettings":
-        """The variables in an environment. Raises ValidationError."""
+        """The variables in an environment. Raises ValidationError, ConfigurationError."""
         source = EnvSettingsSource(cls)
-        source.env_vars = {name.lower(): value for name, value in environment.items() if value}
+        source.env_vars = {
+            name.lower(): _as_utf8(name, value) for name, value in environment.items() if value.strip()
+        }
         return cls(**source())
+
+
+def _as_utf8(name: str, value: str) -> str:
+    """The value of a variable; the path of a folder whose name is other bytes than UTF-8 as a `file:///` address.
+
+    Raises:
+        ConfigurationError: it is one of BoLID's variables, and not UTF-8.
+    """
+    is_utf8 = not any("\udc80" <= letter <= "\udcff" for letter in value)
+    if is_utf8 or not name.upper().startswith("BOLID_"):
+        return value
+    if name.upper() != "BOLID_SOURCE_URL":
+        raise ConfigurationError(f"{name} is {value!r}: it is not UTF-8")
+    try:
+        return source_address(value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} is {value!r}: {error}") from error
 
 
 def variable_name(field: str) -> str:
@@ -115,10 +135,13 @@ def current_deployment(environment: Mapping[str, str] = os.environ) -> Deploymen
     except ValidationError as error:
         raise ConfigurationError("; ".join(_all_mistakes(error, environment))) from error
     layers = settings_layers(variables)
-    deployment = from_layers(Deployment, [*layers, *_proxy_layers(variables, merged(layers)["source_url"])])
-    if deployment.source_url is None or urlsplit(deployment.source_url).scheme == "file":
+    deployment = from_layers(Deployment, layers)
+    site = deployment.source_url
+    if site is None or is_folder(site):
         return deployment
-    return replace(deployment, crawl=replace(deployment.crawl, base_url=deployment.source_url))
+    # The proxy is in no layer, because `bolid settings` prints them and its address may hold a password.
+    proxy = {} if urlsplit(site).hostname in _LOOPBACK else {"proxy_url": variables.https_proxy}
+    return replace(deployment, crawl=replace(deployment.crawl, base_url=site, **proxy))
 
 
 def settings_layers(variables: BolidSettings) -> list[Layer]:
@@ -209,18 +232,6 @@ def _derived_layers(layers: list[Layer]) -> list[Layer]:
     if parsers not in (None, preset) and origin(layers, ["crawl", "canonical_url"]) == preset:
         derived.append(Layer(str(parsers), {"crawl": {"canonical_url": None}}))
     return derived
-
-
-def _proxy_layers(variables: BolidSettings, source_url: str | None) -> list[Layer]:
-    """The proxy, for a site that is not on this machine.
-
-    `bolid settings` does not show this layer, because a proxy's address may hold a password.
-    """
-    address = urlsplit(source_url or "")
-    is_here = not address.netloc or address.hostname in _LOOPBACK
-    if is_here or variables.https_proxy is None:
-        return []
-    return [Layer("HTTPS_PROXY", {"crawl": {"proxy_url": variables.https_proxy}})]
 
 
 def _refuse_derived(written: Mapping[str, Any], file: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
@@ -15,6 +14,7 @@ from bolid_pipeline.scraping.sources.folder import FolderSource
 from bolid_pipeline.scraping.sources.site import load_parsers, open_site
 from resources.deployments import Deployment
 from resources.embedded_world import needing_bodyworld
+from resources.source_address import folder_of, is_folder
 
 
 class PhotoSourceResource(dg.ConfigurableResource["PhotoSourceResource"]):
@@ -42,12 +42,13 @@ class WebSource(PhotoSourceResource):
 class OwnFolder(PhotoSourceResource):
     """Your own photos, in a folder per person."""
 
-    folder: str
+    address: str
+    """`file:///...`, which can say any folder's name, whatever bytes it is made of."""
 
     @contextmanager
     def open(self, crawl: CrawlConfig) -> Iterator[PhotoSource]:
         """Read the folder within the bounds of `crawl`."""
-        yield FolderSource(self.folder, crawl)
+        yield FolderSource(folder_of(self.address), crawl)
 
 
 class EmbeddedSource(PhotoSourceResource):
@@ -79,10 +80,9 @@ class EmbeddedSource(PhotoSourceResource):
 
 
 def photo_source_of(deployment: Deployment) -> PhotoSourceResource:
-    """The site, the folder (`file:///...`), or the embedded world if the deployment names neither."""
+    """The site, the folder, or the embedded world if the deployment names neither."""
     if deployment.source_url is None:
         return EmbeddedSource(world_dir=str(deployment.local_root / "bodyworld"))
-    address = urlsplit(deployment.source_url)
-    if address.scheme == "file":
-        return OwnFolder(folder=unquote(address.path))
+    if is_folder(deployment.source_url):
+        return OwnFolder(address=deployment.source_url)
     return WebSource(base_url=deployment.source_url, parsers=deployment.parsers)

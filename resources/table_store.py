@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 import pyarrow as pa
 
 from bolid_pipeline.curation.curate import kept_photos
+from bolid_pipeline.overview.page import PAGE_FILE, write_overview
+from bolid_pipeline.overview.people import DataSet
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
@@ -64,6 +67,16 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     def reports(self) -> Path:
         """One folder per evaluated checkpoint."""
         return self.local_root / "reports"
+
+    def write_overview(self, deployment: Deployment, path: Path | None = None) -> Path:
+        """Bring the page of what the data set holds up to date; `overview.html` beside the checkpoints by default."""
+        path = path or self.local_root / PAGE_FILE
+        address = urlsplit(deployment.source_url or "")
+        source = unquote(address.path) if address.scheme == "file" else address.hostname  # without a password
+        write_overview(
+            path, DataSet(self.tables), self.photos, deployment.curation, source or "the synthetic world"
+        )
+        return path
 
     def kept_photos(self) -> pa.Table:
         """The rows of `raw_photos` that the curation kept."""

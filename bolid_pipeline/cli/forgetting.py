@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from bolid_pipeline.errors import UnknownIdentity
 from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
+from bolid_pipeline.overview.page import PAGE_FILE
 from bolid_pipeline.scraping.changed_pages import drop_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchJournal
 from bolid_pipeline.scraping.forgotten import remember_to_forget
@@ -77,12 +78,15 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     catalogued = tables.read("identity_catalogue", ["identity"])["identity"].to_pylist()
     if not (theirs.num_rows or banks or identity in catalogued):
         raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}")
-    remember_to_forget(data_dir, identity)
+    remember_to_forget(data_dir, [identity])
     photo_ids: list[str] = theirs["photo_id"].to_pylist()
     stays = _leave_to_others(tables, identity)
     for folder in banks:
         _forget_in_checkpoint(folder, identity, photo_ids)
         shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
+    (local_dir / PAGE_FILE).unlink(
+        missing_ok=True
+    )  # it holds small pictures; the next refresh writes it anew
     num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO)
     num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
     num_rows += tables.prune("catalogue_pages", [])  # lists of many people, fetched again later

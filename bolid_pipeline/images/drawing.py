@@ -66,6 +66,11 @@ def draw_skeleton(
     return np.asarray(picture)
 
 
+def thumbnail(image: Rgb, side_px: int) -> Rgb:
+    """An (H, W, 3) uint8 image scaled so that its longer side is `side_px`."""
+    return np.asarray(_fit(image, side_px))
+
+
 def to_png(image: NDArray[np.uint8], text: dict[str, str] | None = None) -> bytes:
     """PNG bytes of an (H, W, 3) or grey (H, W) uint8 image, with `text` in the file's text chunks."""
     chunks = PngInfo()

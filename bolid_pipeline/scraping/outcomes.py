@@ -9,23 +9,34 @@ SHARED = OF_ANOTHER_IDENTITY
 UNLISTED_STATUSES = frozenset({"too_few_photos", "empty", "not_a_person", "no_ai"})
 """Galleries whose photos are not taken; they are looked at again now and then."""
 
-IDENTITY_STATUSES = UNLISTED_STATUSES | {"listed", "vanished", "unreachable", "layout_changed", OTHER_SOURCE}
+IDENTITY_STATUSES = UNLISTED_STATUSES | {
+    "listed",
+    "vanished",
+    "unreachable",
+    "layout_changed",
+    OTHER_SOURCE,
+    "robots_denied",  # robots.txt forbids the gallery; whether it still does is looked up in each run
+}
 """Values of `identity_catalogue.status`; only the photos of `listed` people are fetched."""
 
-RETRIED_REASONS = frozenset(
+SITE_FAILURES = frozenset(
     {
         "unreachable",  # no connection, or only 429 and 5xx
         "timeout",  # silence for longer than the read time-out
         "deadline",  # an answer that drips for longer than one may take
         "broken_body",  # a body shorter than stated, or badly packed
         "internal_address",  # the site's name leads into a private network
-        "layout_changed",
-        "robots_denied",
-        "forbidden",
-        "http_error",
-        "too_many_redirects",
     }
 )
+"""Reasons that speak of the site: many of them in a row end a crawl."""
+
+RETRIED_REASONS = SITE_FAILURES | {
+    "layout_changed",
+    "robots_denied",
+    "forbidden",
+    "http_error",
+    "too_many_redirects",
+}
 """Reasons that say nothing about the photo: the next crawl tries again."""
 
 REJECTION_REASONS = (

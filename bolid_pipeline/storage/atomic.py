@@ -3,10 +3,11 @@
 import errno
 import os
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bolid_pipeline.errors import StorageFull
 from bolid_pipeline.storage.location import Location
@@ -38,20 +39,24 @@ def write_atomically(path: Location, data: bytes | memoryview, *, is_durable: bo
         _make_folder(path.parent)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with _full_by_name(path):
-            with temporary.open("wb") as file:
-                file.write(data)
-                if is_durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _full_by_name(path), _replacing(path) as file:
+        file.write(data)
+        if is_durable:
+            file.flush()
+            os.fsync(file.fileno())
     if is_durable:
         _sync(path.parent)
+
+
+def write_pieces_atomically(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file piece by piece, so that it need not fit in memory; a reader sees the old file or the whole new one.
+
+    Raises:
+        StorageFull: there is no room; what was there before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _full_by_name(path), _replacing(path) as file:
+        file.writelines(pieces)
 
 
 def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
@@ -70,6 +75,19 @@ def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
         for paths in (files, folders):
             list(pool.map(_sync, paths))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A hidden file beside `path`, which takes its place at the end of the `with`, and is removed after an error."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

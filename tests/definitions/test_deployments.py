@@ -56,7 +56,7 @@ def test_an_address_that_is_none_is_refused():
 def test_a_folder_of_ones_own_takes_the_place_of_the_site():
     environment = {"BOLID_DEPLOYMENT": "theplace_sd15", "BOLID_SOURCE_URL": "file:///my%20photos"}
     deployment = current_deployment(environment)
-    assert photo_source_of(deployment) == OwnFolder(folder="/my photos")
+    assert photo_source_of(deployment) == OwnFolder(address="file:///my%20photos")
     assert (
         deployment.crawl.min_photos
         == current_deployment({"BOLID_DEPLOYMENT": "theplace_sd15"}).crawl.min_photos

@@ -44,6 +44,7 @@ def add_person(data_dir, identity, num_photos):
                 "status": "listed",
                 "refreshed_at": NOW,
                 "source": "https://gallery.example",
+                "failed_at": None,
             }
         ],
     )
@@ -176,3 +177,10 @@ def test_somebody_unknown_is_refused_and_nothing_is_touched(tmp_path):
         forget(tmp_path, "anya")
     assert forgotten_identities(tmp_path) == frozenset()
     assert TableStore(tmp_path).count("raw_photos") == 5
+
+
+def test_the_page_with_the_persons_pictures_goes_too(tmp_path):
+    add_person(tmp_path, "anna", 2)
+    (tmp_path / "overview.html").write_text("<img alt=anna>")
+    forget(tmp_path, "anna")
+    assert not (tmp_path / "overview.html").exists()
