@@ -68,7 +68,9 @@ class PersonPlan:
     num_refused: int
     """Photo pages that are refused for good."""
     page_urls: tuple[str, ...]
-    """The pages that are left, in the gallery's order."""
+    """The pages that were never tried, in the gallery's order."""
+    failed_page_urls: tuple[str, ...]
+    """The pages that failed before and may be tried again, the longest ago first."""
     num_wanted: int
     """Number of them that may become photos."""
 
@@ -106,14 +108,15 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
     stored = tables.read("raw_photos", ["identity"]).to_pylist()
-    refused = tables.read("rejected_downloads", ["identity", "reason"]).to_pylist()
+    refused = tables.read("rejected_downloads", ["identity", "page_url", "reason", "checked_at"]).to_pylist()
+    failed_at = {row["page_url"]: row["checked_at"] for row in refused if row["reason"] in RETRIED_REASONS}
     refused = [row for row in refused if row["reason"] not in RETRIED_REASONS]
     done = settled_pages(tables)
     num_stored, num_refused = (Counter(row["identity"] for row in rows) for rows in (stored, refused))
     pages = read_photo_pages(tables)
     people: list[PersonPlan] = []
     for identity in chosen:
-        left = tuple(url for url in pages[identity] if url not in done)
+        left = [url for url in pages[identity] if url not in done]
         limit = bounds.max_photos_per_identity
         num_open = len(left) if limit is None else max(0, limit - num_stored[identity])
         people.append(
@@ -122,7 +125,10 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
                 num_listed=len(pages[identity]),
                 num_stored=num_stored[identity],
                 num_refused=num_refused[identity],
-                page_urls=left,
+                page_urls=tuple(url for url in left if url not in failed_at),
+                failed_page_urls=tuple(
+                    sorted(failed_at.keys() & set(left), key=lambda url: (failed_at[url], url))
+                ),
                 num_wanted=min(len(left), num_open),
             )
         )
