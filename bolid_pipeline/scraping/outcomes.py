@@ -1,6 +1,6 @@
 """The closed sets of words for the outcomes of galleries and photos."""
 
-from bolid_pipeline.images.decoding import REFUSALS
+from bolid_pipeline.images.refusals import REFUSALS
 from bolid_pipeline.records import OF_ANOTHER_IDENTITY, OTHER_SOURCE
 
 SHARED = OF_ANOTHER_IDENTITY
@@ -40,7 +40,7 @@ RETRIED_REASONS = SITE_FAILURES | {
 """Reasons that say nothing about the photo: the next crawl tries again."""
 
 REJECTION_REASONS = (
-    REFUSALS
+    frozenset(REFUSALS)
     | RETRIED_REASONS
     | {
         "not_found",
