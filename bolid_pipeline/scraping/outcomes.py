@@ -24,6 +24,7 @@ RETRIED_REASONS = frozenset(
         "forbidden",
         "http_error",
         "too_many_redirects",
+        "unreadable",  # a file that this machine cannot read now
     }
 )
 """Reasons that say nothing about the photo: the next crawl tries again."""

@@ -61,7 +61,7 @@ class CatalogueSync:
         self._synchronise(listing, previous, others)
         for table in ("folder_files", "photo_pages", "identity_catalogue"):
             self._tables.tidy(table)
-        return timer.report(identities=self._statuses, failures=self._failures)
+        return timer.report(identities=+self._statuses, failures=+self._failures)
 
     def _label_of(self, listing: FolderListing, rows: Iterable[_Row]) -> str:
         """The label that the folder is known by: its address, or the one that it was moved from.
@@ -122,9 +122,9 @@ class CatalogueSync:
             _logger.warning("%s holds no person's folder; %s", self._root, _HOW_TO_ARRANGE)
         if listing.num_loose_files:
             _logger.warning(
-                "%d files lie directly in %s and are left out, because they belong to nobody; %s",
-                listing.num_loose_files,
+                "files directly in %s belong to nobody and are left out (%d); %s",
                 self._root,
+                listing.num_loose_files,
                 _HOW_TO_ARRANGE,
             )
 
@@ -149,7 +149,9 @@ class CatalogueSync:
         ]
         # Files and pages before their person: a row of the catalogue promises that they are noted.
         visited = [listing.people[row["identity"]] for row in rows]
-        self._tables.append("folder_files", [row for person in visited for row in self._changed_files(person)])
+        self._tables.append(
+            "folder_files", [row for person in visited for row in self._changed_files(person)]
+        )
         self._tables.append("photo_pages", [row for person in visited for row in self._changed_pages(person)])
         self._tables.delete("photo_pages", "page_url", self._gone_pages(visited, gone))
         self._tables.append("identity_catalogue", [*set_aside(others.values()), *moved, *rows])
