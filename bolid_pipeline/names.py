@@ -7,11 +7,18 @@ without control, format (among them bidi) and surrogate characters: these are wr
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories of characters that are not shown as themselves: controls, format, surrogates, line separators."""
+
+_WITHOUT_BLANKS = re.compile(
+    r"CJK|HIRAGANA|KATAKANA|HANGUL|BOPOMOFO|IDEOGRAPHIC|THAI|LAO|KHMER|MYANMAR|TIBETAN|JAVANESE|BALINESE|TAI|NEW TAI"
+)
+"""Begins the Unicode name of a letter whose script puts no blanks between words, or (Korean) none before particles."""
 
 _LITERAL_ESCAPE = re.compile("%(?=[0-9A-Fa-f]{2})")
 _BLANKS = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -51,6 +58,28 @@ def same_name(name: str) -> str:
     return " ".join(words) or plain
 
 
+def find_name(names: Iterable[str], text: str) -> str | None:
+    """The name that stands in a text as whole words, in any spelling; the longest if there are several, None for none.
+
+    Scripts without blanks between words need none around the name either, if it has two letters or more.
+    """
+    words = same_name(text)
+    found = [name for name in names if _stands_in(same_name(name), words)]
+    return max(found, key=len, default=None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A question that offers up to three names like this one; None if none is like it.
+
+    Letters of two scripts may look alike (Latin and Cyrillic `a`); then both names are shown in ASCII as well.
+    """
+    near = get_close_matches(name, list(known), n=3, cutoff=0.4)
+    shown = [
+        each if _scripts(each) == _scripts(name) else f"{each} ({name!a} is not {each!a})" for each in near
+    ]
+    return f"did you mean {', '.join(shown)}?" if shown else None
+
+
 def display_name(text: str) -> str:
     """A name for people to read: NFC, single blanks, unsafe characters as escapes."""
     return printable(" ".join(unicodedata.normalize("NFC", text).split()))
@@ -68,7 +97,40 @@ def _is_unsafe(char: str) -> bool:
 
 
 def _is_of_a_word(char: str) -> bool:
-    return unicodedata.category(char)[0] in "LMN"
+    category = unicodedata.category(char)
+    return category[0] in "LMN" or category == "So"  # letters, marks, digits; emoji
+
+
+def _stands_in(name: str, words: str) -> bool:
+    """True if a name stands in a text with word boundaries on both sides; both as `same_name` writes them."""
+    start = words.find(name)
+    while start >= 0:
+        end = start + len(name)
+        before, after = words[max(0, start - 1) : start], words[end : end + 1]
+        has_letters = len(name) > 1
+        if _is_boundary(before, name[0], has_letters) and _is_boundary(name[-1], after, has_letters):
+            return True
+        start = words.find(name, start + 1)
+    return False
+
+
+def _is_boundary(left: str, right: str, needs_no_blank: bool) -> bool:
+    """True if a word may end between two characters, each of which may be missing."""
+    if left in ("", " ") or right in ("", " "):
+        return True
+    if unicodedata.category(right)[0] == "M":
+        return False
+    return needs_no_blank and (_is_without_blanks(left) or _is_without_blanks(right))
+
+
+def _is_without_blanks(char: str) -> bool:
+    is_emoji = unicodedata.category(char) == "So"
+    return is_emoji or _WITHOUT_BLANKS.match(unicodedata.name(char, "")) is not None
+
+
+def _scripts(name: str) -> set[str]:
+    """The scripts of a name's letters, by the first word of the letters' Unicode names."""
+    return {unicodedata.name(char, "").partition(" ")[0] for char in name if char.isalpha()}
 
 
 def _written(char: str, is_escaped: bool) -> str:

@@ -1,4 +1,4 @@
-"""`bolid crawl`, `forget` and `compact`: commands that work on the data set outside of a Dagster run."""
+"""`bolid crawl`, `forget`, `prune` and `compact`: commands that work on the data set outside of a Dagster run."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bolid_pipeline.cli.errors import one_line_errors
+from bolid_pipeline.names import printable
 from bolid_pipeline.scraping.config import CrawlConfig
 from resources.environment import current_deployment
 
@@ -83,6 +84,37 @@ def forget(identity: str) -> None:
             "The branches still hold what they learned from the photos: run full_refresh to train them again."
         )
     click.echo("Thumbnails may remain in the run history; `dagster run wipe` deletes it.")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@one_line_errors
+def prune(*, yes: bool) -> None:
+    """Delete the people of other sources than BOLID_SOURCE_URL. A crawl of their source brings them back."""
+    from bolid_pipeline.scraping.origins import people_of_others
+    from bolid_pipeline.storage.people import delete_people
+    from bolid_pipeline.storage.photos import PhotoStore
+    from bolid_pipeline.storage.store_lock import hold_store
+    from bolid_pipeline.storage.tables import TableStore
+    from resources.photo_source import photo_source_of
+
+    deployment = current_deployment()
+    tables, photos = TableStore(deployment.data_dir), PhotoStore(deployment.data_dir)
+    with photo_source_of(deployment).open(deployment.crawl) as source:
+        current = source.label
+    others = people_of_others(tables, current)
+    if not others:
+        click.echo(f"nothing to delete: {deployment.data_dir} holds people of {current} only")
+        return
+    for label, people in sorted(others.items()):
+        click.echo(printable(f"{label}: {len(people)} people"))
+    if not yes:
+        click.confirm(f"Delete them and their photos? The people of {current} stay.", abort=True)
+    with hold_store(deployment.data_dir, "bolid prune"):
+        tables.recover()
+        photos.recover()
+        removal = delete_people(tables, photos, [person for people in others.values() for person in people])
+    click.echo(f"deleted {removal.num_photos} photos and {removal.num_rows} rows")
 
 
 @click.command()

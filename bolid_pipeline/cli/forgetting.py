@@ -78,7 +78,7 @@ def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
     catalogued = tables.read("identity_catalogue", ["identity"])["identity"].to_pylist()
     if not (theirs.num_rows or banks or identity in catalogued):
         raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}")
-    remember_to_forget(data_dir, identity)
+    remember_to_forget(data_dir, [identity])
     photo_ids: list[str] = theirs["photo_id"].to_pylist()
     stays = _leave_to_others(tables, identity)
     for folder in banks:

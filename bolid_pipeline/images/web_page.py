@@ -11,7 +11,7 @@ _STYLE = """
 * { box-sizing: border-box; }
 body {
   font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
-  color: var(--text); background: var(--paper); overflow-wrap: anywhere;
+  color: var(--text); background: var(--paper); overflow-wrap: break-word;
 }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: .5rem 0 1rem; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }

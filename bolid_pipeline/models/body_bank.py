@@ -4,10 +4,8 @@ Shape suffixes: P people, D c_body.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bolid_pipeline.errors import NotEnoughData, UnknownIdentity, WeightsMissing
+from bolid_pipeline.names import as_identity, did_you_mean, find_name, same_name
 
 BANK_FILE = "body_bank.safetensors"
 INDEX_FILE = "body_bank.json"
-
-_NOT_A_LETTER = re.compile(r"[\W_]+")
 
 
 class PersonBody(NamedTuple):
@@ -63,7 +60,7 @@ class BodyBank:
         )
 
     def __getitem__(self, identity: str) -> torch.Tensor:
-        """c_body (D,) of a person.
+        """c_body (D,) of a person, by the identity or by another spelling of it (`Anna Bell` for `anna_bell`).
 
         Raises:
             UnknownIdentity: the bank does not hold the person; the message lists near names.
@@ -79,10 +76,8 @@ class BodyBank:
         return torch.lerp(self[first], self[second], fraction)
 
     def named_in(self, prompt: str) -> str | None:
-        """Find the person whose whole name stands in a prompt, word by word; the longest name if there are several."""
-        words = f" {_words(prompt)} "
-        named = [identity for identity in self.identities if f" {_words(identity)} " in words]
-        return max(named, key=len, default=None)
+        """Find the person whose whole name stands in a prompt, see `names.find_name`; the longest of several."""
+        return find_name(self.identities, prompt)
 
     def without(self, identity: str) -> "BodyBank":
         """Copy the bank without this person.
@@ -132,17 +127,17 @@ class BodyBank:
         )
 
     def _row(self, identity: str) -> int:
+        identity = as_identity(identity)
         if identity in self.identities:
             return self.identities.index(identity)
         if not self.identities:
             raise UnknownIdentity(f"the body bank is empty, so it holds no {identity!r}")
-        near = get_close_matches(identity, self.identities, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else f"it holds {', '.join(self.identities[:10])}"
+        spelt_otherwise = [
+            row for row, known in enumerate(self.identities) if same_name(known) == same_name(identity)
+        ]
+        if len(spelt_otherwise) == 1:
+            return spelt_otherwise[0]
+        hint = did_you_mean(identity, self.identities) or f"it holds {', '.join(self.identities[:10])}"
         raise UnknownIdentity(
             f"the body bank holds no {identity!r} among its {len(self.identities)} people; {hint}"
         )
-
-
-def _words(text: str) -> str:
-    """The words of a text in lower case, separated by single spaces."""
-    return _NOT_A_LETTER.sub(" ", text).strip().casefold()

@@ -17,7 +17,7 @@ from bolid_pipeline.images.drawing import thumbnail
 from bolid_pipeline.images.web_page import PAGE_END, page_start, picture_tag
 from bolid_pipeline.names import printable
 from bolid_pipeline.overview.people import KEPT, NOT_JUDGED, DataSet, Person, Row
-from bolid_pipeline.overview.reasons import REFUSALS, STATUSES, VERDICTS, Words, words_for
+from bolid_pipeline.overview.reasons import REFUSALS, STATUSES, VERDICTS, Words, counted, words_for
 from bolid_pipeline.settings import to_json
 from bolid_pipeline.storage.atomic import write_pieces_atomically
 from bolid_pipeline.storage.photos import PhotoStore
@@ -41,6 +41,11 @@ summary b { margin-right: .75rem; }
 section { padding: 0 .9rem .9rem; }
 h3 { font-size: 1rem; margin: 1.1rem 0 .1rem; }
 p { margin: .1rem 0 .5rem; }
+.reasons { list-style: none; padding: 0; }
+.reasons li { display: flex; gap: .75rem; }
+.reasons b { min-width: 2.5rem; text-align: right; font-variant-numeric: tabular-nums; }
+.why { color: var(--text); }
+.rest { margin-top: .5rem; }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .75rem; }
 .photos figure { margin: 0; }
 .photos img { display: block; width: 100%; height: 9rem; object-fit: contain; background: var(--box); }
@@ -86,13 +91,14 @@ def overview_html(
     num_people = data_set.num_people
     yield page_start("What the data set holds", _STYLE)
     num_rejected = judged.total() - judged[KEPT] - judged[NOT_JUDGED]
+    waiting = f", {judged[NOT_JUDGED]} not judged yet" if judged[NOT_JUDGED] else ""
     yield (
-        f"<p>{num_people} people from {_text(source)}: <b>{judged[KEPT]} photos kept</b>, {num_rejected} rejected, "
-        f"{refused.total()} files refused"
-        f"{f', {judged[NOT_JUDGED]} not judged yet' if judged[NOT_JUDGED] else ''}. A photo is listed under the first "
-        "reason against it.</p>\n"
+        f"<p>{counted(num_people, 'person', 'people')} from {_text(source)}: "
+        f"<b>{counted(judged[KEPT], 'photo')} kept</b>, {num_rejected} rejected, "
+        f"{counted(refused.total(), 'file')} refused{waiting}. "
+        "A photo is listed under the first reason against it.</p>\n"
     )
-    yield _table_of_reasons(judged, refused)
+    yield _list_of_reasons(judged, refused)
     yield "<h2>People</h2>\n"
     num_groups = num_people * (len(judged) or 1)
     num_shown = max(1, min(MAX_SHOWN, MAX_PICTURES // max(1, num_groups)))
@@ -102,18 +108,15 @@ def overview_html(
     yield PAGE_END
 
 
-def _table_of_reasons(judged: Mapping[str, int], refused: Mapping[str, int]) -> str:
+def _list_of_reasons(judged: Mapping[str, int], refused: Mapping[str, int]) -> str:
     """Every reason that occurs, the most frequent first, with what to do about it."""
-    rejected = {reason: count for reason, count in judged.items() if reason != KEPT}
-    counts = [(count, _verdict(reason)) for reason, count in rejected.items()]
+    counts = [(count, _verdict(reason)) for reason, count in judged.items() if reason != KEPT]
     counts += [(count, words_for(REFUSALS, reason)) for reason, count in refused.items()]
-    rows = "".join(
-        f"<tr><td>{count}</td><td>{escape(words.title)}</td><td class=dim>{escape(words.advice)}</td></tr>\n"
+    items = "".join(
+        f"<li><b>{count}</b><div>{escape(words.title)}<p class=dim>{escape(words.advice)}</p></div></li>\n"
         for count, words in sorted(counts, key=lambda pair: -pair[0])
     )
-    return (
-        f"<table><tr><th>photos</th><th>reason</th><th>what to do</th></tr>\n{rows}</table>\n" if rows else ""
-    )
+    return f"<h2>Reasons, and what to do</h2>\n<ul class=reasons>{items}</ul>\n" if items else ""
 
 
 def _person(
@@ -153,7 +156,7 @@ def _photo_group(
         picture = picture_tag(jpeg, "image/jpeg", place) if jpeg else "<div class=none>no picture</div>"
         why = "; ".join(_verdict(reason).about({**limits, **row}) for reason in row["reasons"] or ())
         figures.append(
-            f"<figure>{picture}<figcaption>{_text(place)}<div class=dim>{escape(why)}</div></figcaption></figure>"
+            f"<figure>{picture}<figcaption>{_text(place)}<div class=why>{escape(why)}</div></figcaption></figure>"
         )
     return f"{_heading(words, len(rows))}<div class=photos>{''.join(figures)}</div>{_rest(rows, shown)}\n"
 
@@ -174,7 +177,7 @@ def _heading(words: Words, count: int) -> str:
 
 
 def _rest(rows: Sequence[Row], shown: Sequence[Row]) -> str:
-    return f"<p class=dim>and {len(rows) - len(shown)} more</p>" if len(rows) > len(shown) else ""
+    return f"<p class='rest dim'>and {len(rows) - len(shown)} more</p>" if len(rows) > len(shown) else ""
 
 
 def _verdict(reason: str) -> Words:

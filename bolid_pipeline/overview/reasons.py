@@ -32,6 +32,11 @@ _ANOTHER_PERSON = Words(
     "One of the two labels is wrong: keep the picture in the right person's folder alone.",
 )
 
+_OTHER_SOURCE = Words(
+    "of another source than the one read last",
+    "They stay and are not used. `bolid prune` deletes them; the setting curation.use_other_sources uses them.",
+)
+
 VERDICTS: Mapping[str, Words] = {
     "unreadable": Words("the file cannot be decoded", _SAVE_ANEW),
     "too_small": Words(
@@ -64,6 +69,7 @@ VERDICTS: Mapping[str, Words] = {
         "Add photos of this person, or lower the setting curation.min_photos_per_identity.",
         "good, but the person has {num_good} such photos and needs {min_photos_per_identity}",
     ),
+    "other_source": _OTHER_SOURCE,
 }
 """Reasons of `curated_photos`."""
 
@@ -103,6 +109,8 @@ STATUSES: Mapping[str, Words] = {
     "vanished": Words("gone from the source", "Nothing, if you removed it."),
     "unreachable": Words("could not be read", _OTHER_SIDE),
     "layout_changed": Words("no parser understands the page", "See docs/crawling.md, `Another site`."),
+    "robots_denied": Words("the site's robots.txt forbids it", "Nothing: this is obeyed."),
+    "other_source": _OTHER_SOURCE,
 }
 """Statuses of `identity_catalogue`."""
 
@@ -110,3 +118,8 @@ STATUSES: Mapping[str, Words] = {
 def words_for(words: Mapping[str, Words], reason: str) -> Words:
     """The words for a reason or status; those of a table that a newer version wrote are shown as they are."""
     return words.get(reason) or Words(reason.replace("_", " "), "")
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Such as `1 photo` and `2 photos`."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-import requests
+from urllib3 import BaseHTTPResponse
 
 from bolid_pipeline.errors import DownloadFailed
 
@@ -24,7 +24,7 @@ class Answer:
     redirect_url: str | None
 
 
-def read_answer(response: requests.Response, max_bytes: int) -> Answer:
+def read_answer(url: str, response: BaseHTTPResponse, max_bytes: int) -> Answer:
     """The answer with its whole body.
 
     The size is checked as stated, as received and as unpacked, so that a small packed file cannot fill the memory.
@@ -33,17 +33,18 @@ def read_answer(response: requests.Response, max_bytes: int) -> Answer:
         DownloadFailed: `too_large`, the body is over `max_bytes`.
     """
     body = bytearray()
-    if response.status_code == 200:
-        _check_size(response, int(response.headers.get("Content-Length") or 0), max_bytes)
-        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
+    if response.status == 200:
+        _check_size(url, int(response.headers.get("Content-Length") or 0), max_bytes)
+        for chunk in response.stream(_CHUNK_BYTES, decode_content=True):
             body += chunk
-            _check_size(response, len(body), max_bytes)
+            _check_size(url, len(body), max_bytes)
+    location = response.get_redirect_location()
     return Answer(
-        url=response.url,
-        status=response.status_code,
+        url=url,
+        status=response.status,
         headers=response.headers,
         body=bytes(body),
-        redirect_url=urljoin(response.url, _location(response)) if response.is_redirect else None,
+        redirect_url=urljoin(url, _as_utf8(location)) if location else None,
     )
 
 
@@ -54,11 +55,11 @@ def check_status(answer: Answer) -> None:
         raise DownloadFailed(f"{answer.url} answers with status {answer.status}", reason=reason)
 
 
-def _check_size(response: requests.Response, num_bytes: int, max_bytes: int) -> None:
+def _check_size(url: str, num_bytes: int, max_bytes: int) -> None:
     if num_bytes > max_bytes:
-        raise DownloadFailed(f"{response.url} is over {max_bytes} bytes", reason="too_large")
+        raise DownloadFailed(f"{url} is over {max_bytes} bytes", reason="too_large")
 
 
-def _location(response: requests.Response) -> str:
+def _as_utf8(header: str) -> str:
     # Headers are read as Latin-1, but servers send addresses with other letters as UTF-8.
-    return response.headers["Location"].encode("latin-1").decode("utf-8", errors="replace")
+    return header.encode("latin-1").decode("utf-8", errors="replace")

@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Self
 
 import requests
-from urllib3.exceptions import DecodeError, HTTPError, ProtocolError, ReadTimeoutError
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import DecodeError, HTTPError, ProtocolError, TimeoutError  # noqa: A004 - of connections
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed
 from bolid_pipeline.scraping.addresses import SiteAddresses, check_host
@@ -60,15 +61,16 @@ class PoliteClient:
             self._addresses.base_url, self._robot_name, self._fetch_robots, self._limiter
         )
         self._retrying = make_retrying(config, self._count_retry)
-        # The transport alone: a requests.Session would add cookies, the shell's proxies and .netrc, and a third to
-        # the time of a request.
+        # The transport alone: a requests.Session would add cookies, the shell's proxies and .netrc.
         self._transport = GuardedAdapter(
             deadline_seconds=config.download_deadline_seconds,
+            connect_timeout_seconds=config.connect_timeout_seconds,
+            read_timeout_seconds=config.read_timeout_seconds,
             check_peer=self._addresses.check_peer,
             num_connections=config.max_concurrency,
+            proxy_url=config.proxy_url,
         )
         self._headers = {"User-Agent": config.user_agent, "Accept-Encoding": "gzip, deflate", "Accept": "*/*"}
-        self._proxies = {"http": config.proxy_url, "https": config.proxy_url} if config.proxy_url else None
         if config.user_agent == DEFAULT_USER_AGENT and not self._addresses.is_internal:
             _logger.warning(
                 "the crawler names no contact: set CrawlConfig.user_agent to a name and a mail address or page, "
@@ -148,20 +150,18 @@ class PoliteClient:
         )
 
     def _try_once(self, url: str, headers: dict[str, str], max_bytes: int) -> Answer:
-        timeouts = (self.config.connect_timeout_seconds, self.config.read_timeout_seconds)
         with self._limiter.turn() as seconds_waited:
             self._budget.take_request(seconds_waited)
             asked_at = time.monotonic()
             try:
-                request = _prepared(url, self._headers | headers)
-                with self._transport.send(request, True, timeouts, proxies=self._proxies) as response:
-                    self._obey(response, asked_at)
-                    answer = read_answer(response, max_bytes)
+                with self._transport.get(url, self._headers | headers) as response:
+                    self._obey(url, response, asked_at)
+                    answer = read_answer(url, response, max_bytes)
             except ValueError as error:
                 raise DownloadFailed(
                     f"{url} is, or leads to, an address that cannot be read: {error}", reason="http_error"
                 ) from error
-            except (requests.Timeout, ReadTimeoutError) as error:
+            except TimeoutError as error:
                 raise unreachable(url, error, "timeout") from error
             except (ProtocolError, DecodeError) as error:
                 raise unreachable(url, error, "broken_body") from error
@@ -170,7 +170,7 @@ class PoliteClient:
             self.counts.add(bytes=len(answer.body))
             return answer
 
-    def _obey(self, response: requests.Response, asked_at: float) -> None:
+    def _obey(self, url: str, response: BaseHTTPResponse, asked_at: float) -> None:
         """Obey the status and the headers of an answer, before its body is read.
 
         Raises:
@@ -178,15 +178,15 @@ class PoliteClient:
             DownloadFailed: `no_ai`.
             BudgetSpent: the host asks for too long a pause.
         """
-        status = response.status_code
+        status = response.status
         if status in PASSING_STATUSES:
             if status in BUSY_STATUSES:
                 self._limiter.slow_down(asked_at)
             self._keep_quiet(retry_after_seconds(response.headers.get("Retry-After")))
-            raise unreachable(response.url, f"status {status}")
+            raise unreachable(url, f"status {status}")
         self._limiter.speed_up()
         if self.config.respect_robots:
-            check_headers(response.url, response.raw.headers.getlist("X-Robots-Tag"), self._robot_name)
+            check_headers(url, response.headers.getlist("X-Robots-Tag"), self._robot_name)
 
     def _keep_quiet(self, seconds: float) -> None:
         if seconds <= self.config.max_retry_after_seconds:
@@ -204,12 +204,3 @@ class PoliteClient:
 
     def _referer(self, url: str | None) -> dict[str, str]:
         return {"Referer": self._addresses.on_network(url)} if url else {}
-
-
-def _prepared(url: str, headers: dict[str, str]) -> requests.PreparedRequest:
-    # Field by field: `prepare` would also look for a body, cookies and hooks, which a crawler's request never has.
-    request = requests.PreparedRequest()
-    request.prepare_method("GET")
-    request.prepare_url(url, None)
-    request.prepare_headers(headers)
-    return request

@@ -6,6 +6,7 @@ seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused)
 fetched again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
 """
 
+from bolid_pipeline.scraping.origins import refuse_to_mix_drawn_people
 from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.selection import CrawlPlan, plan_photos
 from bolid_pipeline.scraping.sources.base import PhotoSource
@@ -22,9 +23,11 @@ def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
     whole. A gallery that cannot be read is counted in the report, and the crawl goes on.
 
     Raises:
-        ScrapingError: the index, or several galleries in a row, cannot be read. LayoutChanged and RobotsDenied for a
-            list of people are raised after the other lists' people have been visited.
+        ConfigurationError: drawn people would be mixed with others.
+        ScrapingError: no list of people can be read, the site fails for several people in a row, or it refuses
+            everybody.
     """
+    refuse_to_mix_drawn_people(tables, source.label)
     return source.refresh_catalogue(tables)
 
 
@@ -35,6 +38,8 @@ def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) ->
     early, which the report says.
 
     Raises:
-        ScrapingError: several photo pages in a row, or all of them, cannot be fetched.
+        ConfigurationError: drawn people would be mixed with others.
+        ScrapingError: the site fails for several people in a row, or it refuses every page.
     """
+    refuse_to_mix_drawn_people(tables, source.label)
     return source.refresh_photos(tables, photos)

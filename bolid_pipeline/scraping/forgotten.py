@@ -1,20 +1,27 @@
-"""The people who must never be crawled again: one identity per line in `<data_dir>/forgotten.txt`."""
+"""The people who must never be crawled again: one identity per line in `<data_dir>/forgotten.txt`, a file to edit."""
 
+from collections.abc import Iterable
+
+from bolid_pipeline.names import as_identity
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate
 
 
 def forgotten_identities(data_dir: str | Location) -> frozenset[str]:
-    """Everyone who was forgotten so far."""
-    path = _list_of(data_dir)
-    return frozenset(path.read_text("utf-8").splitlines()) if path.exists() else frozenset()
+    """Everyone who was forgotten or blocked so far."""
+    path = list_of_forgotten(data_dir)
+    if not path.exists():
+        return frozenset()
+    lines = path.read_bytes().decode("utf-8-sig", errors="surrogateescape").splitlines()
+    return frozenset(as_identity(line) for line in lines if line.strip())
 
 
-def remember_to_forget(data_dir: str | Location, identity: str) -> None:
-    """Add a person to the list."""
-    lines = sorted({*forgotten_identities(data_dir), identity})
-    write_atomically(_list_of(data_dir), "".join(f"{line}\n" for line in lines).encode())
+def remember_to_forget(data_dir: str | Location, identities: Iterable[str]) -> None:
+    """Add people to the list."""
+    lines = sorted({*forgotten_identities(data_dir), *map(as_identity, identities)})
+    write_atomically(list_of_forgotten(data_dir), "".join(f"{line}\n" for line in lines).encode())
 
 
-def _list_of(data_dir: str | Location) -> Location:
+def list_of_forgotten(data_dir: str | Location) -> Location:
+    """The file that holds the list; it may be missing."""
     return locate(data_dir) / "forgotten.txt"

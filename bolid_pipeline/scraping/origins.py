@@ -2,13 +2,17 @@
 
 Every person of `identity_catalogue` has the label of a source. People of other sources than the one that was crawled
 last are set aside with the status `other_source`: their photos stay, and the curation says why they are not kept.
+The demo's drawn people share a data folder with nobody, because a model would learn both as if they were alike.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.records import OTHER_SOURCE
+from bolid_pipeline.scraping.config import BODYWORLD_URL
 from bolid_pipeline.storage.tables import TableStore
 
 _Row = Mapping[str, Any]
@@ -44,6 +48,32 @@ def name_taken(row: _Row) -> str:
         f"{row['identity']} is left out: the data folder holds a person of that name from {source_of(row)}; rename one "
         "of them, or delete the other sources' people by `bolid prune`"
     )
+
+
+def people_of_others(tables: TableStore, source: str) -> dict[str, list[str]]:
+    """Label -> the people that came from it, for all sources but the one with the label `source`."""
+    people: defaultdict[str, list[str]] = defaultdict(list)
+    for row in tables.read("identity_catalogue", ["identity", "page_url", "source"]).to_pylist():
+        if not is_of(row, source):
+            people[source_of(row)].append(row["identity"])
+    return dict(people)
+
+
+def refuse_to_mix_drawn_people(tables: TableStore, source: str) -> None:
+    """Raise ConfigurationError if a crawl of `source` put the demo's drawn people and others into one data folder."""
+    others = people_of_others(tables, source)
+    if source != BODYWORLD_URL and BODYWORLD_URL not in others:
+        return
+    for label in sorted(others):
+        if BODYWORLD_URL in (label, source):
+            raise ConfigurationError(
+                f"{tables.root.parent} holds {len(others[label])} people of {_in_words(label)}, and is not to be mixed "
+                f"with those of {_in_words(source)}: set another BOLID_DATA_DIR, or delete the former by `bolid prune`"
+            )
+
+
+def _in_words(label: str) -> str:
+    return "the demo, who are drawn" if label == BODYWORLD_URL else label
 
 
 def people_set_aside(tables: TableStore) -> set[str]:

@@ -133,7 +133,11 @@ def parse_count(text: str) -> int | None:
 def slug_of(gallery_url: str) -> str:
     """The slug in a gallery's address `/photos/<slug>/` or `/photos/<slug>.html`, percent-decoded."""
     last = unquote_to_bytes(urlsplit(gallery_url).path.rstrip("/").rpartition("/")[2])
-    return _decode(last).removesuffix(".html")
+    try:
+        slug = last.decode("utf-8")
+    except UnicodeDecodeError:
+        slug = last.decode("cp1251", errors="surrogateescape")  # the site was in cp1251 until 2015
+    return slug.removesuffix(".html")
 
 
 def _soup(html: bytes, page_url: str) -> BeautifulSoup:

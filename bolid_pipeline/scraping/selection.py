@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bolid_pipeline.names import did_you_mean, same_name
 from bolid_pipeline.scraping.config import CrawlBounds
 from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.scraping.origins import is_of
@@ -14,20 +15,41 @@ from bolid_pipeline.storage.tables import TableStore
 
 
 class Selection:
-    """The people whom the bounds admit; a forgotten person is never among them."""
+    """The people whom the bounds admit, in any spelling of their names; a forgotten person is never among them."""
 
     def __init__(self, bounds: CrawlBounds, tables: TableStore) -> None:
         self._bounds = bounds
-        self._excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
+        excluded = bounds.excluded_identities | forgotten_identities(tables.root.parent)
+        self._excluded = frozenset(map(same_name, excluded))
+        self._included = bounds.included_identities and frozenset(map(same_name, bounds.included_identities))
 
     def admits(self, identity: str) -> bool:
         """True if the bounds admit this person."""
-        included = self._bounds.included_identities
-        return identity not in self._excluded and (included is None or identity in included)
+        name = same_name(identity)
+        return name not in self._excluded and (self._included is None or name in self._included)
 
     def in_order(self, identities: Iterable[str]) -> list[str]:
         """The admitted people, by name or shuffled; new people leave the order of the others as it is."""
         return sorted(filter(self.admits, identities), key=self._position)
+
+    def explain_absences(self, listed: Collection[str]) -> list[str]:
+        """A sentence for each person who is to be crawled by name and cannot be.
+
+        Args:
+            listed: everyone whom the source lists.
+        """
+        names = {same_name(identity) for identity in listed}
+        sentences: list[str] = []
+        for wanted in sorted(self._bounds.included_identities or ()):
+            if same_name(wanted) in self._excluded:
+                sentences.append(
+                    f"{wanted} is to be crawled, but is forgotten, blocked or excluded, which counts more"
+                )
+            elif same_name(wanted) not in names:
+                hint = did_you_mean(wanted, listed)
+                more = f"; {hint}" if hint else ""
+                sentences.append(f"{wanted} is to be crawled, but the source lists nobody of that name{more}")
+        return sentences
 
     def _position(self, identity: str) -> str:
         if self._bounds.order == "alphabetical":
@@ -46,7 +68,9 @@ class PersonPlan:
     num_refused: int
     """Photo pages that are refused for good."""
     page_urls: tuple[str, ...]
-    """The pages that are left, in the gallery's order."""
+    """The pages that were never tried, in the gallery's order."""
+    failed_page_urls: tuple[str, ...]
+    """The pages that failed before and may be tried again, the longest ago first."""
     num_wanted: int
     """Number of them that may become photos."""
 
@@ -84,15 +108,15 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
     done = settled_pages(tables)
-    stored, refused = (
-        [row for row in tables.read(table, ["identity", "page_url"]).to_pylist() if row["page_url"] in done]
-        for table in ("raw_photos", "rejected_downloads")
-    )
+    stored = tables.read("raw_photos", ["identity", "page_url"]).to_pylist()
+    refused = tables.read("rejected_downloads", ["identity", "page_url", "reason", "checked_at"]).to_pylist()
+    failed_at = {row["page_url"]: row["checked_at"] for row in refused if row["reason"] in RETRIED_REASONS}
+    stored, refused = ([row for row in rows if row["page_url"] in done] for rows in (stored, refused))
     num_stored, num_refused = (Counter(row["identity"] for row in rows) for rows in (stored, refused))
     pages = read_photo_pages(tables)
     people: list[PersonPlan] = []
     for identity in chosen:
-        left = tuple(url for url in pages[identity] if url not in done)
+        left = [url for url in pages[identity] if url not in done]
         limit = bounds.max_photos_per_identity
         num_open = len(left) if limit is None else max(0, limit - num_stored[identity])
         people.append(
@@ -101,7 +125,10 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
                 num_listed=len(pages[identity]),
                 num_stored=num_stored[identity],
                 num_refused=num_refused[identity],
-                page_urls=left,
+                page_urls=tuple(url for url in left if url not in failed_at),
+                failed_page_urls=tuple(
+                    sorted(failed_at.keys() & set(left), key=lambda url: (failed_at[url], url))
+                ),
                 num_wanted=min(len(left), num_open),
             )
         )

@@ -49,7 +49,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("status", pa.string()),
         ("refreshed_at", _TIME),
         ("source", pa.string()),
-        added=("source",),
+        ("failed_at", _TIME),
+        added=("source", "failed_at"),
     ),
     "raw_photos": _table(
         "photo_id",

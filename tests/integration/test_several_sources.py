@@ -2,10 +2,18 @@
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from fault_server import CANONICAL_URL, FaultySite
 from small_crawls import Crawl, bodies, jpeg, people
+from table_rows import caption, score
 
+from bolid_pipeline.cli import main
+from bolid_pipeline.curation.near_duplicates import refresh_clusters
+from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.scraping.config import BODYWORLD_URL
+from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from bolid_pipeline.scraping.origins import people_set_aside
+from bolid_pipeline.scraping.sources.site import open_site
 
 OTHER_URL = "https://other.example"
 
@@ -91,3 +99,100 @@ def test_a_catalogue_from_before_the_column_is_read_and_tells_its_source_by_its_
         ]
         crawl.run(site)
     assert crawl.statuses == {"anna": "listed", "boris": "other_source"}
+
+
+def test_drawn_people_are_never_mixed_with_others_in_either_order(tmp_path):
+    for number, (first, second) in enumerate([(BODYWORLD_URL, OTHER_URL), (OTHER_URL, BODYWORLD_URL)]):
+        crawl = Crawl(tmp_path / str(number))
+        with FaultySite(people({"anna": {"a": jpeg(1)}})) as site:
+            crawl.run(site, canonical_url=first)
+        with FaultySite(people({"boris": {"c": jpeg(3)}})) as site:
+            with open_site(crawl.config(site, canonical_url=second)) as source:
+                for refresh in (
+                    lambda: crawl_catalogue(source, crawl.tables),  # noqa: B023 - called at once
+                    lambda: crawl_photos(source, crawl.tables, crawl.photos),  # noqa: B023
+                ):
+                    with pytest.raises(ConfigurationError) as refused:
+                        refresh()
+            assert site.log == []
+        assert all(
+            word in str(refused.value) for word in (OTHER_URL, "demo", "BOLID_DATA_DIR", "bolid prune")
+        )
+        assert crawl.statuses == {"anna": "listed"}
+
+
+@pytest.fixture
+def bolid(tmp_path):
+    """Runs `bolid ARGUMENTS` on a folder of one's own photos, with its data under tmp_path / data."""
+
+    def run(folder, *arguments, **options):
+        environment = {"BOLID_DATA_DIR": str(tmp_path / "data"), "BOLID_SOURCE_URL": folder.as_uri()}
+        return CliRunner().invoke(main, arguments, env=environment, **options)
+
+    return run
+
+
+def photo_folder(folder, **photos):
+    for person, seeds in photos.items():
+        (folder / person).mkdir(parents=True)
+        for seed in seeds:
+            (folder / person / f"{seed}.jpg").write_bytes(jpeg(seed))
+    return folder
+
+
+def test_the_command_refuses_to_mix_in_one_line_and_pruning_is_the_way_out(crawl, bolid, tmp_path):
+    with FaultySite(people({"anna": {"a": jpeg(1), "b": jpeg(2)}})) as site:
+        crawl.run(site, canonical_url=BODYWORLD_URL)
+    add_rows_about(crawl)
+    mine = photo_folder(tmp_path / "mine", boris=[3, 4])
+    refused = bolid(mine, "crawl", "--min-photos", "1")
+    assert refused.exit_code == 1
+    assert refused.output.count("\n") == 1
+    assert "1 people of the demo" in refused.output
+    assert mine.as_uri() in refused.output
+
+    asked = bolid(mine, "prune", input="n\n")
+    assert asked.exit_code == 1
+    assert f"{BODYWORLD_URL}: 1 people" in asked.output
+    assert len(crawl.stored) == 2
+
+    done = bolid(mine, "prune", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "deleted 2 photos" in done.output
+    assert crawl.stored == []
+    assert {
+        table: crawl.tables.count(table) for table in crawl.tables.names if table != "catalogue_pages"
+    } == {table: 0 for table in crawl.tables.names if table != "catalogue_pages"}
+    crawled = bolid(mine, "crawl", "--min-photos", "1")
+    assert crawled.exit_code == 0, crawled.output
+    assert crawl.statuses == {"boris": "listed"}
+    assert "nothing to delete" in bolid(mine, "prune").output
+
+
+def add_rows_about(crawl):
+    """Rows of two stages for every stored photo."""
+    ids = [photo_id for (photo_id,) in crawl.rows("raw_photos", "photo_id")]
+    crawl.tables.append("watermark_scores", [score(photo_id) for photo_id in ids])
+    crawl.tables.append("captions", [caption(photo_id) for photo_id in ids])
+    refresh_clusters(crawl.tables)
+
+
+def test_pruned_people_come_back_with_their_source(crawl, bolid, tmp_path):
+    shared = 7
+    first = photo_folder(tmp_path / "first", anna=[1, shared])
+    second = photo_folder(tmp_path / "second", boris=[3, shared], clara=[5, 6])
+    options = ("crawl", "--min-photos", "1")
+    bolid(first, *options)
+    bolid(second, *options)
+    assert bolid(second, "prune", "--yes").exit_code == 0
+    assert crawl.statuses == {"boris": "listed", "clara": "listed"}
+    assert crawl.rows("raw_photos", "identity") == [("boris",), ("boris",), ("clara",), ("clara",)]
+    bolid(first, *options)
+    assert crawl.statuses == {"anna": "listed", "boris": "other_source", "clara": "other_source"}
+    assert crawl.rows("raw_photos", "identity") == [
+        ("anna",),
+        ("anna",),
+        ("boris",),
+        ("clara",),
+        ("clara",),
+    ]

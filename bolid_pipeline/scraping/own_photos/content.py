@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bolid_pipeline.errors import PhotoRefused
-from bolid_pipeline.images.decoding import probe
-from bolid_pipeline.images.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
+from bolid_pipeline.images.examination import examine
+from bolid_pipeline.images.file_types import OWN_TYPES
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal
 from bolid_pipeline.scraping.own_photos.walk import path_of
@@ -130,10 +130,9 @@ class ContentReader:
 
     def _store(self, page_url: str, data: bytes) -> None:
         """Decode and store a photo. Raises PhotoRefused."""
-        photo = probe(data, self._bounds.max_pixels, MIN_SIDE_PX)
+        photo = examine(data, OWN_TYPES, self._bounds.max_pixels)
         if min(photo.width_px, photo.height_px) < self._bounds.min_side_px:
             raise PhotoRefused("too_small")
-        plain, mirrored = perceptual_hashes(photo.image)
         photo_id, path = self._photos.address(data, photo.extension)
         found = FetchedPhoto(
             page_url=page_url,
@@ -144,8 +143,8 @@ class ContentReader:
             height_px=photo.height_px,
             size_bytes=len(data),
             content_type=photo.content_type,
-            perceptual_hash=plain,
-            mirrored_hash=mirrored,
+            perceptual_hash=photo.perceptual_hash,
+            mirrored_hash=photo.mirrored_hash,
         )
         self._journal.add(found)
         self._photos.write(path, data)

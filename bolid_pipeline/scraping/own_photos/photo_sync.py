@@ -113,7 +113,8 @@ class PhotoSync:
 
     def _batches(self, person: PersonPlan) -> Iterator[list[str]]:
         """The person's files to read, changed ones first; new ones only as long as the person may have more photos."""
-        urls = [url for url in person.page_urls if self._known.is_unread(url)]
+        left = (*person.page_urls, *person.failed_page_urls)
+        urls = [url for url in left if self._known.is_unread(url)]
         changed = [url for url in urls if self._known.was_read(url)]
         new = [url for url in urls if not self._known.was_read(url)]
         size = self._bounds.photos_per_commit

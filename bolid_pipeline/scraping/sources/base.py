@@ -16,6 +16,11 @@ class PhotoSource(Protocol):
     """Where people and photos come from: a site, which is crawled page by page, or a folder, which is walked."""
 
     @property
+    def label(self) -> str:
+        """The address that the source's people are remembered by; the same whatever machine answers for it."""
+        ...
+
+    @property
     def bounds(self) -> CrawlBounds:
         """Limits on what is taken from the source."""
         ...

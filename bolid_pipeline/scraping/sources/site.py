@@ -4,9 +4,11 @@ import importlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol, cast
 
 from bolid_pipeline.errors import BudgetSpent, ConfigurationError, LayoutChanged, RobotsDenied, ScrapingError
+from bolid_pipeline.names import identity_of_name
 from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
 from bolid_pipeline.scraping import parsers as theplace
 from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
@@ -128,7 +130,7 @@ class SiteSource:
     def identities(self, cache: PageCache) -> Iterator[IdentityRecord]:
         """Everyone on the lists, each once. Raises LayoutChanged if the lists name nobody."""
         index_url = f"{self._config.canonical_base_url}{self._parsers.INDEX_PATH}"
-        seen: set[str] = set()
+        seen: dict[str, str] = {}
         failures: list[ScrapingError] = []
         for list_url in self._parsers.parse_letter_urls(self._page(index_url, cache), index_url):
             try:
@@ -139,8 +141,15 @@ class SiteSource:
                 _logger.warning("list of people %s: %s", list_url, error)
                 failures.append(error)
                 continue
-            yield from (card for card in cards if card.identity not in seen)
-            seen.update(card.identity for card in cards)
+            for card in cards:
+                identity = identity_of_name(card.identity)
+                if identity not in seen:
+                    seen[identity] = card.page_url
+                    yield replace(card, identity=identity)
+                elif seen[identity] != card.page_url:
+                    _logger.warning(
+                        "%s is left out: %s is the name of %s", card.page_url, identity, seen[identity]
+                    )
         if failures:
             raise next((e for e in failures if isinstance(e, LayoutChanged | RobotsDenied)), failures[0])
         if not seen:

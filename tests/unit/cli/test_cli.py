@@ -37,6 +37,7 @@ def bolid(tmp_path):
         ("bodyworld", "render"),
         ("forget",),
         ("crawl",),
+        ("prune",),
     ],
 )
 def test_every_command_explains_itself(bolid, command):
@@ -89,6 +90,7 @@ def test_forgetting_says_what_was_removed(bolid, tmp_path):
         "status": "listed",
         "refreshed_at": None,
         "source": "https://gallery.example",
+        "failed_at": None,
     }
     TableStore(tmp_path / "data").append("identity_catalogue", [row])
     done = bolid("forget", "anna", "--yes")

@@ -44,6 +44,7 @@ def add_person(data_dir, identity, num_photos):
                 "status": "listed",
                 "refreshed_at": NOW,
                 "source": "https://gallery.example",
+                "failed_at": None,
             }
         ],
     )

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,56 @@ def test_a_prompt_names_a_person(bank: BodyBank, prompt: str, identity: str | No
 def test_the_longer_name_is_meant() -> None:
     bank = BodyBank.of({name: (torch.zeros(2), 1) for name in ("anna_smith", "anna_smith_jones")})
     assert bank.named_in("Anna Smith-Jones at sea") == "anna_smith_jones"
+
+
+@pytest.mark.parametrize(
+    ("names", "prompt", "identity"),
+    [
+        (["王芳"], "王芳在海滩上", "王芳"),
+        (["王芳"], "一张王芳的照片", "王芳"),
+        (["王芳", "王芳芳"], "王芳芳在海滩上", "王芳芳"),
+        (["王芳"], "王方在海滩上", None),
+        (["王"], "王芳在海滩上", None),
+        (["さくら"], "浜辺のさくらさん", "さくら"),
+        (["김민수"], "김민수가 해변에서 걷는다", "김민수"),
+        (["สมชาย"], "ภาพของสมชายที่ชายหาด", "สมชาย"),
+        (["มาน"], "ภาพของมานีที่ชายหาด", None),
+        (["anna"], "anna在海滩上", "anna"),
+        (["anna"], "hannah at sea", None),
+        (["анна"], "жанна у моря", None),
+        (["анна"], "Анна у моря", "анна"),
+        (["राम"], "रामा समुद्र तट पर", None),
+        (["राम"], "रमा समुद्र तट पर", None),
+        (["राम"], "राम समुद्र तट पर", "राम"),
+        (["zoë_müller"], unicodedata.normalize("NFD", "Zoë Müller at sea"), "zoë_müller"),
+        (["groß"], "GROSS at sea", "groß"),
+        (["anna"], "ＡＮＮＡ at sea", "anna"),
+        (["🙂"], "🙂 at sea", "🙂"),
+    ],
+)
+def test_a_prompt_names_a_person_in_any_script(names: list[str], prompt: str, identity: str | None) -> None:
+    assert BodyBank.of({name: (torch.zeros(2), 1) for name in names}).named_in(prompt) == identity
+
+
+def test_a_person_is_found_by_another_spelling_of_the_name(bank: BodyBank) -> None:
+    for spelling in ("Anna Smith", "ANNA_SMITH", unicodedata.normalize("NFD", "ZOË-kravitz")):
+        assert bank[spelling].tolist() == bank[spelling.casefold().replace(" ", "-")].tolist()
+    assert bank.without(unicodedata.normalize("NFD", "zoë-kravitz")).identities == ("anna-smith", "bob-stone")
+
+
+def test_of_two_people_of_one_spelling_the_exact_one_is_meant() -> None:
+    bank = BodyBank.of({name: (torch.full((2,), float(len(name))), 1) for name in ("Anna", "anna_", "bo")})
+    assert bank["anna_"].tolist() == [5.0] * 2
+    with pytest.raises(UnknownIdentity, match=r"did you mean .*Anna"):
+        bank["anna"]
+
+
+@pytest.mark.parametrize(("held", "typed"), [("\u0430nna", "anna"), ("anna", "\u0430nna")])
+def test_a_suggestion_that_looks_the_same_is_told_apart(held: str, typed: str) -> None:
+    bank = BodyBank.of({held: (torch.zeros(2), 1)})
+    with pytest.raises(UnknownIdentity) as caught:
+        bank[typed]
+    assert f"did you mean {held} ({typed!a} is not {held!a})?" in str(caught.value)
 
 
 def test_a_bank_of_nobody_is_refused(bank: BodyBank) -> None:

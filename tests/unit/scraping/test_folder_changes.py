@@ -22,8 +22,8 @@ def own(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    count = DecodeCount(content.probe)
-    monkeypatch.setattr(content, "probe", count)
+    count = DecodeCount(content.examine)
+    monkeypatch.setattr(content, "examine", count)
     return count
 
 
