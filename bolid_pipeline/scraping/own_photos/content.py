@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bolid_pipeline.errors import PhotoRefused
 from bolid_pipeline.images.examination import examine
-from bolid_pipeline.images.file_types import OWN_TYPES
+from bolid_pipeline.images.file_types import ALL_TYPES
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal
 from bolid_pipeline.scraping.own_photos.walk import path_of
@@ -130,7 +130,7 @@ class ContentReader:
 
     def _store(self, page_url: str, data: bytes) -> None:
         """Decode and store a photo. Raises PhotoRefused."""
-        photo = examine(data, OWN_TYPES, self._bounds.max_pixels)
+        photo = examine(data, ALL_TYPES, self._bounds.max_pixels)
         if min(photo.width_px, photo.height_px) < self._bounds.min_side_px:
             raise PhotoRefused("too_small")
         photo_id, path = self._photos.address(data, photo.extension)
