@@ -177,6 +177,7 @@ class CatalogueSync:
             "status": self._status(person, listing),
             "refreshed_at": datetime.now(UTC),
             "source": self._label,
+            "failed_at": None,
         }
 
     def _status(self, person: FoundPerson, listing: FolderListing) -> str:
