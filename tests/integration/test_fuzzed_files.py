@@ -8,6 +8,7 @@ import time
 import numpy as np
 import picture_files as files
 import psutil
+import pytest
 
 from bolid_pipeline.errors import PhotoRefused
 from bolid_pipeline.images.decoding import decode_rgb
@@ -48,6 +49,7 @@ def damaged(data, draw):
     return bytes(spoiled)
 
 
+@pytest.mark.filterwarnings("ignore::Warning:PIL")
 def test_every_damaged_file_is_a_photo_or_a_refusal(fuzz_seeds):
     outcomes = set()
     for seed in fuzz_seeds(ROUNDS_IN_CI):
