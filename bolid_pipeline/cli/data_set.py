@@ -109,7 +109,9 @@ def prune(*, yes: bool) -> None:
     for label, people in sorted(others.items()):
         click.echo(printable(f"{label}: {len(people)} people"))
     if not yes:
-        click.confirm(f"Delete them and their photos? The people of {current} stay.", abort=True)
+        num_left = tables.count("identity_catalogue") - sum(map(len, others.values()))
+        question = f"Delete them and their photos? What stays is {num_left} people of {current}."
+        click.confirm(printable(question), abort=True)
     with hold_store(deployment.data_dir, "bolid prune"):
         tables.recover()
         photos.recover()
