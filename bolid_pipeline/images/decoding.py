@@ -8,6 +8,7 @@ import io
 import logging
 import math
 import os
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ _JPEG_MODES = ("RGB", "L")  # simplejpeg decodes these to the same RGB as PIL, b
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _DNG_VERSION, _SUBFILE_TYPE, _THUMBNAIL = 50706, 254, 1
 
+# Pillow warns of odd metadata without naming the file; what matters here is refused with a reason.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 # The callers' threads use the cores; the threads of each decoder would only cost memory.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 

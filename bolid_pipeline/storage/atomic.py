@@ -39,7 +39,7 @@ def write_atomically(path: Location, data: bytes | memoryview, *, is_durable: bo
         return
     if is_durable:
         _make_folder(path.parent)
-    else:
+    elif not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
     with _full_by_name(path), _beside(path) as file:
         file.write(data)
@@ -90,8 +90,8 @@ def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
         StorageFull: there is no room.
     """
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-        for paths in (files, folders):
-            list(pool.map(_sync, paths))
+        for paths in (list(files), list(folders)):
+            list(pool.map(_sync_all, [paths[start::_SYNCS_AT_ONCE] for start in range(_SYNCS_AT_ONCE)]))
 
 
 @contextmanager
@@ -135,6 +135,11 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _sync(folder.parent)
+
+
+def _sync_all(paths: Iterable[Path]) -> None:
+    for path in paths:
+        _sync(path)
 
 
 def _sync(path: Path) -> None:
