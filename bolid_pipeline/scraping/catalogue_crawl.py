@@ -14,7 +14,7 @@ from bolid_pipeline.names import display_name
 from bolid_pipeline.records import OTHER_SOURCE, GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.failure_streak import FailureStreak
-from bolid_pipeline.scraping.origins import is_of, set_aside, source_of
+from bolid_pipeline.scraping.origins import is_of, name_taken, set_aside
 from bolid_pipeline.scraping.outcomes import UNLISTED_STATUSES
 from bolid_pipeline.scraping.page_cache import PageCache
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer
@@ -151,12 +151,7 @@ class CatalogueCrawl:
     def _leave_to_owner(self, identity: str) -> None:
         """Report a person whose name is taken by a person of another source, whose photos it would mix with."""
         self._failures["name_taken"] += 1
-        _logger.warning(
-            "%s is left out: the data folder holds a person of that name from %s; rename one of them, or delete the "
-            "other sources' people by `bolid prune`",
-            identity,
-            source_of(self._of_others[identity]),
-        )
+        _logger.warning("%s", name_taken(self._of_others[identity]))
 
     def _is_due(self, row: _Row) -> bool:
         """True if a known gallery is to be looked at again: always if its photos are taken, otherwise now and then.

@@ -36,6 +36,7 @@ RETRIED_REASONS = SITE_FAILURES | {
     "forbidden",
     "http_error",
     "too_many_redirects",
+    "unreadable",  # a file of a folder that this machine cannot read now
 }
 """Reasons that say nothing about the photo: the next crawl tries again."""
 

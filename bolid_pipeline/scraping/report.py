@@ -28,6 +28,8 @@ class CrawlReport:
     """Photos that this crawl stored."""
     photos_known: int = 0
     """Photos that were stored before, and were not asked for again."""
+    photos_gone: int = 0
+    """Photos that were deleted, because no file of the folder holds them any more."""
     identities: Counter[str] = field(default_factory=Counter[str])
     """Galleries by status."""
     failures: Counter[str] = field(default_factory=Counter[str])
@@ -60,6 +62,7 @@ class CrawlReport:
         """One line of results, one line of costs."""
         found = {"galleries": self.identities, "failures": self.failures, "refused": self.rejected}
         counts = [f"{self.photos_new} new photos, {self.photos_known} known"] if not self.identities else []
+        counts += [f"{self.photos_gone} gone"] if self.photos_gone else []
         counts += [
             f"{name}: {', '.join(f'{count} {word}' for word, count in words.most_common())}"
             for name, words in found.items()

@@ -107,11 +107,11 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
     catalogue = [row for row in tables.read("identity_catalogue").to_pylist() if is_of(row, source)]
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
-    stored = tables.read("raw_photos", ["identity"]).to_pylist()
+    done = settled_pages(tables)
+    stored = tables.read("raw_photos", ["identity", "page_url"]).to_pylist()
     refused = tables.read("rejected_downloads", ["identity", "page_url", "reason", "checked_at"]).to_pylist()
     failed_at = {row["page_url"]: row["checked_at"] for row in refused if row["reason"] in RETRIED_REASONS}
-    refused = [row for row in refused if row["reason"] not in RETRIED_REASONS]
-    done = settled_pages(tables)
+    stored, refused = ([row for row in rows if row["page_url"] in done] for rows in (stored, refused))
     num_stored, num_refused = (Counter(row["identity"] for row in rows) for rows in (stored, refused))
     pages = read_photo_pages(tables)
     people: list[PersonPlan] = []
@@ -136,10 +136,12 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
 
 
 def settled_pages(tables: TableStore) -> set[str]:
-    """The photo pages that are stored or refused for good, and so never asked for again."""
+    """The photo pages that are stored or refused for good, and so not asked for again: all but files that changed."""
     stored = tables.read("raw_photos", ["page_url"])["page_url"].to_pylist()
     refused = tables.read("rejected_downloads", ["page_url", "reason"]).to_pylist()
-    return {*stored, *(row["page_url"] for row in refused if row["reason"] not in RETRIED_REASONS)}
+    settled = {*stored, *(row["page_url"] for row in refused if row["reason"] not in RETRIED_REASONS)}
+    files = tables.read("folder_files", ["page_url", "is_read"]).to_pylist()
+    return settled - {file["page_url"] for file in files if not file["is_read"]}
 
 
 def read_photo_pages(tables: TableStore) -> defaultdict[str, list[str]]:
