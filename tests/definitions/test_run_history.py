@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -26,7 +27,7 @@ def run(history, *, store="data", log="", printed="", metadata=None):
     """A run that logs, prints and reports; its id."""
 
     @dg.asset
-    def photos(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def photos(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         context.log.info(log or "nothing to say")
         sys.stdout.write(printed)
         return dg.MaterializeResult(metadata=metadata or {})
