@@ -10,8 +10,8 @@ _SIDE = 16
 _PIXELS = 4 * _SIDE
 HASH_BITS = _SIDE * _SIDE
 """One bit per DCT coefficient of a square."""
-MIN_SIDE_PX = 128
-"""Twice the side that the hash looks at; a JPEG may be decoded down to it."""
+MIN_SIDE_PX = 96
+"""Half as much again as the side that the hash looks at; a JPEG may be decoded down to it."""
 
 # Type II: row k is the cosine of k half waves over the pixels.
 _DCT = 2 * np.cos(np.pi / _PIXELS * np.outer(np.arange(_SIDE), np.arange(_PIXELS) + 0.5))
@@ -35,8 +35,9 @@ def perceptual_hashes(image: Rgb) -> tuple[str, str]:
 
 
 def _hash(coefficients: NDArray[np.float64]) -> str:
-    """A bit for each coefficient, which says whether it is above the median, as hex digits."""
-    return np.packbits(coefficients > np.median(coefficients)).tobytes().hex()
+    """A bit for each coefficient, which says whether it is in the upper half, as hex digits."""
+    largest_of_lower_half = np.partition(coefficients, HASH_BITS // 2 - 1, axis=None)[HASH_BITS // 2 - 1]
+    return np.packbits(coefficients > largest_of_lower_half).tobytes().hex()
 
 
 def as_words(hashes: list[str]) -> np.ndarray:
