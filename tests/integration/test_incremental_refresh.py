@@ -19,6 +19,7 @@ from bodyworld.weights import weights_folder
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.curation.config import CurationConfig
+from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
@@ -48,7 +49,7 @@ def refresh(deployment: Deployment, weights_dir: Path = BUNDLED) -> dict[str, in
     graph: list[Any] = [*dg.load_assets_from_modules(MODULES), *dg.load_asset_checks_from_modules(MODULES)]
     done = dg.materialize(
         graph,
-        selection=dg.AssetSelection.assets("photo_clusters", *STAGES),
+        selection=dg.AssetSelection.assets(*STAGES),
         resources={
             "store": DataStore(data_dir=str(deployment.data_dir)),
             "photo_source": WebSource(base_url="http://127.0.0.1:1"),  # of raw_photos, which is not selected
@@ -60,8 +61,6 @@ def refresh(deployment: Deployment, weights_dir: Path = BUNDLED) -> dict[str, in
     computed: dict[str, Any] = {}
     for event in done.get_asset_materialization_events():
         (name,), metadata = event.asset_key.path, event.materialization.metadata
-        if name == "photo_clusters":
-            continue
         computed[name] = metadata["num_computed"].value
         if name == "latents":
             computed["body_latents alone"] = metadata["num_body_latents_redone"].value
@@ -200,6 +199,7 @@ COLUMNS = {
 def follow(own: OwnPhotos) -> dict[str, int]:
     """The rows that a refresh of everything has computed."""
     own.refresh()
+    refresh_clusters(own.tables)
     return refresh(deployment_of(own.data_dir))
 
 
