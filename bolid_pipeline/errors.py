@@ -150,11 +150,12 @@ class PhotoError(BolidError):
 
 
 class PhotoRefused(PhotoError):
-    """Received bytes are not a whole photo of a known type; `reason` is one of `images.REFUSALS`."""
+    """Received bytes are not a whole photo of a known type; `reason` is one of `images.refusals.REFUSALS`."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"photo refused: {reason}")
+    def __init__(self, reason: str, words: str | None = None) -> None:
+        super().__init__(f"photo refused: {reason}" + (f" ({words})" if words else ""))
         self.reason = reason
+        self.words = words
 
 
 class UnreadablePhoto(PhotoError):

@@ -1,6 +1,8 @@
 """Settings of every test run, and the order in which parallel workers take the files."""
 
 import os
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -24,10 +26,37 @@ LONGEST_FIRST = (
 """Files of tests that take a minute or more."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long 120` lets each fuzz test go on with new seeds for two hours."""
+    parser.addoption("--long", type=float, metavar="MINUTES", help="for each fuzz test; default: a few seeds")
+
+
+@pytest.fixture
+def fuzz_seeds(request: pytest.FixtureRequest) -> Callable[[int], Iterator[int]]:
+    """Take the number of rounds in CI; yields the seed of each round, and with `--long` goes on until its end."""
+    minutes = request.config.getoption("--long")
+
+    def seeds(num_rounds: int) -> Iterator[int]:
+        if minutes is None:
+            yield from range(num_rounds)
+            return
+        end = time.monotonic() + 60 * minutes
+        seed = 0
+        while time.monotonic() < end:
+            yield seed
+            seed += 1
+
+    return seeds
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest files first.
 
     `make test` hands files to its workers in this order; a long one at the end would leave the other workers idle.
     """
+    if config.getoption("--long") is not None:
+        for item in items:
+            if "fuzz_seeds" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.timeout(0))
     ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from bolid_pipeline.errors import BolidError
+from bolid_pipeline.names import printable
 
 
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, with BoLID's own errors shown as one line."""
+    """The command, with BoLID's own errors, and what the operating system refuses, shown as one line."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -18,5 +19,10 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except BolidError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # `bolid ... | head`; click ends quietly
+            raise
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename is not None else ""
+            raise click.ClickException(printable(f"{place}{error.strerror or error}")) from error
 
     return wrapped

@@ -1,27 +1,31 @@
 """Draw what `bolid generate` asks for, into files that say that they are generated."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
+from pydantic import SkipValidation
 
+from bolid_pipeline.cli.picture_folder import PictureFolder
 from bolid_pipeline.errors import UnreadablePhoto, WeightsMissing
 from bolid_pipeline.images.decoding import open_image
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
-from bolid_pipeline.models.provenance import save_generated
+from bolid_pipeline.models.pipelines.input_checks import check_utf8
 from bolid_pipeline.models.samplers import make_sampler
 from bolid_pipeline.models.scales import Scale
 from bolid_pipeline.settings import Field, Probability, settings
+
+_NUM_SEEDS = 2**64
+"""torch's generators take 64 bits."""
 
 
 @settings
 class GenerationRequest:
     """A request to `bolid generate`: what to draw, and how."""
 
-    prompts: tuple[str, ...]
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)]
     """One text or several."""
     identity: str | None = None
     """A person of the body bank."""
@@ -37,17 +41,17 @@ class GenerationRequest:
     """What not to draw."""
     num_images: Annotated[int, Field(gt=0)] = 1
     """Pictures per prompt, each with the next seed."""
-    seed: int = 0
-    """Seed of the first picture."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the first picture, less than 2^64."""
     sampler: str | None = None
     """One of `models.samplers.SAMPLERS`; None for the base model's own."""
     num_inference_steps: Annotated[int, Field(gt=0)] = 30
     """Denoising steps."""
     guidance_scale: Annotated[float, Field(ge=0)] = 5.0
     """Scale of classifier-free guidance; 1 draws without guidance."""
-    ref_scale: Scale = 1.0
-    """Scale of the reference branch, see `models.scales`."""
-    body_scale: Scale = 1.0
+    ref_scale: SkipValidation[Scale] = 1.0
+    """Scale of the reference branch, see `models.scales`; the pipeline checks it against its U-Net."""
+    body_scale: SkipValidation[Scale] = 1.0
     """Scale of the body branch, see `models.scales`."""
     height_px: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     """None for the base model's own."""
@@ -55,12 +59,19 @@ class GenerationRequest:
     """None for the base model's own."""
 
     def __post_init__(self) -> None:
-        """Refuse two bodies at once."""
+        """Refuse two bodies at once, seeds that torch does not take, and texts that no tokenizer takes."""
+        check_utf8("prompt", *self.prompts, self.negative_prompt or "")
         if (self.identity is not None) + (self.between is not None) + self.sample_body > 1:
             raise ValueError("identity, between and sample_body each say whose body it is: give one")
+        if self.seed + self.num_images > _NUM_SEEDS:
+            raise ValueError(
+                f"seed {self.seed} and num_images {self.num_images}: seeds go from 0 to {_NUM_SEEDS - 1}"
+            )
 
 
-def generate_pictures(pipe: AnyBoLIDPipeline, request: GenerationRequest, out: Path) -> Iterator[Path]:
+def generate_pictures(
+    pipe: AnyBoLIDPipeline, request: GenerationRequest, out: PictureFolder
+) -> Iterator[Path]:
     """Draw one picture after the other and write each into a folder as PNG.
 
     A prompt that names a person of the body bank draws that person, unless the request asks for a body itself.
@@ -68,7 +79,7 @@ def generate_pictures(pipe: AnyBoLIDPipeline, request: GenerationRequest, out: P
     Args:
         pipe: a pipeline with a checkpoint loaded.
         request: what to draw.
-        out: the folder; it is made if need be.
+        out: where the pictures go.
 
     Yields:
         The path of each picture.
@@ -100,9 +111,7 @@ def generate_pictures(pipe: AnyBoLIDPipeline, request: GenerationRequest, out: P
                 body_scale=request.body_scale,
                 generator=torch.Generator("cpu").manual_seed(seed),
             ).images[0]
-            path = out / "-".join(filter(None, (_slug(name or ""), _slug(prompt)[:60], f"{seed}.png")))
-            save_generated(image, path, prompt=prompt, identity=name)
-            yield path
+            yield out.save(image, prompt=prompt, identity=name, seed=seed)
 
 
 def _body(
@@ -129,8 +138,3 @@ def _read(path: Path) -> Image.Image:
             return picture.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise UnreadablePhoto(f"{path} cannot be read as a picture: {error}") from error
-
-
-def _slug(text: str) -> str:
-    """The words of a text in lower case, joined by underscores, for a file name."""
-    return re.sub(r"[^\w+]+", "_", text.casefold()).strip("_")

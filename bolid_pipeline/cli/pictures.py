@@ -37,15 +37,36 @@ _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--out", type=_FOLDER, default=Path("generated"), show_default=True, help="Folder of the pictures."
 )
 @click.option(
+    "--overwrite", is_flag=True, help="Replace pictures of earlier runs instead of numbering new ones."
+)
+@click.option(
     "--count", "num_images", type=click.IntRange(1), default=1, show_default=True, help="Of each prompt."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the first picture; the next has the next.")
-@click.option("--height", "height_px", type=int, help="In px.  [default: the base model's]")
-@click.option("--width", "width_px", type=int, help="In px.  [default: the base model's]")
-@click.option("--sampler", help="ddim, dpm, euler, lcm or tcd.  [default: the base model's]")
-@click.option("--steps", "num_inference_steps", default=30, show_default=True, help="Denoising steps.")
 @click.option(
-    "--guidance", "guidance_scale", default=5.0, show_default=True, help="Classifier-free guidance scale."
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
+    show_default=True,
+    help="Of the first picture; the next has the next.",
+)
+@click.option("--height", "height_px", type=click.IntRange(8), help="In px.  [default: the base model's]")
+@click.option("--width", "width_px", type=click.IntRange(8), help="In px.  [default: the base model's]")
+@click.option("--sampler", help="ddim, dpm, euler, lcm or tcd.  [default: the base model's]")
+@click.option(
+    "--steps",
+    "num_inference_steps",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="Denoising steps.",
+)
+@click.option(
+    "--guidance",
+    "guidance_scale",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    help="Classifier-free guidance scale.",
 )
 @click.option(
     "--ref-scale", default="1", show_default=True, help="Weight of the reference branch; number or JSON."
@@ -54,22 +75,30 @@ _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--body-scale", default="1", show_default=True, help="Weight of the body branch; number or JSON."
 )
 @one_line_errors
-def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: str, **options: Any) -> None:
+def generate(
+    *, checkpoint: Path | None, out: Path, overwrite: bool, ref_scale: str, body_scale: str, **options: Any
+) -> None:
     """Draw pictures from text, of a person by name, by photo, or of nobody in particular.
 
     A prompt that names a person of the body bank draws that person. A scale is a number, or JSON: {"up": 1.0} per
-    block of the U-Net, {"0.3": 1.0} from 30 % of the steps on. Each file says that it is generated.
+    block of the U-Net, {"0.3": 1.0} from 30 % of the steps on. Each file says that it is generated. A picture whose
+    name is taken gets a number.
     """
     deployment = current_deployment()
     folder = checkpoint or deployment.local_root / "checkpoints" / deployment.name
     read_training(folder)  # says so at once where there is no checkpoint; the imports below take their time
 
     from bolid_pipeline.cli.generation import GenerationRequest, generate_pictures
+    from bolid_pipeline.cli.picture_folder import PictureFolder
     from bolid_pipeline.models.pipeline import load_pipeline
     from bolid_pipeline.models.scales import parse_scale
 
+    pictures = PictureFolder(out, overwrite=overwrite)
+    pictures.check()
     request = GenerationRequest(
-        ref_scale=parse_scale(ref_scale), body_scale=parse_scale(body_scale), **options
+        ref_scale=parse_scale(ref_scale, "--ref-scale"),
+        body_scale=parse_scale(body_scale, "--body-scale"),
+        **options,
     )
     hub = model_hub_of(deployment)
     needs_clip = bool(request.ref_images or request.image_prompts)
@@ -79,7 +108,7 @@ def generate(*, checkpoint: Path | None, out: Path, ref_scale: str, body_scale: 
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
-    for path in generate_pictures(pipe.to(find_device("auto")), request, out):
+    for path in generate_pictures(pipe.to(find_device("auto")), request, pictures):
         click.echo(path)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bolid_pipeline.records import CheckOutcome
+from bolid_pipeline.curation.curate import count_reasons
+from bolid_pipeline.records import OTHER_SOURCE, CheckOutcome
 
 NUM_EXAMPLES = 20
 
@@ -49,22 +50,21 @@ def every_kept_photo_shows_one_person(kept: pa.Table, detections: pa.Table) -> C
     )
 
 
-def every_kept_identity_has_enough_photos(kept: pa.Table, min_photos: int) -> CheckOutcome:
+def every_kept_identity_has_enough_photos(
+    kept: pa.Table, verdicts: pa.Table, min_photos: int
+) -> CheckOutcome:
     """Check that at least one person is kept, and that everyone kept has at least `min_photos` photos.
 
     Args:
         kept: rows of `raw_photos`.
+        verdicts: rows of `curated_photos`.
         min_photos: the curation's `min_photos_per_identity`.
     """
     counts = Counter(kept["identity"].to_pylist())
     few = sorted(identity for identity, count in counts.items() if count < min_photos)
     problem = None
     if not counts:
-        problem = (
-            "nobody is kept, so there is nothing to train on: look at the reasons in the metadata of `curated_photos`, "
-            f"then crawl more photos per person (at least {min_photos} good ones are needed) or ask less of them in "
-            "the deployment's curation settings"
-        )
+        problem = _why_nobody_is_kept(verdicts, min_photos)
     elif few:
         problem = (
             f"{len(few)} kept people have fewer than {min_photos} photos: materialise `curated_photos` again"
@@ -78,6 +78,37 @@ def every_kept_identity_has_enough_photos(kept: pa.Table, min_photos: int) -> Ch
         },
         examples=few[:NUM_EXAMPLES],
     )
+
+
+_WAYS_OUT = {
+    OTHER_SOURCE: "crawl their source again or set curation.use_other_sources",
+    "too_small": "set a lower curation.min_side_px",
+    "watermarked": "set a higher curation.max_watermark_prob",
+}
+"""Reason -> what the user can do about it, besides taking more and better photos."""
+
+
+def _why_nobody_is_kept(verdicts: pa.Table, min_photos: int) -> str:
+    """What there is, what is needed, and the ways out that the reasons suggest."""
+    if not verdicts.num_rows:
+        return (
+            f"0 kept: no photo is stored, {min_photos} of a person are needed: crawl a site, or a folder that holds "
+            "one folder per person (BOLID_SOURCE_URL), and look at what the crawl has refused"
+        )
+    counts = Counter({reason: count for reason, count in count_reasons(verdicts).items() if count})
+    ways = [way for reason, way in _WAYS_OUT.items() if reason in counts]
+    ways.append("add photos of each person or set a lower curation.min_photos_per_identity")
+    num_people = len(set(verdicts["identity"].to_pylist()))
+    return (
+        f"0 kept: {_counted(verdicts.num_rows, 'photo', 'photos')} of {_counted(num_people, 'person', 'people')}, "
+        f"{min_photos} needed of each. Rejected as "
+        f"{', '.join(f'{reason} ({count})' for reason, count in counts.most_common())}; `bolid overview` shows them. "
+        f"Ways out: {'; '.join(ways)}"
+    )
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def rows_are_of_the_photos(

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from bolid_pipeline.curation.config import CurationConfig
 from bolid_pipeline.curation.filters import FILTERS, PhotoFacts, reasons_against
 from bolid_pipeline.errors import NotEnoughData
+from bolid_pipeline.storage.rows import is_one_of
 from bolid_pipeline.storage.schemas import SCHEMAS
 
 TOO_FEW_PHOTOS = "too_few_photos"
@@ -64,7 +65,7 @@ def curate(
 def kept_photos(photos: pa.Table, curated: pa.Table) -> pa.Table:
     """The rows of `raw_photos` whose photo is kept, in the order of `photos`."""
     kept = curated.filter(pc.field("is_kept"))["photo_id"]
-    return photos.filter(pc.field("photo_id").isin(kept.combine_chunks()))
+    return photos.filter(is_one_of(photos["photo_id"], kept.to_pylist()))
 
 
 def count_reasons(curated: pa.Table) -> dict[str, int]:

@@ -1,54 +1,50 @@
-"""Photo bytes to pixels and back: decoding, a strict check of received bytes, resizing.
+"""Photo bytes to pixels and back: the one reader of pictures, resizing, and JPEG writing.
 
-Images are (H, W, 3) uint8 RGB arrays with the EXIF orientation applied. So (x, y) in pixels is where a person sees it,
-with x to the right and y downwards.
+The crawl, the stages, the pipelines and the command line all read pictures here. Images are (H, W, 3) uint8 RGB arrays
+with the EXIF orientation applied. So (x, y) in pixels is where a person sees it, with x to the right and y downwards.
 """
 
 import io
 import logging
+import math
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 from PIL.Image import open as open_image  # ultralytics replaces Image.open when it is imported
 
 from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
+from bolid_pipeline.images.file_types import ALL_TYPES, HEIC, JPEG, TIFF, FileType, name_of_other, type_of
+from bolid_pipeline.images.metadata import jpeg_bits, num_scans, without_metadata
+from bolid_pipeline.images.refusals import words_for
+from bolid_pipeline.images.upright import Rgb, orientation, turned, upright_rgb
 
 _logger = logging.getLogger(__name__)
-
-Rgb = NDArray[np.uint8]
-"""(H, W, 3), 0 to 255."""
-
-REFUSALS = frozenset({"empty", "not_a_picture", "truncated", "unsupported_type", "too_many_pixels"})
-"""The reasons for which `probe` refuses bytes; `truncated` means cut short or damaged inside."""
 
 MAX_PIXELS = 40_000_000
 """Limit of the pixels of a photo. A small file with more was probably made to exhaust memory when decoded."""
 
+MAX_SCANS = 100
+"""Limit of the scans of a JPEG; an encoder writes about ten. Each costs the time of a whole decoding."""
+
 LETTERBOX_GREY = 114
 """Value of R, G and B with which ultralytics fills up a photo to a square."""
 
-_TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png"), "WEBP": ("image/webp", "webp")}
 _JPEG_MODES = ("RGB", "L")  # simplejpeg decodes these to the same RGB as PIL, but not CMYK
-_EXIF_ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
-# EXIF orientation -> what turns the stored rows and columns upright (EXIF 2.32, 4.6.4). PIL's exif_transpose does the
-# same to PIL images; these are arrays from simplejpeg.
-_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.swapaxes(0, 1),
-    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
-    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
-    8: lambda image: image.swapaxes(0, 1)[::-1],
-}
+_DNG_VERSION, _SUBFILE_TYPE, _THUMBNAIL = 50706, 254, 1
+
+# Pillow warns of odd metadata without naming the file; what matters here is refused with a reason.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+# The callers' threads use the cores; the threads of each decoder would only cost memory.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,53 +60,48 @@ class WholePhoto:
     """The photo, perhaps decoded at a smaller size."""
 
 
-def probe(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int | None = None) -> WholePhoto:
-    """The photo that `data` holds, decoded to its last byte.
+def probe(
+    data: bytes,
+    max_pixels: float = MAX_PIXELS,
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+    types: Collection[FileType] = ALL_TYPES,
+) -> WholePhoto:
+    """The photo that `data` holds, decoded to its last byte; of several pictures in a file, the first.
 
     A JPEG counts as whole only if libjpeg gives no warning, since PIL accepts overwritten bytes, and any damage to a
-    CMYK file. Decoding to a smaller size reads every byte too, and so gives the same warnings.
+    CMYK file. Decoding to a smaller size reads every byte too, and so gives the same warnings. Damage of what is not
+    pixels (colour profile, Exif, texts) is no damage of the photo.
 
     Args:
         data: the bytes of a file.
         max_pixels: a picture with more, by its header, is refused without decoding it.
-        min_side_px: the image may be decoded smaller down to this shorter side. Full size by default.
+        min_side_px: a JPEG may be decoded at 1/2, 1/4 or 1/8 down to this shorter side. Full size by default.
+        min_long_side_px: the same for the longer side.
+        types: the file types to read.
 
     Raises:
-        PhotoRefused: with one of REFUSALS as its `reason`.
+        PhotoRefused: with one of `refusals.REFUSALS` as its `reason`.
     """
-    if not data:
-        raise PhotoRefused("empty")
+    file_type = _known_type(data, types)
+    # Two bytes can say "a scan" by chance, in a thumbnail or behind the picture; so the exact count is for the few.
+    if file_type is JPEG and data.count(b"\xff\xda") > MAX_SCANS and num_scans(data) > MAX_SCANS:
+        raise PhotoRefused("too_many_scans")
     try:
-        header = open_image(io.BytesIO(data))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoRefused("too_many_pixels") from None
-    except (OSError, ValueError, SyntaxError):
-        raise PhotoRefused("truncated" if data.startswith(b"\xff\xd8\xff") else "not_a_picture") from None
-    with header:
-        if header.format not in _TYPES:
-            raise PhotoRefused("unsupported_type")
-        if header.width * header.height > max_pixels:
-            raise PhotoRefused("too_many_pixels")
-        try:
-            if header.format == "JPEG" and header.mode not in _JPEG_MODES:
-                simplejpeg.decode_jpeg(data)
-            image = _decode(data, header, min_side_px)
-            on_its_side = _orientation(header) in _ON_ITS_SIDE
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            raise PhotoRefused("truncated") from None
-    content_type, extension = _TYPES[header.format]
-    width_px, height_px = header.size[::-1] if on_its_side else header.size
-    return WholePhoto(
-        width_px=width_px,
-        height_px=height_px,
-        content_type=content_type,
-        extension=extension,
-        image=image,
-    )
+        return _read(data, file_type, max_pixels, min_side_px, min_long_side_px)
+    except PhotoRefused as refusal:
+        if refusal.reason != "truncated":
+            raise
+        if file_type is JPEG and (bits := jpeg_bits(data)) != 8:
+            raise PhotoRefused("unsupported_type", f"a JPEG of {bits} bits: convert it to 8 bits") from None
+        bare = without_metadata(data, file_type)
+        if bare == data:
+            raise
+        return _read(bare, file_type, max_pixels, min_side_px, min_long_side_px)
 
 
 def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: int | None = None) -> Rgb:
-    """Decode a photo of any colour mode; transparency is laid over white, and 16 bits are cut to 8.
+    """Decode a picture of any type, size and colour mode; transparency is laid over white, and 16 bits are cut to 8.
 
     With a limit, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which is faster.
 
@@ -123,10 +114,23 @@ def decode_rgb(data: bytes, min_side_px: int | None = None, min_long_side_px: in
         UnreadablePhoto: the bytes are cut short, or are not a picture.
     """
     try:
-        with open_image(io.BytesIO(data)) as picture:
-            return _decode(data, picture, min_side_px, min_long_side_px)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadablePhoto(f"{len(data)} bytes cannot be decoded: {error}") from error
+        return probe(data, math.inf, min_side_px, min_long_side_px).image
+    except PhotoRefused as refusal:
+        raise UnreadablePhoto(f"{len(data)} bytes cannot be decoded: {words_for(refusal)}") from refusal
+
+
+def read_picture(path: Path) -> Image.Image:
+    """The picture in a file that a person names, in RGB and upright.
+
+    Raises:
+        UnreadablePhoto: the file cannot be read or holds no whole picture; the message names it.
+    """
+    try:
+        return Image.fromarray(probe(path.read_bytes(), math.inf).image)
+    except OSError as error:
+        raise UnreadablePhoto(f"{path} cannot be read: {error.strerror or error}") from error
+    except PhotoRefused as refusal:
+        raise UnreadablePhoto(f"{path} cannot be read as a picture: {words_for(refusal)}") from refusal
 
 
 def decode_many(
@@ -189,22 +193,92 @@ def _clip(
     return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
 
 
-def _decode(
-    data: bytes, picture: Image.Image, min_side_px: int | None, min_long_side_px: int | None = None
-) -> Rgb:
-    """The pixels of an opened picture. Raises whatever PIL and simplejpeg raise."""
-    if picture.format == "JPEG" and picture.mode in _JPEG_MODES:
-        factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
-        min_height = -(-picture.height // factor) if factor > 1 else 0
-        image = simplejpeg.decode_jpeg(data, min_height=min_height)
-    else:
-        image = np.array(_to_rgb(picture))
-    upright = _UPRIGHT.get(_orientation(picture))
-    return np.ascontiguousarray(upright(image) if upright else image)
+def _known_type(data: bytes, types: Collection[FileType]) -> FileType:
+    """The file's type by its first bytes. Raises PhotoRefused unless it is among `types`."""
+    if not data:
+        raise PhotoRefused("empty")
+    file_type = type_of(data)
+    if file_type is not None and file_type in types:
+        return file_type
+    name = file_type.content_type if file_type else name_of_other(data)
+    if name is None:
+        raise PhotoRefused("not_a_picture")
+    raise PhotoRefused("unsupported_type", f"{name}, which is not read here: convert it to JPEG or PNG")
 
 
-def _orientation(picture: Image.Image) -> int:
-    return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+def _read(
+    data: bytes,
+    file_type: FileType,
+    max_pixels: float,
+    min_side_px: int | None,
+    min_long_side_px: int | None,
+) -> WholePhoto:
+    """The photo, or PhotoRefused for whatever a decoder raises."""
+    if file_type is HEIC:
+        _register_heic()
+    try:
+        with open_image(io.BytesIO(data), formats=file_type.formats) as picture:
+            _check_header(data, file_type, picture, max_pixels)
+            if file_type is JPEG:
+                image, (width_px, height_px) = _decode_jpeg(data, picture, min_side_px, min_long_side_px)
+            else:
+                image = upright_rgb(picture)
+                height_px, width_px = image.shape[:2]
+    except PhotoRefused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PhotoRefused("too_many_pixels") from None
+    except MemoryError:
+        raise PhotoRefused("too_much_memory") from None
+    except (
+        Exception
+    ) as error:  # decoders raise what they like: AVIF's RuntimeError, struct.error for metadata
+        raise PhotoRefused("truncated") from error
+    return WholePhoto(
+        width_px=width_px,
+        height_px=height_px,
+        content_type=file_type.content_type,
+        extension=file_type.extension,
+        image=image,
+    )
+
+
+def _decode_jpeg(
+    data: bytes, picture: Image.Image, min_side_px: int | None, min_long_side_px: int | None
+) -> tuple[Rgb, tuple[int, int]]:
+    """The pixels of a JPEG, perhaps smaller than its full upright size (width, height)."""
+    turn = orientation(picture)
+    width, height = picture.size
+    size_wh = (height, width) if turn in _ON_ITS_SIDE else (width, height)
+    if picture.mode not in _JPEG_MODES:
+        simplejpeg.decode_jpeg(data)
+        return upright_rgb(picture), size_wh
+    factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
+    min_height = -(-picture.height // factor) if factor > 1 else 0
+    return turned(simplejpeg.decode_jpeg(data, min_height=min_height), turn), size_wh
+
+
+@cache
+def _register_heic() -> None:
+    """Let Pillow read HEIC. Here, since the import takes 0.2 s, and few files need it."""
+    try:
+        import pi_heif
+    except ImportError as error:
+        raise PhotoRefused(
+            "unsupported_type", f"HEIC, whose decoder cannot be loaded ({error}): convert it to JPEG"
+        ) from error
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def _check_header(data: bytes, file_type: FileType, picture: Image.Image, max_pixels: float) -> None:
+    """Raise PhotoRefused for an opened picture that is not to be decoded."""
+    if picture.width * picture.height > max_pixels:
+        raise PhotoRefused("too_many_pixels")
+    if file_type is TIFF:
+        tags = getattr(picture, "tag_v2", {})
+        if data[8:10] == b"CR" or _DNG_VERSION in tags or tags.get(_SUBFILE_TYPE, 0) & _THUMBNAIL:
+            # Its first picture is a preview; what the sensor saw needs a program of its own.
+            raise PhotoRefused("unsupported_type", "a camera's raw file: convert it to JPEG")
 
 
 def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_side_px: int | None) -> int:
@@ -216,14 +290,3 @@ def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_s
     ]
     fitting = (f for f in (8, 4, 2) if all(side // f >= minimum for side, minimum in limits))
     return next(fitting, 1) if limits else 1
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """The picture in mode RGB, from any mode."""
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        return Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return picture.convert("RGB")

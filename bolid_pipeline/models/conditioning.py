@@ -6,6 +6,7 @@ L text positions, F text features.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import PriorTransformer
@@ -50,7 +51,8 @@ def check_conditions(pipe: BoLIDLoaderMixin, conditions: Conditions, num_prompts
 
     Raises:
         ConfigurationError: two bodies at once; conditions without a checkpoint; a number of identities or bodies
-            other than that of the prompts; a scale with unknown blocks or without numbers.
+            other than that of the prompts; a body without finite numbers; a scale with unknown blocks or without
+            numbers.
         UnknownIdentity: the body bank lacks a person.
         WeightsMissing: a picture without an image encoder, a name without a bank, a drawn body without a prior.
         ValueError: c_body has another length than the body branch takes.
@@ -59,6 +61,9 @@ def check_conditions(pipe: BoLIDLoaderMixin, conditions: Conditions, num_prompts
         raise ConfigurationError("identity, c_body and sample_body each say whose body it is: give one")
     for name, scale in (("ref_scale", conditions.ref_scale), ("body_scale", conditions.body_scale)):
         check_scale(name, scale, pipe.unet)
+    c_body: Any = conditions.c_body
+    if c_body is not None and not (isinstance(c_body, torch.Tensor) and c_body.isfinite().all()):
+        raise ConfigurationError("c_body must be a tensor (D,) or (B, D) of finite numbers")
     has_pictures = bool(conditions.refs or conditions.contents)
     if not adapters.is_attached(pipe.unet):
         if has_pictures or conditions.num_bodies:

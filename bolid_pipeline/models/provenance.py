@@ -5,13 +5,9 @@ Some services strip these; the invisible mark in the pixels (`models.invisible_m
 
 import hashlib
 import io
-from pathlib import Path
 
 from PIL.Image import Exif, Image
 from PIL.PngImagePlugin import PngInfo
-
-from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.storage.atomic import write_atomically
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model (newscodes, digital source type)."""
@@ -28,21 +24,15 @@ _XMP = (
 )
 
 
-def save_generated(image: Image, path: Path, *, prompt: str, identity: str | None = None) -> None:
-    """Write a generated picture as PNG with a note that it is generated, by which software, of whom, from which prompt.
-
-    Raises:
-        ConfigurationError: `path` does not end in .png, the only format that is written.
-    """
-    if path.suffix.lower() != ".png":
-        raise ConfigurationError(f"generated pictures are written as .png, not {path.name}")
+def generated_png(image: Image, *, prompt: str, identity: str | None = None) -> bytes:
+    """A picture as a PNG file with a note that it is generated, by which software, of whom, from which prompt."""
     chunks, exif = PngInfo(), Exif()
     for key, value in provenance_text(prompt=prompt, identity=identity).items():
         chunks.add_itxt(key, value)
     exif[_EXIF_SOFTWARE], exif[_EXIF_DESCRIPTION] = _SOFTWARE, _COMMENT
     file = io.BytesIO()
     image.convert("RGB").save(file, "PNG", pnginfo=chunks, exif=exif)
-    write_atomically(path, file.getvalue())
+    return file.getvalue()
 
 
 def provenance_text(*, prompt: str, identity: str | None = None) -> dict[str, str]:

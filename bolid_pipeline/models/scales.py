@@ -8,8 +8,10 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
+from reprlib import repr as shortened
 from typing import Any, Protocol, cast
 
 import torch
@@ -67,61 +69,100 @@ def check_scale(name: str, scale: Scale, unet: UNet2DConditionModel) -> None:
     Raises:
         ConfigurationError: the scale cannot be applied to this U-Net.
     """
-    if is_schedule(scale):
-        for part in cast(Mapping[float, Scale], scale).values():
-            check_scale(name, part, unet)
-    elif isinstance(scale, Mapping):
-        _check_block_scale(name, cast(Mapping[str, Any], scale), unet)
-    else:
-        _check_number(name, scale)
+    for part in cast(Mapping[float, Any], scale).values() if is_schedule(scale) else [scale]:
+        if isinstance(part, Mapping):
+            _check_block_scale(name, cast(Mapping[Any, Any], part), unet)
+        else:
+            _check_number(name, part)
 
 
-def _check_block_scale(name: str, scale: Mapping[str, Any], unet: UNet2DConditionModel) -> None:
-    blocks = _attention_blocks(unet)
+def _check_block_scale(name: str, scale: Mapping[Any, Any], unet: UNet2DConditionModel) -> None:
+    num_layers = _attention_layers(unet)
     for part, value in scale.items():
-        if part not in blocks:
-            raise ConfigurationError(f"{name} names a block {part!r}; there are {', '.join(blocks)}")
-        by_block = cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {"": value}
+        if part not in num_layers:
+            raise ConfigurationError(f"{name} names a block {part!r}; there are {', '.join(num_layers)}")
+        blocks = num_layers[part]
+        by_block = (
+            cast(Mapping[Any, Any], value) if isinstance(value, Mapping) else dict.fromkeys(blocks, value)
+        )
         for block, numbers in by_block.items():
-            if block and block not in blocks[part]:
-                known = ", ".join(blocks[part]) or "none"
+            if block not in blocks:
+                known = ", ".join(filter(None, blocks)) or "none"
                 raise ConfigurationError(
                     f"{name} names a block {block!r} in {part!r}; those with attention there: {known}"
                 )
-            for number in numbers if isinstance(numbers, list) else [numbers]:
-                _check_number(name, number)
+            _check_layers(name, f"{part} {block}".strip(), numbers, blocks[block])
+        if not by_block:
+            raise ConfigurationError(f"{name} names no block in {part!r}: give a number, or leave it out")
+    if not scale:
+        raise ConfigurationError(
+            f"{name} names no block: give a number, or one for each of {', '.join(num_layers)}"
+        )
+
+
+def _check_layers(name: str, block: str, numbers: Any, num_layers: int) -> None:
+    if isinstance(numbers, list) and len(cast(list[Any], numbers)) not in (1, num_layers):
+        raise ConfigurationError(
+            f"{name} has {len(cast(list[Any], numbers))} numbers for {block}, which has {num_layers} layers"
+        )
+    for number in cast(list[Any], numbers) if isinstance(numbers, list) else [numbers]:
+        _check_number(name, number)
+
+
+def is_finite_number(value: Any) -> bool:
+    """True for a number that is not infinite, not NaN and not too large for a float; a truth value is no number."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ConfigurationError(f"{name} takes finite numbers, not {value!r}")
+    if not is_finite_number(value):
+        raise ConfigurationError(f"{name} takes finite numbers, not {shortened(value)}")
 
 
-def _attention_blocks(unet: UNet2DConditionModel) -> dict[str, list[str]]:
-    """Diffusers' names of the blocks that have cross-attention, by part of the U-Net."""
-    parts = {"down": unet.down_blocks, "mid": [], "up": unet.up_blocks}
-    return {
-        part: [f"block_{i}" for i, block in enumerate(blocks) if hasattr(block, "attentions")]
-        for part, blocks in parts.items()
-    }
+def _attention_layers(unet: UNet2DConditionModel) -> dict[str, dict[str, int]]:
+    """Number of layers with cross-attention, by part of the U-Net and diffusers' name of the block in it."""
+    down, up = (
+        {
+            f"block_{i}": len(block.attentions)
+            for i, block in enumerate(blocks)
+            if hasattr(block, "attentions")
+        }
+        for blocks in (unet.down_blocks, unet.up_blocks)
+    )
+    return {"down": down, "mid": {"": 1}, "up": up}
 
 
-def parse_scale(text: str) -> Scale:
-    """Read a scale from text: a number, or JSON of one of the forms above.
+def parse_scale(text: str, name: str = "the scale") -> Scale:
+    """Read a scale from text: a number, or JSON of one of the forms above; `name` is for the message.
 
     Raises:
-        ConfigurationError: the text is something else.
+        ConfigurationError: the text is something else, or holds something else than finite numbers.
     """
     try:
         scale = json.loads(text, object_pairs_hook=_with_numbers)
-        if isinstance(scale, (int, float, dict)) and not isinstance(scale, bool):
-            is_schedule(scale)
-            return scale
-    except ValueError:
-        pass
-    raise ConfigurationError(
-        f'{text!r} is no scale: give a number, {{"up": 1.0}} per block, or {{"0.3": 1.0}} from 30 % of the steps on'
-    )
+    except (ValueError, RecursionError):
+        scale = None
+    if not isinstance(scale, (int, float, dict)) or isinstance(scale, bool):
+        raise ConfigurationError(
+            f'{name} {shortened(text)} is no scale: give a number, {{"up": 1.0}} per block, or {{"0.3": 1.0}} from '
+            "30 % of the steps on"
+        )
+    for number in _leaves(scale):
+        _check_number(name, number)
+    is_schedule(scale)
+    return scale
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Everything in nested mappings and lists that is neither of them."""
+    if not isinstance(value, dict | list):
+        yield value
+        return
+    for each in value.values() if isinstance(value, dict) else value:
+        yield from _leaves(each)
 
 
 def _with_numbers(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:

@@ -13,14 +13,14 @@ from bolid_pipeline.errors import BudgetSpent, DownloadFailed, LayoutChanged, Ro
 from bolid_pipeline.names import display_name
 from bolid_pipeline.records import OTHER_SOURCE, GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
-from bolid_pipeline.scraping.origins import is_of, set_aside, source_of
+from bolid_pipeline.scraping.failure_streak import FailureStreak
+from bolid_pipeline.scraping.origins import is_of, name_taken, set_aside
 from bolid_pipeline.scraping.outcomes import UNLISTED_STATUSES
 from bolid_pipeline.scraping.page_cache import PageCache
-from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
+from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer
 from bolid_pipeline.scraping.selection import Selection, read_photo_pages
 from bolid_pipeline.scraping.sources.base import PagedSource
-from bolid_pipeline.storage.atomic import write_atomically
-from bolid_pipeline.storage.location import Location
+from bolid_pipeline.scraping.unfinished_refresh import UnfinishedRefresh
 from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ class CatalogueCrawl:
         self._known_pages = read_photo_pages(tables)
         self._cache = PageCache(tables)
         self._selection = Selection(source.bounds, tables)
-        self._unfinished = _UnfinishedRefresh(tables.root.parent)
-        self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
+        self._unfinished = UnfinishedRefresh(tables.root.parent)
+        self._streak = FailureStreak(self._bounds)
         self._statuses: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
         self._num_listed = 0
@@ -55,8 +55,7 @@ class CatalogueCrawl:
         began_at = datetime.now(UTC)
         stopped_by: str | None = None
         try:
-            with keep_changed_pages(self._tables):
-                self._visit_all()
+            self._visit_all()
         except BudgetSpent as spent:
             stopped_by = str(spent)
             self._unfinished.leave(began_at)
@@ -66,67 +65,93 @@ class CatalogueCrawl:
             self._commit()
         for table in ("catalogue_pages", "photo_pages", "identity_catalogue"):
             self._tables.tidy(table)
-        if stopped_by is None:
-            self._streak.finish()
         return timer.report(identities=self._statuses, failures=self._failures, stopped_by=stopped_by)
 
     def _visit_all(self) -> None:
-        """Visit everyone who is listed, in the order of the bounds."""
+        """Visit everyone who is listed, in the order of the bounds, but those who failed last time after the others."""
         cards, list_error = self._read_list()
         self._new_rows += set_aside(self._of_others.values())
         self._statuses.update(OTHER_SOURCE for _ in self._of_others)
-        chosen = self._selection.in_order(cards)
         for sentence in self._selection.explain_absences(cards.keys()):
             _logger.warning("%s", sentence)
+        chosen = self._selection.in_order(cards)
+        failed_before: list[IdentityRecord] = []
         with tqdm(chosen, desc="galleries", unit="gallery", mininterval=1.0) as progress:
             for identity in progress:
                 if self._num_listed == self._bounds.max_identities:
                     break
                 progress.set_postfix_str(identity, refresh=False)
-                self._visit(cards[identity])
-        if isinstance(list_error, LayoutChanged | RobotsDenied):
-            raise list_error
+                if self._failed_at(identity) is None:
+                    self._visit(cards[identity])
+                else:
+                    failed_before.append(cards[identity])
+        self._streak.finish()
+        self._visit_again(failed_before)
         if list_error is not None:  # people missing from a list that was cut short may still be there
             self._failures[list_error.reason] += 1
             return
         self._mark_vanished(self._previous.keys() - cards.keys())
 
+    def _visit_again(self, people: list[IdentityRecord]) -> None:
+        """Visit the people whose galleries failed last time, the longest ago first.
+
+        That they fail again is no news, and ends the visits quietly where other galleries could be read.
+        """
+        first_visits, self._streak = self._streak, FailureStreak(self._bounds)
+        try:
+            for person in sorted(people, key=lambda person: self._previous[person.identity]["failed_at"]):
+                self._visit(person)
+            self._streak.finish()
+        except BudgetSpent:
+            raise
+        except ScrapingError as error:
+            if not first_visits.has_succeeded:
+                raise
+            _logger.warning("galleries that failed last time fail again: %s", error)
+
+    def _failed_at(self, identity: str) -> datetime | None:
+        """Time at which the person's gallery could last not be read; None if it could, or was never asked for."""
+        row = self._previous.get(identity)
+        return row["failed_at"] if row else None
+
     def _read_list(self) -> tuple[dict[str, IdentityRecord], ScrapingError | None]:
         """People listed, and the error that cut the list short, if any. Raises the error if there are no people."""
         cards: dict[str, IdentityRecord] = {}
         try:
-            for card in self._source.identities(self._cache):
-                cards[card.identity] = card
+            with keep_changed_pages(self._tables):
+                for card in self._source.identities(self._cache):
+                    cards[card.identity] = card
         except BudgetSpent:
             raise
         except ScrapingError as error:
             if not cards:
                 raise
+            _logger.warning("people are missing from the lists: %s", error)
             return cards, error
         return cards, None
 
-    def _visit(self, identity: IdentityRecord) -> None:
-        if identity.identity in self._of_others:
-            self._leave_to_owner(identity.identity)
+    def _visit(self, person: IdentityRecord) -> None:
+        """Look at the person's gallery if it is due. Raises the errors that end the crawl."""
+        identity = person.identity
+        if identity in self._of_others:
+            self._leave_to_owner(identity)
             return
-        row = self._previous.get(identity.identity)
+        row = self._previous.get(identity)
+        error: ScrapingError | None = None
         if row is None or self._is_due(row):
-            row = self._refreshed(identity)
+            row, error = self._refreshed(person)
             self._new_rows.append(row)
         self._statuses[row["status"]] += 1
         self._num_listed += row["status"] == "listed"
         if len(self._new_rows) >= self._bounds.photos_per_commit:
             self._commit()
+        if error is not None:
+            self._streak.failure(identity, error)
 
     def _leave_to_owner(self, identity: str) -> None:
         """Report a person whose name is taken by a person of another source, whose photos it would mix with."""
         self._failures["name_taken"] += 1
-        _logger.warning(
-            "%s is left out: the data folder holds a person of that name from %s; rename one of them, or delete the "
-            "other sources' people by `bolid prune`",
-            identity,
-            source_of(self._of_others[identity]),
-        )
+        _logger.warning("%s", name_taken(self._of_others[identity]))
 
     def _is_due(self, row: _Row) -> bool:
         """True if a known gallery is to be looked at again: always if its photos are taken, otherwise now and then.
@@ -147,18 +172,17 @@ class CatalogueCrawl:
         age = datetime.now(UTC) - row["refreshed_at"]
         return not timedelta(0) <= age < period
 
-    def _refreshed(self, identity: IdentityRecord) -> _Row:
-        """The gallery's current row. Raises only errors that end the crawl."""
+    def _refreshed(self, person: IdentityRecord) -> tuple[_Row, ScrapingError | None]:
+        """The gallery's current row, and the error if it could not be read."""
         try:
             with keep_changed_pages(self._tables):
-                row = self._look_at(identity)
+                row = self._look_at(person)
         except BudgetSpent:
             raise
         except ScrapingError as error:
-            _logger.warning("gallery %s: %s", identity.identity, error)
-            return self._failed(identity, error)
-        self._streak.success()
-        return row
+            return self._unread(person, error)
+        self._streak.success(person.identity)
+        return row, None
 
     def _look_at(self, identity: IdentityRecord) -> _Row:
         """The gallery's new row; notes its photo pages unless they are the known ones."""
@@ -215,21 +239,28 @@ class CatalogueCrawl:
                 for position, url in enumerate(marked)
             ]
 
-    def _failed(self, identity: IdentityRecord, error: ScrapingError) -> _Row:
-        """The row of a gallery that cannot be read: as it was, unless it is gone or asks to be left alone."""
+    def _unread(self, person: IdentityRecord, error: ScrapingError) -> tuple[_Row, ScrapingError | None]:
+        """The row of a gallery that was not read, and the error unless the site's answer is a clear one.
+
+        The row is as it was, unless the gallery is gone or asks to be left alone.
+        """
+        now = datetime.now(UTC)
+        row = self._previous.get(person.identity) or self._row(person, "unreachable", None, None)
+        row = row | {"failed_at": None}
+        if isinstance(error, RobotsDenied):
+            return row | {"status": "robots_denied", "refreshed_at": now}, None
+        _logger.warning("gallery %s: %s", person.identity, error)
         self._failures[error.reason] += 1
-        row = self._previous.get(identity.identity) or self._row(identity, "unreachable", None, None)
         match error:
             case DownloadFailed(reason="not_found"):
-                return self._vanished(row)
+                return self._vanished(row), None
             case DownloadFailed(reason="no_ai"):
-                return row | {"status": "no_ai", "refreshed_at": datetime.now(UTC)}
+                return row | {"status": "no_ai", "refreshed_at": now}, None
             case LayoutChanged() if row["status"] == "unreachable":
                 row["status"] = "layout_changed"
             case _:
                 pass
-        self._streak.failure(error)
-        return row
+        return row | {"failed_at": now}, error
 
     def _mark_vanished(self, identities: Iterable[str]) -> None:
         for identity in self._selection.in_order(identities):
@@ -254,6 +285,7 @@ class CatalogueCrawl:
             "status": status,
             "refreshed_at": datetime.now(UTC),
             "source": self._source.label,
+            "failed_at": None,
         }
 
     def _commit(self) -> None:
@@ -263,26 +295,3 @@ class CatalogueCrawl:
         self._tables.append("photo_pages", self._new_pages)
         self._tables.append("identity_catalogue", self._new_rows)
         self._new_pages, self._new_rows = [], []
-
-
-class _UnfinishedRefresh:
-    """The file `<data_dir>/unfinished_refresh.txt`: the start time of a refresh that a budget has stopped.
-
-    It stays until a refresh reaches its end, and the refreshes in between go on where the last one was.
-    """
-
-    def __init__(self, data_dir: Location) -> None:
-        self._path = data_dir / "unfinished_refresh.txt"
-        self._began_at = datetime.fromisoformat(self._path.read_text()) if self._path.exists() else None
-
-    def covers(self, refreshed_at: datetime | None) -> bool:
-        """True if a gallery last looked at then has had its turn in this refresh."""
-        return self._began_at is not None and refreshed_at is not None and refreshed_at >= self._began_at
-
-    def leave(self, began_at: datetime) -> None:
-        """Note that a budget has stopped the refresh; the start time is that of its first run."""
-        write_atomically(self._path, (self._began_at or began_at).isoformat().encode())
-
-    def finish(self) -> None:
-        """Note that every gallery has had its turn."""
-        self._path.unlink(missing_ok=True)

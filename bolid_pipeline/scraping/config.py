@@ -80,7 +80,11 @@ class CrawlBounds:
     min_placeholder_pages: Annotated[int, Field(ge=2)] = 3
     """The same bytes behind this many photo pages are a placeholder; at least 2."""
     max_failures_in_a_row: PositiveInt = 5
-    """Galleries or photo pages that fail one after the other before the crawl gives up."""
+    """Failures of the site (no connection, 5xx, 429) in a row after which a person is left to the next run; if they
+    come from several people, the crawl ends."""
+    max_refusals_in_a_row: PositiveInt = 10
+    """The same for pages that are refused (403, robots.txt, no picture); these end a crawl only if nothing has
+    succeeded before."""
     photos_per_commit: PositiveInt = 64
     """Photos (or galleries) whose rows are committed together; a killed crawl fetches none of them again."""
 

@@ -24,8 +24,8 @@ def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
 
     Raises:
         ConfigurationError: drawn people would be mixed with others.
-        ScrapingError: the index, or several galleries in a row, cannot be read. LayoutChanged and RobotsDenied for a
-            list of people are raised after the other lists' people have been visited.
+        ScrapingError: no list of people can be read, the site fails for several people in a row, or it refuses
+            everybody.
     """
     refuse_to_mix_drawn_people(tables, source.label)
     return source.refresh_catalogue(tables)
@@ -39,7 +39,7 @@ def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) ->
 
     Raises:
         ConfigurationError: drawn people would be mixed with others.
-        ScrapingError: several photo pages in a row, or all of them, cannot be fetched.
+        ScrapingError: the site fails for several people in a row, or it refuses every page.
     """
     refuse_to_mix_drawn_people(tables, source.label)
     return source.refresh_photos(tables, photos)

@@ -42,6 +42,14 @@ def set_aside(rows: Iterable[_Row]) -> list[dict[str, Any]]:
     ]
 
 
+def name_taken(row: _Row) -> str:
+    """What to tell about somebody whose name is taken by the person of this row, with whose photos theirs would mix."""
+    return (
+        f"{row['identity']} is left out: the data folder holds a person of that name from {source_of(row)}; rename one "
+        "of them, or delete the other sources' people by `bolid prune`"
+    )
+
+
 def people_of_others(tables: TableStore, source: str) -> dict[str, list[str]]:
     """Label -> the people that came from it, for all sources but the one with the label `source`."""
     people: defaultdict[str, list[str]] = defaultdict(list)

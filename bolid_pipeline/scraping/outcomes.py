@@ -1,6 +1,6 @@
 """The closed sets of words for the outcomes of galleries and photos."""
 
-from bolid_pipeline.images.decoding import REFUSALS
+from bolid_pipeline.images.refusals import REFUSALS
 from bolid_pipeline.records import OF_ANOTHER_IDENTITY, OTHER_SOURCE
 
 SHARED = OF_ANOTHER_IDENTITY
@@ -9,27 +9,39 @@ SHARED = OF_ANOTHER_IDENTITY
 UNLISTED_STATUSES = frozenset({"too_few_photos", "empty", "not_a_person", "no_ai"})
 """Galleries whose photos are not taken; they are looked at again now and then."""
 
-IDENTITY_STATUSES = UNLISTED_STATUSES | {"listed", "vanished", "unreachable", "layout_changed", OTHER_SOURCE}
+IDENTITY_STATUSES = UNLISTED_STATUSES | {
+    "listed",
+    "vanished",
+    "unreachable",
+    "layout_changed",
+    OTHER_SOURCE,
+    "robots_denied",  # robots.txt forbids the gallery; whether it still does is looked up in each run
+}
 """Values of `identity_catalogue.status`; only the photos of `listed` people are fetched."""
 
-RETRIED_REASONS = frozenset(
+SITE_FAILURES = frozenset(
     {
         "unreachable",  # no connection, or only 429 and 5xx
         "timeout",  # silence for longer than the read time-out
         "deadline",  # an answer that drips for longer than one may take
         "broken_body",  # a body shorter than stated, or badly packed
         "internal_address",  # the site's name leads into a private network
-        "layout_changed",
-        "robots_denied",
-        "forbidden",
-        "http_error",
-        "too_many_redirects",
     }
 )
+"""Reasons that speak of the site: many of them in a row end a crawl."""
+
+RETRIED_REASONS = SITE_FAILURES | {
+    "layout_changed",
+    "robots_denied",
+    "forbidden",
+    "http_error",
+    "too_many_redirects",
+    "unreadable",  # a file of a folder that this machine cannot read now
+}
 """Reasons that say nothing about the photo: the next crawl tries again."""
 
 REJECTION_REASONS = (
-    REFUSALS
+    frozenset(REFUSALS)
     | RETRIED_REASONS
     | {
         "not_found",

@@ -4,23 +4,27 @@ Threads fetch, and this thread records what they fetched in the order of the gal
 with any number of threads and however often a crawl was killed.
 """
 
+import logging
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tqdm import tqdm
 
-from bolid_pipeline.errors import BudgetSpent
+from bolid_pipeline.errors import BudgetSpent, ScrapingError
 from bolid_pipeline.records import PhotoPage
+from bolid_pipeline.scraping.failure_streak import FailureStreak
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal
 from bolid_pipeline.scraping.photo_fetch import PhotoFetcher, RefusedPage
 from bolid_pipeline.scraping.photo_ledger import PhotoLedger
-from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer, FailureStreak
+from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer
 from bolid_pipeline.scraping.selection import PersonPlan, plan_photos, settled_pages
 from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
+
+_logger = logging.getLogger(__name__)
 
 _PAGES_AHEAD = 16
 """Pages per thread that are being fetched or wait to be recorded, so that a slow page or a commit holds up no other."""
@@ -37,7 +41,7 @@ class PhotoCrawl:
         self._ledger = PhotoLedger(tables, photos, self._bounds.min_placeholder_pages)
         self._fetch = PhotoFetcher(source, tables, photos, self._journal, self._ledger.placeholders)
         self._under_way: deque[tuple[str, Future[FetchedPhoto | RefusedPage]]] = deque()
-        self._streak = FailureStreak(self._bounds.max_failures_in_a_row)
+        self._streak = FailureStreak(self._bounds)
 
     def run(self) -> CrawlReport:
         """Fetch and commit the outstanding photos, and return the report."""
@@ -57,12 +61,10 @@ class PhotoCrawl:
                     pool.shutdown(cancel_futures=True)
         except BudgetSpent as spent:
             stopped_by = str(spent)
-            self._record_finished()
         finally:
+            self._record_finished()
             self._ledger.commit()
         self._journal.close(settled_pages(self._tables))
-        if stopped_by is None:
-            self._streak.finish()
         for table in ("raw_photos", "rejected_downloads"):
             self._tables.tidy(table)
         return timer.report(
@@ -73,19 +75,41 @@ class PhotoCrawl:
         )
 
     def _fetch_all(
-        self, people: Iterable[PersonPlan], pool: ThreadPoolExecutor, progress: "tqdm[Any]"
+        self, people: Sequence[PersonPlan], pool: ThreadPoolExecutor, progress: "tqdm[Any]"
     ) -> None:
-        for person in people:
-            progress.set_postfix_str(f"{person.identity}, {person.num_wanted} to fetch", refresh=False)
-            for page_url in person.page_urls:
-                while self._has_enough_under_way(person.identity):
+        """Fetch the new pages of everybody, then those that failed before.
+
+        That these fail again is no news, and ends the round quietly where other photos could be had.
+        """
+        self._fetch_pages([(person.identity, person.page_urls) for person in people], pool, progress)
+        self._streak = FailureStreak(self._bounds)
+        try:
+            self._fetch_pages(
+                [(person.identity, person.failed_page_urls) for person in people], pool, progress
+            )
+        except BudgetSpent:
+            raise
+        except ScrapingError as error:
+            if self._ledger.num_photos == 0:
+                raise
+            _logger.warning("photo pages that failed before fail again: %s", error)
+
+    def _fetch_pages(
+        self, pages: Iterable[tuple[str, Sequence[str]]], pool: ThreadPoolExecutor, progress: "tqdm[Any]"
+    ) -> None:
+        """Fetch each person's pages in their order, and record what they give. Raises if the site fails too often."""
+        for identity, page_urls in pages:
+            progress.set_postfix_str(f"{identity}, {len(page_urls)} to fetch", refresh=False)
+            for page_url in page_urls:
+                while self._has_enough_under_way(identity):
                     self._record_next(progress)
-                if self._num_missing(person.identity) == 0:
+                if self._num_missing(identity) == 0 or self._streak.gives_up(identity):
                     break
-                page = PhotoPage(identity=person.identity, page_url=page_url)
-                self._under_way.append((person.identity, pool.submit(self._fetch, page)))
+                page = PhotoPage(identity=identity, page_url=page_url)
+                self._under_way.append((identity, pool.submit(self._fetch, page)))
         while self._under_way:
             self._record_next(progress)
+        self._streak.finish()
 
     def _num_missing(self, identity: str) -> int | None:
         """Number of photos of the person that may still be stored; None for any number."""
@@ -102,24 +126,35 @@ class PhotoCrawl:
 
     def _record_next(self, progress: "tqdm[Any]") -> None:
         """Wait for the oldest page under way and record it. Raises what its thread raised."""
-        identity, fetched = self._under_way[0]
+        identity, fetched = self._under_way.popleft()
+        if fetched.cancelled():
+            return
         outcome = fetched.result()
-        self._under_way.popleft()
         progress.update()
         self._record(identity, outcome)
 
     def _record_finished(self) -> None:
-        """Record the pages that had been fetched when the budget ended."""
+        """Record the pages that had been fetched when the round ended early."""
         for identity, fetched in self._under_way:
             if not fetched.cancelled() and fetched.exception() is None:
-                self._record(identity, fetched.result())
+                self._ledger.record(identity, fetched.result())
 
     def _record(self, identity: str, outcome: FetchedPhoto | RefusedPage) -> None:
-        """Record the outcome of a page. Raises its error once the site has failed too often in a row."""
+        """Record the outcome of a page. Raises its error if the round is to end."""
         self._ledger.record(identity, outcome)
         if isinstance(outcome, RefusedPage) and outcome.error is not None:
-            self._streak.failure(outcome.error)
+            was_given_up = self._streak.gives_up(identity)
+            self._streak.failure(identity, outcome.error)
+            if self._streak.gives_up(identity) and not was_given_up:
+                self._leave_to_next_run(identity, outcome.error)
             return
-        self._streak.success()
+        self._streak.success(identity)
         if self._ledger.num_uncommitted >= self._bounds.photos_per_commit:
             self._ledger.commit()
+
+    def _leave_to_next_run(self, identity: str, error: ScrapingError) -> None:
+        """Cancel the person's pages that are not being fetched yet."""
+        _logger.warning("%s is left to the next run: page after page fails, now %s", identity, error)
+        for who, fetched in self._under_way:
+            if who == identity:
+                fetched.cancel()

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
-from bolid_pipeline.images.decoding import WholePhoto, probe
-from bolid_pipeline.images.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
+from bolid_pipeline.images.examination import PhotoFacts, examine
+from bolid_pipeline.images.file_types import SITE_TYPES
 from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
@@ -97,7 +97,6 @@ class PhotoFetcher:
         except PhotoRefused as refusal:
             self._journal.add(RefusedFile(source_url=url, reason=refusal.reason))
             raise
-        plain, mirrored = perceptual_hashes(photo.image)
         photo_id, path = self._photos.address(data, photo.extension)
         fetched = FetchedPhoto(
             page_url=page.page_url,
@@ -108,16 +107,16 @@ class PhotoFetcher:
             height_px=photo.height_px,
             size_bytes=len(data),
             content_type=photo.content_type,
-            perceptual_hash=plain,
-            mirrored_hash=mirrored,
+            perceptual_hash=photo.perceptual_hash,
+            mirrored_hash=photo.mirrored_hash,
         )
         self._journal.add(fetched)
         self._photos.write(path, data)
         return fetched
 
-    def _check(self, data: bytes) -> WholePhoto:
-        """The decoded photo, if it is whole and large enough. Raises PhotoRefused."""
-        photo = probe(data, self._source.bounds.max_pixels, MIN_SIDE_PX)
+    def _check(self, data: bytes) -> PhotoFacts:
+        """The photo's facts, if it is whole and large enough. Raises PhotoRefused."""
+        photo = examine(data, SITE_TYPES, self._source.bounds.max_pixels)
         if min(photo.width_px, photo.height_px) < self._source.bounds.min_side_px:
             raise PhotoRefused("too_small")
         return photo

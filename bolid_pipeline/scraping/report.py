@@ -1,11 +1,10 @@
-"""The report of a crawl, and the rule that ends a crawl after too many failures."""
+"""The report of a crawl."""
 
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bolid_pipeline.errors import ScrapingError
 from bolid_pipeline.scraping.transfer_counts import TransferCounts
 
 
@@ -29,6 +28,8 @@ class CrawlReport:
     """Photos that this crawl stored."""
     photos_known: int = 0
     """Photos that were stored before, and were not asked for again."""
+    photos_gone: int = 0
+    """Photos that were deleted, because no file of the folder holds them any more."""
     identities: Counter[str] = field(default_factory=Counter[str])
     """Galleries by status."""
     failures: Counter[str] = field(default_factory=Counter[str])
@@ -61,6 +62,7 @@ class CrawlReport:
         """One line of results, one line of costs."""
         found = {"galleries": self.identities, "failures": self.failures, "refused": self.rejected}
         counts = [f"{self.photos_new} new photos, {self.photos_known} known"] if not self.identities else []
+        counts += [f"{self.photos_gone} gone"] if self.photos_gone else []
         counts += [
             f"{name}: {', '.join(f'{count} {word}' for word, count in words.most_common())}"
             for name, words in found.items()
@@ -90,30 +92,3 @@ class CrawlTimer:
             seconds=time.monotonic() - self._started,
             **done,
         )
-
-
-class FailureStreak:
-    """Tells a broken page from a broken site: too many failures in a row, or nothing but failures, end a crawl."""
-
-    def __init__(self, max_in_a_row: int) -> None:
-        self._max_in_a_row = max_in_a_row
-        self._in_a_row = 0
-        self._has_succeeded = False
-        self._last_error: ScrapingError | None = None
-
-    def success(self) -> None:
-        """Note a success."""
-        self._has_succeeded = True
-        self._in_a_row = 0
-
-    def failure(self, error: ScrapingError) -> None:
-        """Note a failure. Raises `error` once there are too many in a row."""
-        self._last_error = error
-        self._in_a_row += 1
-        if self._in_a_row >= self._max_in_a_row:
-            raise error
-
-    def finish(self) -> None:
-        """Note the end of the crawl. Raises the last error if there was no success."""
-        if self._last_error is not None and not self._has_succeeded:
-            raise self._last_error

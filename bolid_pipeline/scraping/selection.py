@@ -68,7 +68,9 @@ class PersonPlan:
     num_refused: int
     """Photo pages that are refused for good."""
     page_urls: tuple[str, ...]
-    """The pages that are left, in the gallery's order."""
+    """The pages that were never tried, in the gallery's order."""
+    failed_page_urls: tuple[str, ...]
+    """The pages that failed before and may be tried again, the longest ago first."""
     num_wanted: int
     """Number of them that may become photos."""
 
@@ -105,15 +107,16 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
     catalogue = [row for row in tables.read("identity_catalogue").to_pylist() if is_of(row, source)]
     listed = {row["identity"] for row in catalogue if row["status"] == "listed" and _is_enough(row, bounds)}
     chosen = Selection(bounds, tables).in_order(listed)[: bounds.max_identities]
-    stored = tables.read("raw_photos", ["identity"]).to_pylist()
-    refused = tables.read("rejected_downloads", ["identity", "reason"]).to_pylist()
-    refused = [row for row in refused if row["reason"] not in RETRIED_REASONS]
     done = settled_pages(tables)
+    stored = tables.read("raw_photos", ["identity", "page_url"]).to_pylist()
+    refused = tables.read("rejected_downloads", ["identity", "page_url", "reason", "checked_at"]).to_pylist()
+    failed_at = {row["page_url"]: row["checked_at"] for row in refused if row["reason"] in RETRIED_REASONS}
+    stored, refused = ([row for row in rows if row["page_url"] in done] for rows in (stored, refused))
     num_stored, num_refused = (Counter(row["identity"] for row in rows) for rows in (stored, refused))
     pages = read_photo_pages(tables)
     people: list[PersonPlan] = []
     for identity in chosen:
-        left = tuple(url for url in pages[identity] if url not in done)
+        left = [url for url in pages[identity] if url not in done]
         limit = bounds.max_photos_per_identity
         num_open = len(left) if limit is None else max(0, limit - num_stored[identity])
         people.append(
@@ -122,7 +125,10 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
                 num_listed=len(pages[identity]),
                 num_stored=num_stored[identity],
                 num_refused=num_refused[identity],
-                page_urls=left,
+                page_urls=tuple(url for url in left if url not in failed_at),
+                failed_page_urls=tuple(
+                    sorted(failed_at.keys() & set(left), key=lambda url: (failed_at[url], url))
+                ),
                 num_wanted=min(len(left), num_open),
             )
         )
@@ -130,10 +136,12 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
 
 
 def settled_pages(tables: TableStore) -> set[str]:
-    """The photo pages that are stored or refused for good, and so never asked for again."""
+    """The photo pages that are stored or refused for good, and so not asked for again: all but files that changed."""
     stored = tables.read("raw_photos", ["page_url"])["page_url"].to_pylist()
     refused = tables.read("rejected_downloads", ["page_url", "reason"]).to_pylist()
-    return {*stored, *(row["page_url"] for row in refused if row["reason"] not in RETRIED_REASONS)}
+    settled = {*stored, *(row["page_url"] for row in refused if row["reason"] not in RETRIED_REASONS)}
+    files = tables.read("folder_files", ["page_url", "is_read"]).to_pylist()
+    return settled - {file["page_url"] for file in files if not file["is_read"]}
 
 
 def read_photo_pages(tables: TableStore) -> defaultdict[str, list[str]]:

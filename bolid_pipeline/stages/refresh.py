@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from bolid_pipeline.stages.recipe import Recipe
+from bolid_pipeline.storage.rows import is_one_of
 from bolid_pipeline.storage.snapshot import Snapshot
 from bolid_pipeline.storage.tables import TableStore
 
@@ -61,7 +61,7 @@ def refresh_table(
     """
     seen = tables.snapshot(recipe.table, [recipe.fingerprint_column], expected=recipe.table_columns)
     if recipe.is_update:
-        photos = photos.filter(pc.field("photo_id").isin(seen.rows["photo_id"].combine_chunks()))
+        photos = _with_keys(photos, seen.rows["photo_id"].to_pylist())
     photo_ids: list[str] = photos["photo_id"].to_pylist()
     stored = tables.keep(seen, seen.is_current_N & seen.holds("photo_id", photo_ids))
     outdated = stored.missing(photo_ids, recipe.fingerprint_column, recipe.fingerprint)
@@ -154,4 +154,4 @@ def _completed(
 
 def _with_keys(rows: pa.Table, keys: Sequence[str], key: str = "photo_id") -> pa.Table:
     """The rows whose key is one of `keys`, order kept."""
-    return rows.filter(pc.field(key).isin(pa.array(keys, rows.schema.field(key).type)))
+    return rows.filter(is_one_of(rows[key], keys))

@@ -3,7 +3,7 @@
 import errno
 import os
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,8 @@ from bolid_pipeline.errors import StorageFull
 from bolid_pipeline.storage.location import Location
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+"""What systems say that have no hard links, such as FAT on a stick."""
 _SYNCS_AT_ONCE = 16
 
 
@@ -37,15 +39,30 @@ def write_atomically(path: Location, data: bytes | memoryview, *, is_durable: bo
         return
     if is_durable:
         _make_folder(path.parent)
-    else:
+    elif not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _full_by_name(path), _replacing(path) as file:
+    with _full_by_name(path), _beside(path) as file:
         file.write(data)
         if is_durable:
             file.flush()
             os.fsync(file.fileno())
     if is_durable:
         _sync(path.parent)
+
+
+def write_new(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to a path that nothing has taken, as atomically and durably as `write_atomically`.
+
+    Raises:
+        FileExistsError: the path is taken; what is there is untouched.
+        StorageFull: there is no room.
+    """
+    _make_folder(path.parent)
+    with _full_by_name(path), _beside(path, put=_put_new) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync(path.parent)
 
 
 def write_pieces_atomically(path: Path, pieces: Iterable[bytes]) -> None:
@@ -55,7 +72,7 @@ def write_pieces_atomically(path: Path, pieces: Iterable[bytes]) -> None:
         StorageFull: there is no room; what was there before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _full_by_name(path), _replacing(path) as file:
+    with _full_by_name(path), _beside(path) as file:
         file.writelines(pieces)
 
 
@@ -73,21 +90,31 @@ def make_durable(files: Collection[Path], folders: Collection[Path]) -> None:
         StorageFull: there is no room.
     """
     with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-        for paths in (files, folders):
-            list(pool.map(_sync, paths))
+        for paths in (list(files), list(folders)):
+            list(pool.map(_sync_all, [paths[start::_SYNCS_AT_ONCE] for start in range(_SYNCS_AT_ONCE)]))
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A hidden file beside `path`, which takes its place at the end of the `with`, and is removed after an error."""
+def _beside(path: Path, put: Callable[[Path, Path], object] = Path.replace) -> Iterator[BinaryIO]:
+    """A hidden file beside `path`, which is put there at the end of the `with`, and is removed after an error."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
-        temporary.replace(path)
-    except BaseException:
+        put(temporary, path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Give a file a name that nothing has taken; a rename would replace what is there. Raises FileExistsError."""
+    try:
+        path.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.touch(exist_ok=False)
+        temporary.replace(path)
 
 
 @contextmanager
@@ -108,6 +135,11 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _sync(folder.parent)
+
+
+def _sync_all(paths: Iterable[Path]) -> None:
+    for path in paths:
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -59,10 +59,11 @@ class _LineJournal:
         return [entry for line in text.splitlines() if (entry := _parse(line)) is not None]
 
     def add(self, entry: Entry) -> None:
-        line = json.dumps(entry) + "\n"
+        line = f"{json.dumps(entry)}\n".encode()
         with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
+            if not self._path.parent.is_dir():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
                 file.write(line)
 
     def keep_only(self, entries: list[Entry]) -> None:

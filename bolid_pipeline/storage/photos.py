@@ -38,9 +38,8 @@ class PhotoStore:
         """Fsync photos that `write` has stored; for many at once it costs a tenth per photo."""
         if not isinstance(self._data_dir, Path):
             return  # an upload is durable by itself
-        files = {self._data_dir / path for path in paths}
-        folders = {self._data_dir / folder for path in paths for folder in PurePosixPath(path).parents}
-        make_durable(files, folders)
+        folders = {".", "photos", *(path.rpartition("/")[0] for path in paths)}
+        make_durable(*([self._data_dir / name for name in names] for names in (set(paths), folders)))
 
     @staticmethod
     def address(data: bytes, extension: str) -> tuple[str, str]:

@@ -49,7 +49,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("status", pa.string()),
         ("refreshed_at", _TIME),
         ("source", pa.string()),
-        added=("source",),
+        ("failed_at", _TIME),
+        added=("source", "failed_at"),
     ),
     "raw_photos": _table(
         "photo_id",
@@ -101,8 +102,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("photo_id", pa.string()),
         ("checked_at", _TIME),
     ),
-    # What each file of a folder of one's own photos was found to be. `raw_photos` and `rejected_downloads` follow from
-    # it: a file of the same size and time is not read again, and content that is known is not decoded again.
+    # Every file of a folder of one's own photos, as it was when it was last read: one of the same size and time is not
+    # read again, and known content is not decoded again. `raw_photos` and `rejected_downloads` follow from it.
     "folder_files": _table(
         "page_url",
         ("page_url", pa.string()),
@@ -110,14 +111,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("size_bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
         ("is_read", pa.bool_()),
-        ("photo_id", pa.string()),
+        ("sha256", pa.string()),
         ("reason", pa.string()),
-        ("path", pa.string()),
-        ("width_px", pa.int32()),
-        ("height_px", pa.int32()),
-        ("content_type", pa.string()),
-        ("perceptual_hash", pa.string()),
-        ("mirrored_hash", pa.string()),
     ),
     "watermark_scores": _table(
         "photo_id",

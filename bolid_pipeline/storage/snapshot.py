@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bolid_pipeline.storage.location import Location
+from bolid_pipeline.storage.rows import is_one_of
 from bolid_pipeline.storage.schemas import TableSchema
 
 
@@ -39,8 +40,7 @@ class Snapshot:
 
     def holds(self, column: str, values: Collection[str]) -> NDArray[np.bool_]:
         """(N,) bool: True if the row's `column` is one of `values`."""
-        wanted = pa.array(list(values), self.rows.schema.field(column).type)
-        return pc.is_in(self.rows[column], value_set=wanted).to_numpy()
+        return is_one_of(self.rows[column], values).to_numpy()
 
     def missing(self, keys: Sequence[str], column: str | None = None, value: str | None = None) -> list[str]:
         """The keys without a current row (or without one whose `column` is `value`), in their order."""

@@ -1,5 +1,6 @@
 """Files that a clone must hold, and must not."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,15 @@ def test_the_picture_of_the_rooms_is_up_to_date():
     drawing = [sys.executable, "docs/draw_rooms.py", "--check"]
     done = subprocess.run(drawing, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_rows_are_picked_by_values_in_one_place_which_gives_an_empty_list_its_type():
+    source = [
+        *(REPOSITORY / "bolid_pipeline").rglob("*.py"),
+        *(REPOSITORY / "assets").rglob("*.py"),
+        *(REPOSITORY / "resources").rglob("*.py"),
+    ]
+    comparing = [path for path in source if re.search(r"\bis_?in\(", path.read_text("utf-8"))]
+    assert [path.relative_to(REPOSITORY).as_posix() for path in comparing] == [
+        "bolid_pipeline/storage/rows.py"
+    ]

@@ -59,8 +59,8 @@ def test_that_nobody_is_kept_fails_one_check_which_says_what_to_do(done):
         "curation_has_no_orphan_rows": True,
     }
     said = found["every_kept_identity_has_enough_photos"].description
-    assert said.startswith("nobody is kept, so there is nothing to train on")
-    assert "crawl more photos per person" in said
+    assert said.startswith("0 kept: ")
+    assert "8 needed of each" in said or "8 of a person are needed" in said
 
 
 @pytest.mark.parametrize("done", [[PHOTO]], indirect=True)

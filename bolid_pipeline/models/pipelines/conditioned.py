@@ -1,9 +1,7 @@
 """The call of both pipelines: check the inputs, make embeddings of them, let diffusers draw, mark the pictures."""
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -11,14 +9,12 @@ from PIL.Image import Image
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.models import adapters
-from bolid_pipeline.models.conditioning import Conditions, body_vectors, check_conditions, ref_embeds
+from bolid_pipeline.models.conditioning import Conditions, body_vectors, ref_embeds
 from bolid_pipeline.models.invisible_mark import add_mark
 from bolid_pipeline.models.loaders import BoLIDLoaderMixin
+from bolid_pipeline.models.pipelines.input_checks import by_name, check_inputs
 from bolid_pipeline.models.scales import Scale, ScheduledScales, is_schedule, scale_at
 from bolid_pipeline.models.text import as_texts
-
-_SIZE_STEP_PX = 8
-"""diffusers takes pictures whose sides are multiples of this."""
 
 
 class ConditionedPipeline(BoLIDLoaderMixin):
@@ -91,10 +87,12 @@ class ConditionedPipeline(BoLIDLoaderMixin):
             "num_images_per_prompt": num_images_per_prompt,
             "callback_on_step_end": callback_on_step_end,
         }
-        check_inputs(self, prompt, conditions, settings, known=inspect.signature(generate).parameters)
+        known = list(inspect.signature(generate).parameters)
+        settings |= by_name(args, settings, known[1:])
+        check_inputs(self, prompt, conditions, settings, known=known)
         if adapters.is_attached(self.unet):
             settings |= self._conditioned(prompt, conditions, settings)
-        return _marked(generate(prompt, *args, **settings))
+        return _marked(generate(prompt, **settings))
 
     def _conditioned(
         self, prompt: str | list[str] | None, conditions: Conditions, settings: Mapping[str, Any]
@@ -136,63 +134,6 @@ class ConditionedPipeline(BoLIDLoaderMixin):
         return [
             torch.cat([torch.zeros_like(embeds), embeds]).to(device) for embeds in ip_adapter_image_embeds
         ]
-
-
-def check_inputs(
-    pipe: ConditionedPipeline,
-    prompt: str | list[str] | None,
-    conditions: Conditions,
-    settings: Mapping[str, Any],
-    *,
-    known: Mapping[str, Any],
-) -> None:
-    """Refuse what cannot be drawn, before any network runs.
-
-    Args:
-        pipe: the pipeline that is asked.
-        prompt: one text, several, or None with `prompt_embeds` among the settings.
-        conditions: bodies, pictures and scales.
-        settings: every other argument of the call by name.
-        known: the arguments that the stock pipeline takes, by name.
-
-    Raises:
-        BolidError, ValueError: see `ConditionedPipeline.__call__`.
-    """
-    for name in settings:
-        if name not in known:
-            own = inspect.signature(pipe.__call__).parameters
-            near = get_close_matches(name, [*own, *known], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigurationError(f"{type(pipe).__name__} takes no argument {name!r}{hint}")
-    if adapters.is_attached(pipe.unet) and {"ip_adapter_image", "ip_adapter_image_embeds"} & settings.keys():
-        raise ConfigurationError("give ref_image or image_prompt in place of diffusers' ip_adapter_image")
-    _check_ranges(settings, pipe.scheduler.config.get("num_train_timesteps", math.inf))
-    text = settings.get("prompt_embeds") if prompt is None else as_texts(prompt)
-    if text is None or not len(text):
-        raise ConfigurationError("there is nothing to draw: give a prompt, or prompt_embeds")
-    check_conditions(pipe, conditions, len(text))
-
-
-def _check_ranges(settings: Mapping[str, Any], most_steps: float) -> None:
-    for name in ("height", "width"):
-        size_px = settings.get(name)
-        if size_px is not None and (size_px < _SIZE_STEP_PX or size_px % _SIZE_STEP_PX):
-            nearest = max(_SIZE_STEP_PX, round(size_px / _SIZE_STEP_PX) * _SIZE_STEP_PX)
-            raise ConfigurationError(
-                f"{name} must be a multiple of {_SIZE_STEP_PX} px, not {size_px}: take {nearest}"
-            )
-    steps = settings.get("num_inference_steps")
-    if steps is not None and not 1 <= steps <= most_steps:
-        raise ConfigurationError(f"num_inference_steps must be from 1 to {most_steps}, not {steps}")
-    guidance_scale = settings.get("guidance_scale")
-    if guidance_scale is not None and not 0 <= guidance_scale < math.inf:
-        raise ConfigurationError(
-            f"guidance_scale must be finite and at least 0, not {guidance_scale}: 1 is without guidance"
-        )
-    if settings["num_images_per_prompt"] < 1:
-        raise ConfigurationError(
-            f"num_images_per_prompt must be at least 1, not {settings['num_images_per_prompt']}"
-        )
 
 
 def _pictures(name: str, given: Any) -> list[Image]:

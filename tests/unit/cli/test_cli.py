@@ -90,6 +90,7 @@ def test_forgetting_says_what_was_removed(bolid, tmp_path):
         "status": "listed",
         "refreshed_at": None,
         "source": "https://gallery.example",
+        "failed_at": None,
     }
     TableStore(tmp_path / "data").append("identity_catalogue", [row])
     done = bolid("forget", "anna", "--yes")

@@ -44,6 +44,7 @@ def add_person(data_dir, identity, num_photos):
                 "status": "listed",
                 "refreshed_at": NOW,
                 "source": "https://gallery.example",
+                "failed_at": None,
             }
         ],
     )
@@ -65,7 +66,7 @@ def add_person(data_dir, identity, num_photos):
                 "fetched_at": NOW,
             },
             "photo_pages": {**url, "position": 0, "listed_at": NOW},
-            "folder_files": {**url, "size_bytes": 10, "photo_id": photo_id, "path": path},
+            "folder_files": {**url, "size_bytes": 10, "sha256": photo_id},
             "rejected_downloads": {**url, "source_url": page, "reason": "empty", "checked_at": NOW},
             "watermark_scores": {**by, "watermark_prob": 0.1},
             "face_detections": {**by, "num_faces": 1, "num_persons": 1, "faces": []},

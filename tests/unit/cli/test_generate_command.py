@@ -106,14 +106,72 @@ def test_photos_few_steps_and_scales(generate, tmp_path: Path) -> None:
         (("--identity", "bob-stone", "--sample-body"), "give one"),
         (("--sampler", "magic"), "no sampler 'magic'; there are ddim"),
         (("--body-scale", "strong"), "'strong' is no scale"),
+        (("--body-scale", "[" * 100_000), "is no scale"),
+        (("--body-scale", '{"uo": 1}'), "body_scale names a block 'uo'; there are down, mid, up"),
+        (("--body-scale", '{"mid": "x"}'), "--body-scale takes finite numbers, not 'x'"),
+        (("--body-scale", '{"up": {"block_9": 1}}'), "body_scale names a block 'block_9' in 'up'"),
+        (("--ref-scale", '{"0.3": {"up": {"block_9": 1}}}'), "ref_scale names a block 'block_9' in 'up'"),
+        (("--ref-scale", "nan"), "--ref-scale 'nan' is no scale"),
+        (("--ref-scale", "Infinity"), "--ref-scale takes finite numbers, not inf"),
+        (("--ref-scale", "1e400"), "--ref-scale takes finite numbers, not inf"),
+        (("--ref-scale", "1" + "0" * 400), "--ref-scale takes finite numbers, not 1000"),
+        (("--ref-scale", "null"), "'null' is no scale"),
+        (("--height", "65"), "height_px is 65: input should be a multiple of 8"),
+        (("--width", "80000000"), "a picture has at most 40,000,000 px"),
+        (("--height", "0"), "Invalid value for '--height': 0 is not in the range x>=8"),
+        (("--steps", "0"), "Invalid value for '--steps': 0 is not in the range x>=1"),
+        (("--steps", "1001"), "num_inference_steps must be from 1 to 1000, not 1001"),
+        (("--steps", "51", "--sampler", "lcm"), "num_inference_steps must be from 1 to 50, not 51"),
+        (("--seed", "99999999999999999999"), "Invalid value for '--seed': 99999999999999999999 is not in"),
+        (("--seed", "-1"), "Invalid value for '--seed': -1 is not in the range 0<=x<=18446744073709551615"),
+        (("--seed", str(2**64 - 1), "--count", "2"), "seeds go from 0 to 18446744073709551615"),
+        (("--guidance", "nan"), "guidance_scale is nan: input should be a finite number"),
+        (("--guidance", "inf"), "guidance_scale is inf: input should be a finite number"),
+        (("--guidance", "-1"), "Invalid value for '--guidance': -1.0 is not in the range x>=0"),
+        (("--between", "anna-smith", "bob-stone", "nan"), "between.2 is nan"),
+        (("--out", "/dev/null/pictures"), "--out /dev/null/pictures cannot be made: /dev/null is no folder"),
+        (("--out", "x" * 300), "is no folder: File name too long"),
+        (("--prompt", "a \udce9"), r"prompt 'a \udce9' is not UTF-8"),
     ],
 )
 def test_errors_say_the_way_out(generate, tmp_path: Path, arguments, message: str) -> None:
     failed = generate("--prompt", "a woman", *arguments)
-    assert failed.exit_code == 1
+    assert isinstance(failed.exception, SystemExit)
     assert failed.output.splitlines()[-1].startswith("Error: ")
-    assert message in failed.output
+    assert message in failed.output.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--guidance", "nan"), ("--seed", "-1"), ("--out", "/dev/null/pictures")]
+)
+def test_what_needs_no_model_is_refused_before_one_is_loaded(generate, monkeypatch, arguments) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a model was loaded before the options were looked at")
+
+    monkeypatch.setattr("bolid_pipeline.models.pipeline.load_pipeline", refuse)
+    assert isinstance(generate("--prompt", "a woman", *arguments).exception, SystemExit)
+
+
+def test_prompts_that_share_their_words_get_a_file_each_and_so_does_the_next_run(generate, tmp_path) -> None:
+    prompts = (
+        "a woman (red dress)",
+        "A woman, red dress",
+        "\N{DROMEDARY CAMEL}",
+        "\N{SNOWMAN}",
+        "x" * 99,
+        "x" * 98,
+    )
+    arguments = [word for prompt in prompts for word in ("--prompt", prompt)]
+    for scale in ("0", "1"):
+        done = generate(*arguments, "--body-scale", scale)
+        assert done.exit_code == 0, done.output
+    assert len(_pictures(tmp_path)) == 2 * len(prompts)
+    assert {"a_woman_red_dress-0.png", "a_woman_red_dress-0-2.png", "0.png", "0-4.png"} <= {
+        *_pictures(tmp_path)
+    }
+    generate(*arguments, "--overwrite")
+    assert len(_pictures(tmp_path)) == 2 * len(prompts)
 
 
 @pytest.mark.parametrize(

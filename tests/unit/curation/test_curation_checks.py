@@ -62,24 +62,58 @@ def test_what_is_seen_in_photos_that_are_not_kept_does_not_matter():
 
 def test_a_kept_person_with_too_few_photos_is_named():
     kept = rows("raw_photos", photo("a"), photo("b"), photo("c", identity="boris"))
-    outcome = every_kept_identity_has_enough_photos(kept, 2)
+    outcome = every_kept_identity_has_enough_photos(kept, rows("curated_photos"), 2)
     assert outcome.problem == "1 kept people have fewer than 2 photos: materialise `curated_photos` again"
     assert outcome.examples == ["boris"]
     assert outcome.numbers == {"num_identities": 2, "fewest_photos": 1, "num_with_too_few": 1}
 
 
-@pytest.mark.parametrize("min_photos", [0, 8])
-def test_that_nobody_is_kept_is_a_problem_with_a_way_out(min_photos):
-    outcome = every_kept_identity_has_enough_photos(rows("raw_photos"), min_photos)
-    assert str(outcome.problem).startswith(
-        "nobody is kept, so there is nothing to train on: look at the reasons"
+def rejected(*reasons, identities="anna"):
+    """Verdicts on rejected photos, each with the reasons of one argument."""
+    found = [
+        {
+            "photo_id": str(number),
+            "identity": identities[number % len(identities)],
+            "is_kept": False,
+            "reasons": each,
+        }
+        for number, each in enumerate(reasons)
+    ]
+    return rows("curated_photos", *found)
+
+
+def why_nobody_is_kept(verdicts):
+    return str(every_kept_identity_has_enough_photos(rows("raw_photos"), verdicts, 8).problem)
+
+
+def test_that_nothing_is_crawled_is_a_problem_with_a_way_out():
+    assert why_nobody_is_kept(rejected()).startswith(
+        "0 kept: no photo is stored, 8 of a person are needed: crawl"
     )
-    assert outcome.numbers["num_identities"] == 0
+
+
+def test_that_nobody_is_kept_is_a_problem_with_what_is_there_and_what_is_needed():
+    assert why_nobody_is_kept(rejected(*[["too_few_photos"]] * 5, identities=["anna"])) == (
+        "0 kept: 5 photos of 1 person, 8 needed of each. Rejected as too_few_photos (5); `bolid overview` shows "
+        "them. Ways out: add photos of each person or set a lower curation.min_photos_per_identity"
+    )
+
+
+def test_the_ways_out_follow_from_the_reasons():
+    said = why_nobody_is_kept(
+        rejected(["watermarked"], ["other_source"], ["other_source"], identities=["anna", "boris"])
+    )
+    assert said.startswith(
+        "0 kept: 3 photos of 2 people, 8 needed of each. Rejected as other_source (2), watermarked (1)"
+    )
+    assert "crawl their source again or set curation.use_other_sources" in said
+    assert "set a higher curation.max_watermark_prob" in said
+    assert "min_side_px" not in said
 
 
 def test_people_with_enough_photos_pass():
     kept = rows("raw_photos", photo("a"), photo("b"))
-    assert every_kept_identity_has_enough_photos(kept, 2).passed
+    assert every_kept_identity_has_enough_photos(kept, rows("curated_photos"), 2).passed
 
 
 def test_rows_of_photos_that_are_gone_and_photos_without_rows_are_counted_by_table():

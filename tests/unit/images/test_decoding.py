@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
-from bolid_pipeline.images.decoding import REFUSALS, decode_many, decode_rgb, encode_jpeg, probe, resize_to
+from bolid_pipeline.images.decoding import decode_many, decode_rgb, encode_jpeg, probe, resize_to
+from bolid_pipeline.images.refusals import REFUSALS
 
 
 def picture(height=120, width=80):
@@ -58,7 +59,7 @@ def jpeg(mode="RGB", **options):
         (encode_jpeg(picture())[:-2], "truncated"),
         (encode_jpeg(picture())[:30], "truncated"),
         (encoded(Image.fromarray(picture()), "PNG")[:-40], "truncated"),
-        (encoded(Image.fromarray(picture()), "GIF"), "unsupported_type"),
+        (b"8BPS\0\1" + bytes(500), "unsupported_type"),
         (damaged(jpeg()), "truncated"),
         (damaged(jpeg(progressive=True)), "truncated"),
         (damaged(jpeg("CMYK")), "truncated"),
@@ -75,7 +76,7 @@ def jpeg(mode="RGB", **options):
         "JPEG without its end",
         "a JPEG's head",
         "half a PNG",
-        "GIF",
+        "Photoshop",
         "damaged JPEG",
         "damaged progressive JPEG",
         "damaged CMYK JPEG",

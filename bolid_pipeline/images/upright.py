@@ -1,0 +1,83 @@
+"""A Pillow picture as pixels: upright, over white, 8 bits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bolid_pipeline.errors import PhotoRefused
+
+Rgb = NDArray[np.uint8]
+"""(H, W, 3), 0 to 255."""
+
+_EXIF_ORIENTATION = 0x0112
+_TIFF_BITS = 258
+# EXIF orientation -> what turns the stored rows and columns upright (EXIF 2.32, 4.6.4). PIL's exif_transpose does the
+# same to PIL images; these are arrays, some from simplejpeg.
+_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+
+
+def upright_rgb(picture: Image.Image) -> Rgb:
+    """The pixels of a picture in any mode, turned as its EXIF orientation says, transparency over white.
+
+    Raises:
+        PhotoRefused: `unsupported_type` for a mode whose values have no known range.
+        Exception: whatever Pillow raises for a damaged file.
+    """
+    picture.load()  # first, since Pillow turns a TIFF upright here
+    return turned(np.array(_to_rgb(picture)), orientation(picture))
+
+
+def turned(image: Rgb, orientation: int) -> Rgb:
+    """Stored pixels turned upright; contiguous."""
+    upright = _UPRIGHT.get(orientation)
+    return np.ascontiguousarray(upright(image) if upright else image)
+
+
+def orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 for none, and for one that is damaged or of another type than a number."""
+    try:
+        value = picture.getexif().get(_EXIF_ORIENTATION)
+    except Exception:  # noqa: BLE001 - Pillow's parsers of metadata raise many types
+        return 1
+    return value if isinstance(value, int) and value in _UPRIGHT else 1
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """The picture in mode RGB, from any mode."""
+    if picture.mode in ("I", "F", "LAB", "HSV"):
+        raise PhotoRefused("unsupported_type", f"a picture in mode {picture.mode}: convert it to 8 bits RGB")
+    if picture.mode.startswith("I;16"):
+        return _from_16_bits(picture)
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba)
+        return white
+    return picture.convert("RGB")
+
+
+def _from_16_bits(picture: Image.Image) -> Image.Image:
+    """A grey picture of 9 to 16 bits in RGB."""
+    grey = np.asarray(picture)
+    clear = picture.info.get("transparency")
+    narrow = (grey >> (_num_bits(picture) - 8)).clip(0, 255).astype(np.uint8)
+    if isinstance(clear, int):
+        narrow[grey == clear] = 255
+    return Image.fromarray(narrow).convert("RGB")
+
+
+def _num_bits(picture: Image.Image) -> int:
+    """Bits per sample: 16, or fewer by a TIFF's header."""
+    (bits, *_) = getattr(picture, "tag_v2", {}).get(_TIFF_BITS, (16,))
+    return bits if 8 <= bits <= 16 else 16
