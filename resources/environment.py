@@ -31,6 +31,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE = {("name",): "deployment", ("crawl", "base_url"): "source_url"}
 """Fields of a Deployment that follow from others, and what to set instead of them."""
 
+VARIABLES_OF_THIS_PROCESS: Mapping[str, str] = os.environ
+
 
 class Sets(NamedTuple):
     """Marks a variable with the path of the setting that it stands for."""

@@ -12,7 +12,7 @@ from typing import Any
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import locate
 from resources.deployments import Deployment
-from resources.environment import BolidSettings, current_deployment
+from resources.environment import VARIABLES_OF_THIS_PROCESS, BolidSettings, current_deployment
 from resources.settings_file import read_settings_file, to_toml
 
 DATA_DIR = "own_data"
@@ -25,7 +25,9 @@ _NUM_WARMUP_STEPS = 200
 """For published weights: the presets' steps are those of hundreds of people."""
 
 
-def environment_for(folder: Path, num_steps: int | None, environment: Mapping[str, str]) -> dict[str, str]:
+def environment_for(
+    folder: Path, num_steps: int | None, environment: Mapping[str, str] = VARIABLES_OF_THIS_PROCESS
+) -> dict[str, str]:
     """The environment in which commands work on a folder of photos.
 
     Without BOLID_SETTINGS, the settings file `<data folder>/<deployment>.toml` is written, or read if it exists. A
@@ -51,7 +53,8 @@ def environment_for(folder: Path, num_steps: int | None, environment: Mapping[st
     home = data_dir if isinstance(data_dir, Path) else current.local_root
     path = home.absolute() / f"{current.name}.toml"
     written = read_settings_file(path) if path.is_file() else {}
-    values = {**(written or _for_few_photos(current)), **_places(variables, data_dir), "source_url": address}
+    values = dict(written) or _for_few_photos(current)
+    values |= {**_places(variables, data_dir), "source_url": address}
     if num_steps:
         values["training"] = {**values.get("training", {}), "steps": num_steps}
     if values != written:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bolid_pipeline.evaluation.drawn_people import who_is
 from bolid_pipeline.models.body_bank import BodyBank
+from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.training.checkpoint import CONFIG_FILE
 from resources.deployments import Deployment
 from resources.model_hub import model_hub_of
@@ -48,7 +49,7 @@ def _draw(requests: Mapping[str, tuple[str, Path]], deployment: Deployment, chec
     import torch
 
     from bolid_pipeline.models.pipeline import load_pipeline
-    from bolid_pipeline.models.provenance import save_generated
+    from bolid_pipeline.models.provenance import generated_png
     from bolid_pipeline.pretrained.device import find_device
 
     config = deployment.evaluation
@@ -64,7 +65,7 @@ def _draw(requests: Mapping[str, tuple[str, Path]], deployment: Deployment, chec
             guidance_scale=config.guidance_scale,
             generator=torch.Generator("cpu").manual_seed(config.seed),
         ).images[0]
-        save_generated(image, path, prompt=prompt, identity=person)
+        write_atomically(path, generated_png(image, prompt=prompt, identity=person))
 
 
 def _words_for(store: DataStore, people: tuple[str, ...]) -> dict[str, str]:

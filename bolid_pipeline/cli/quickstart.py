@@ -1,6 +1,5 @@
 """`bolid quickstart`: from a folder of your own photos to a picture of each person, by the job `full_refresh`."""
 
-import os
 import shlex
 import sys
 import time
@@ -44,7 +43,7 @@ def quickstart(folder: Path, num_steps: int | None) -> None:
     again = f"uv run bolid quickstart {shlex.quote(printable(str(folder)))}"
     try:
         _check_folder(folder)
-        environment = environment_for(folder, num_steps, os.environ)
+        environment = environment_for(folder, num_steps)
         deployment = current_deployment(environment)
         steps = _Steps(deployment, environment["BOLID_SETTINGS"])
         steps.say_settings()
@@ -87,10 +86,11 @@ class _Steps:
 
     def run_job(self) -> None:
         """Run `full_refresh`, whose assets report to `_report`."""
+        from bolid_pipeline.orchestration.quiet_run import hide_progress_bars, run_quietly
+
         if not sys.stderr.isatty():
-            os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
+            hide_progress_bars()
         from bolid_pipeline.definitions import definitions
-        from bolid_pipeline.orchestration.quiet_run import run_quietly
 
         run_quietly(definitions(self._deployment).resolve_job_def("full_refresh"), self._report)
 

@@ -53,6 +53,11 @@ def run_quietly(job: dg.JobDefinition, on_asset: Callable[[str, Metadata], None]
             raise _own_error(error) from error
 
 
+def hide_progress_bars() -> None:
+    """Let the stages show no bars; to be called before they are imported."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
 def _own_error(error: BaseException) -> BaseException:
     """The BolidError that Dagster has wrapped in an error of its own; the error itself where there is none."""
     cause: BaseException | None = error
