@@ -31,14 +31,15 @@ BolidError
 from typing import Any, Self
 
 from bolid_pipeline.names import printable
+from bolid_pipeline.redaction import without_logins
 
 
 class BolidError(Exception):
     """Base of every error that BoLID raises on purpose; the message names the value and the way out."""
 
     def __str__(self) -> str:
-        """The message, safe for a terminal: it may name what a site or a file has sent."""
-        return printable(super().__str__())
+        """The message, safe for a terminal: without passwords, and without control characters that a site has sent."""
+        return printable(without_logins(super().__str__()))
 
     @classmethod
     def _restored(cls, args: tuple[Any, ...], attributes: dict[str, Any]) -> Self:

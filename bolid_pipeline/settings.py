@@ -34,6 +34,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.redaction import without_logins_inside
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ def settings(cls: type[T]) -> type[T]:
         strict=True,
         use_attribute_docstrings=True,
         allow_inf_nan=False,
+        hide_input_in_errors=True,  # a traceback shows pydantic's own error too, and the input may hold a password
         json_schema_extra=partial(_describe_inherited, cls),
     )
     checked: Any = dataclass(frozen=True, kw_only=True, config=strict)(cls)
@@ -176,7 +178,7 @@ def _mistake(cls: type, details: Any) -> Mistake:
     if kind == "unexpected_keyword_argument":
         path, groups = _resolve(cls, location[:-1])
         path = (*path, str(location[-1]))
-        written = f"{'.'.join(path)} = {shortened(details['input'])}"
+        written = f"{'.'.join(path)} = {_shown(details['input'])}"
         return Mistake(path, f"{written} is unknown; {_near_names(path[-1], groups)}")
     path, groups = _resolve(cls, location)
     name = ".".join(path)
@@ -192,7 +194,12 @@ def _mistake(cls: type, details: Any) -> Mistake:
     message = str(details["ctx"]["error"]) if is_rule else f"{details['msg'][0].lower()}{details['msg'][1:]}"
     if is_rule and groups:  # from a __post_init__: it is about several fields, and names them
         return Mistake(path, f"{name}: {message}" if name else message)
-    return Mistake(path, f"{name} is {shortened(details['input'])}: {message}")
+    return Mistake(path, f"{name} is {_shown(details['input'])}: {message}")
+
+
+def _shown(value: Any) -> str:
+    """A value for a message: in a few words, and without passwords."""
+    return shortened(without_logins_inside(value))
 
 
 def _resolve(cls: type, location: Sequence[str | int]) -> tuple[tuple[str, ...], list[Any]]:

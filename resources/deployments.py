@@ -20,6 +20,7 @@ from bolid_pipeline.evaluation import presets as evaluation_presets
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.latents.config import LatentConfig
 from bolid_pipeline.pose.config import PoseConfig
+from bolid_pipeline.redaction import split_login
 from bolid_pipeline.scraping.config import BODYWORLD_URL, THEPLACE_URL, CrawlConfig
 from bolid_pipeline.settings import Field, settings
 from bolid_pipeline.storage.location import Location, local_root, locate
@@ -45,6 +46,10 @@ def _locate(place: Any) -> Location:
         return place.absolute() if isinstance(place, Path) else place
     if not isinstance(place, str) or not place:
         raise ValueError("it must be a folder, or an address such as s3://bucket/prefix")
+    if split_login(place)[1] is not None:
+        raise ValueError(
+            "an address of data holds no keys: the storage's own variables do, such as AWS_ACCESS_KEY_ID"
+        )
     return locate(place) if "://" in place and not place.startswith("file:") else folder_path(place)
 
 
@@ -157,7 +162,6 @@ def theplace_sd15(data_dir: Location) -> Deployment:
             min_photos=200,
             max_photos_per_identity=600,
             max_identities=500,
-            requests_per_second=5.0,
         ),
         latents=LatentConfig(resolution_px=512, bucket_multiple_px=64),
         training=training_presets.sd15(),

@@ -1,4 +1,4 @@
-"""The environment, read here and nowhere else, and the deployment that it asks for.
+"""The deployment that the environment asks for.
 
 From the weakest to the strongest: the preset of `resources/deployments.py` that BOLID_DEPLOYMENT names, the settings
 file that BOLID_SETTINGS names, the other variables, and the launchpad of a run. `bolid settings` shows the outcome and
@@ -9,121 +9,27 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from pydantic import Json, PositiveInt, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import ValidationError
 
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.settings import Field, Layer, from_layers, merged, origin, to_json
+from bolid_pipeline.redaction import split_login
+from bolid_pipeline.settings import Layer, from_layers, merged, origin, to_json
 from resources.deployments import DEPLOYMENTS, Deployment
 from resources.settings_file import read_settings_file, to_toml
-from resources.source_address import is_folder, source_address
+from resources.source_address import is_folder
+from resources.variables import VARIABLES, BolidSettings, Sets, variable_name
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE = {("name",): "deployment", ("crawl", "base_url"): "source_url"}
 """Fields of a Deployment that follow from others, and what to set instead of them."""
-
 VARIABLES_OF_THIS_PROCESS: Mapping[str, str] = os.environ
-
-
-class Sets(NamedTuple):
-    """Marks a variable with the path of the setting that it stands for."""
-
-    path: tuple[str, ...]
-
-
-class BolidSettings(BaseSettings):
-    """The environment variables that BoLID knows; an empty or blank one counts as not set."""
-
-    model_config = SettingsConfigDict(env_prefix="BOLID_", use_attribute_docstrings=True)
-
-    deployment: str | None = None
-    """Preset that everything else changes: demo (the default), theplace_sd15 or theplace_sdxl."""
-    settings: Path | None = None
-    """Settings file in TOML or YAML (README.md, "Settings")."""
-    data_dir: Annotated[str | None, Sets(("data_dir",))] = None
-    """Folder or address (`s3://bucket/prefix`) of tables and photos; ./data by default."""
-    local_dir: Annotated[str | None, Sets(("local_dir",))] = None
-    """Folder of this machine for checkpoints, reports and the embedded world; by default BOLID_DATA_DIR, or ./data."""
-    source_url: Annotated[str | None, Sets(("source_url",))] = None
-    """A mirror or stand-in of the site, another site, or the folder of your own photos; the deployment's by default."""
-    site_parsers: Annotated[str | None, Sets(("parsers",))] = None
-    """Module that reads the pages of another site, see docs/crawling.md; theplace's by default."""
-    weight_pins: Annotated[str | None, Sets(("weight_pins",))] = None
-    """JSON file with the revision and sha256 of each published model."""
-    compute: Literal["local", "ray"] | None = None
-    """Where stages run: `local` (the default) or `ray`."""
-    ray_address: Annotated[str | None, Sets(("ray", "address")), Field(validation_alias="RAY_ADDRESS")] = None
-    """Address of the Ray cluster, `host:6379`; without it, a cluster is started on this machine."""
-    ray_gpus: Annotated[float | None, Sets(("ray", "gpus_per_actor")), Field(ge=0, allow_inf_nan=False)] = (
-        None
-    )
-    """GPUs of each of Ray's actors; a fraction puts several of them on a GPU; 0 by default."""
-    ray_actors: Annotated[PositiveInt | None, Sets(("ray", "max_actors"))] = None
-    """Most actors of a stage; by default as many as there is room for."""
-    training: Annotated[Json[dict[str, Any]] | None, Sets(("training",)), NoDecode] = None
-    """JSON: settings of the training that differ from the deployment's, `{"optimizer": {"learning_rate": 1e-5}}`."""
-    devices: Annotated[PositiveInt | None, Sets(("training", "hardware", "devices"))] = None
-    """Devices of each machine that a training uses: short for a setting in BOLID_TRAINING; 1 by default."""
-    https_proxy: Annotated[str | None, Field(validation_alias="HTTPS_PROXY")] = None
-    """Proxy that the crawler goes through to a site that is not on this machine."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        *_others: PydanticBaseSettingsSource,
-        **_more: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the environment that `read` hands over, because it need not be that of this process."""
-        return (init_settings,)
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> "BolidSettings":
-        """The variables in an environment. Raises ValidationError, ConfigurationError."""
-        source = EnvSettingsSource(cls)
-        source.env_vars = {
-            name.lower(): _as_utf8(name, value) for name, value in environment.items() if value.strip()
-        }
-        return cls(**source())
-
-
-def _as_utf8(name: str, value: str) -> str:
-    """The value of a variable; the path of a folder whose name is other bytes than UTF-8 as a `file:///` address.
-
-    Raises:
-        ConfigurationError: it is one of BoLID's variables, and not UTF-8.
-    """
-    is_utf8 = not any("\udc80" <= letter <= "\udcff" for letter in value)
-    if is_utf8 or not name.upper().startswith("BOLID_"):
-        return value
-    if name.upper() != "BOLID_SOURCE_URL":
-        raise ConfigurationError(f"{name} is {value!r}: it is not UTF-8")
-    try:
-        return source_address(value)
-    except ValueError as error:
-        raise ConfigurationError(f"{name} is {value!r}: {error}") from error
-
-
-def variable_name(field: str) -> str:
-    """The variable that a field of BolidSettings is read from."""
-    alias = (
-        BolidSettings.model_fields[field].validation_alias if field in BolidSettings.model_fields else field
-    )
-    return str(alias or f"BOLID_{field.upper()}")
-
-
-VARIABLES = {variable_name(name): field.description for name, field in BolidSettings.model_fields.items()}
-"""Each variable and what it means."""
+_SECRETS = {"login": "BOLID_SOURCE_URL, with both before the host", "proxy_url": "HTTPS_PROXY"}
+"""Fields of the crawl that are never shown or written, and the variables that they come from."""
+NOT_IN_FILES = frozenset([*(".".join(path) for path in _ELSEWHERE), *(f"crawl.{name}" for name in _SECRETS)])
+"""Fields of a Deployment that no settings file holds."""
 
 
 def current_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
@@ -136,18 +42,36 @@ def current_deployment(environment: Mapping[str, str] = os.environ) -> Deploymen
         variables = BolidSettings.read(environment)
     except ValidationError as error:
         raise ConfigurationError("; ".join(_all_mistakes(error, environment))) from error
-    layers = settings_layers(variables)
-    deployment = from_layers(Deployment, layers)
+    written = _written_layers(variables)
+    deployment = from_layers(Deployment, _shown(written))
     site = deployment.source_url
     if site is None or is_folder(site):
         return deployment
-    # The proxy is in no layer, because `bolid settings` prints them and its address may hold a password.
-    proxy = {} if urlsplit(site).hostname in _LOOPBACK else {"proxy_url": variables.https_proxy}
-    return replace(deployment, crawl=replace(deployment.crawl, base_url=site, **proxy))
+    # Login and proxy are in no layer that is shown, because they hold passwords.
+    login = split_login(str(merged(written)["source_url"]))[1]
+    secrets = {"login": login and unquote(login)}
+    if urlsplit(site).hostname not in _LOOPBACK:
+        secrets["proxy_url"] = _checked_proxy(variables.https_proxy)
+    return replace(deployment, crawl=replace(deployment.crawl, base_url=site, **secrets))
 
 
 def settings_layers(variables: BolidSettings) -> list[Layer]:
     """All settings of a deployment, layer by layer: preset, settings file, variables, and what follows from these."""
+    return _shown(_written_layers(variables))
+
+
+def _shown(layers: list[Layer]) -> list[Layer]:
+    """The layers, the site's address without user and password."""
+    return [
+        Layer(layer.source, {**layer.values, "source_url": split_login(address)[0]})
+        if isinstance(address := layer.values.get("source_url"), str)
+        else layer
+        for layer in layers
+    ]
+
+
+def _written_layers(variables: BolidSettings) -> list[Layer]:
+    """The layers as they are written, the site's address with user and password."""
     file, written = str(variables.settings), dict[str, Any]()
     if variables.settings is not None:
         written = read_settings_file(variables.settings)
@@ -194,7 +118,8 @@ def environment_of(deployment: Deployment, folder: Path) -> dict[str, str]:
 def file_values(deployment: Deployment) -> dict[str, Any]:
     """The values that a settings file holds for this deployment."""
     values = to_json(deployment)
-    del values["crawl"]["base_url"]
+    for name in ("base_url", *_SECRETS):
+        del values["crawl"][name]
     return {"deployment": values.pop("name"), **values}
 
 
@@ -236,6 +161,20 @@ def _derived_layers(layers: list[Layer]) -> list[Layer]:
     return derived
 
 
+def _checked_proxy(url: str | None) -> str | None:
+    try:
+        address = urlsplit(url if url is None or "://" in url else f"http://{url}")
+        is_proxy = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        is_proxy = False
+    if url is not None and not is_proxy:
+        raise ConfigurationError(
+            "HTTPS_PROXY is no address of a proxy, such as http://proxy.example:3128; it is not shown here, because "
+            "it may hold a password"
+        )
+    return url
+
+
 def _refuse_derived(written: Mapping[str, Any], file: str) -> None:
     for path, instead in _ELSEWHERE.items():
         value: Any = written
@@ -244,6 +183,11 @@ def _refuse_derived(written: Mapping[str, Any], file: str) -> None:
         if value is not None:
             raise ConfigurationError(
                 f"{file}: {'.'.join(path)} = {value!r} has no effect; set {instead} instead"
+            )
+    for name, instead in _SECRETS.items():
+        if isinstance(crawl := written.get("crawl"), Mapping) and crawl.get(name) is not None:
+            raise ConfigurationError(
+                f"{file}: crawl.{name} may hold a password, which is not written into files; set {instead}"
             )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import locate
 from resources.deployments import Deployment
-from resources.environment import VARIABLES_OF_THIS_PROCESS, BolidSettings, current_deployment
+from resources.environment import VARIABLES_OF_THIS_PROCESS, current_deployment
 from resources.settings_file import read_settings_file, to_toml
+from resources.variables import BolidSettings
 
 DATA_DIR = "own_data"
 """Folder of the data unless BOLID_DATA_DIR names another: the demo's people must not be among them."""

@@ -8,7 +8,13 @@ from pydantic import TypeAdapter
 
 from bolid_pipeline.cli.errors import one_line_errors
 from resources.deployments import Deployment
-from resources.environment import VARIABLES, current_deployment, current_settings_file, file_values
+from resources.environment import (
+    NOT_IN_FILES,
+    VARIABLES,
+    current_deployment,
+    current_settings_file,
+    file_values,
+)
 
 _TYPES: Mapping[str, str] = {"null": "none", "array": "list", "object": "table"}
 """JSON Schema's names in TOML's words."""
@@ -47,7 +53,7 @@ def _describe_fields(
     root: Mapping[str, Any], group: Mapping[str, Any], values: Any, prefix: str
 ) -> Iterator[str]:
     for name, field in group["properties"].items():
-        if f"{prefix}{name}" not in ("name", "crawl.base_url"):  # both follow from other settings
+        if f"{prefix}{name}" not in NOT_IN_FILES:
             value = values.get(name) if isinstance(values, Mapping) else field.get("default")
             yield from _describe_field(root, field, value, f"{prefix}{name}")
 

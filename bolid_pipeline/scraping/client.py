@@ -26,7 +26,7 @@ from urllib3.exceptions import DecodeError, HTTPError, ProtocolError, TimeoutErr
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed
 from bolid_pipeline.scraping.addresses import SiteAddresses, check_host
 from bolid_pipeline.scraping.answers import Answer, check_status, read_answer
-from bolid_pipeline.scraping.config import DEFAULT_USER_AGENT, CrawlConfig
+from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.page_cache import Page, Validators
 from bolid_pipeline.scraping.rate_limiter import RateLimiter
 from bolid_pipeline.scraping.retries import (
@@ -70,11 +70,11 @@ class PoliteClient:
             num_connections=config.max_concurrency,
             proxy_url=config.proxy_url,
         )
-        self._headers = {"User-Agent": config.user_agent, "Accept-Encoding": "gzip, deflate", "Accept": "*/*"}
-        if config.user_agent == DEFAULT_USER_AGENT and not self._addresses.is_internal:
+        self._headers = config.headers | {"Accept-Encoding": "gzip, deflate", "Accept": "*/*"}
+        if not (config.names_a_contact or self._addresses.is_internal):
             _logger.warning(
-                "the crawler names no contact: set CrawlConfig.user_agent to a name and a mail address or page, "
-                "so that whoever runs %s can reach you",
+                "the crawler names no contact: set BOLID_CONTACT, or `bolid crawl --contact`, to a mail address or "
+                "page, so that whoever runs %s can reach you",
                 self._addresses.base_url,
             )
 

@@ -1,5 +1,6 @@
 """Limits and manners of a crawl."""
 
+import base64
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -15,14 +16,15 @@ from requests import PreparedRequest
 
 from bolid_pipeline.images.decoding import MAX_PIXELS
 from bolid_pipeline.names import as_identity
+from bolid_pipeline.redaction import split_login
 from bolid_pipeline.settings import Field, settings
 
 THEPLACE_URL = "https://www.theplace.ru"
 BODYWORLD_URL = "https://bodyworld.invalid"
 """The address under which pages of the stand-in are remembered, because its port changes from run to run."""
 
-DEFAULT_USER_AGENT = "BoLID-crawler/0.1 (research data set; contact: set CrawlConfig.user_agent)"
-"""It lacks a contact, which is fine on loopback and gives a warning for any other site."""
+DEFAULT_USER_AGENT = "BoLID-crawler/0.1 (research data set)"
+"""Without a contact, which is fine on loopback and gives a warning for any other site."""
 
 
 def check_site_url(url: str) -> str:
@@ -32,11 +34,20 @@ def check_site_url(url: str) -> str:
         raise ValueError(f"the address of a site begins with http:// or https://, such as {THEPLACE_URL}")
     if parts.query or parts.fragment:
         raise ValueError("the address of a site has no ? and no #")
+    if split_login(url)[1] is not None:
+        raise ValueError("user and password belong into `login`")
     PreparedRequest().prepare_url(url, None)  # looks at host and port as the client will
     return url
 
 
+def _check_header(text: str) -> str:
+    if not text.strip() or not (text.isascii() and text.isprintable()):
+        raise ValueError("it goes into a header, which takes ASCII letters and signs")
+    return text
+
+
 SiteUrl = Annotated[str, AfterValidator(check_site_url)]
+HeaderText = Annotated[str, AfterValidator(_check_header)]
 
 
 def _as_identities(names: frozenset[str]) -> frozenset[str]:
@@ -97,16 +108,20 @@ class CrawlConfig(CrawlBounds):
     """Address that answers: the site, a mirror, or the stand-in on loopback; no other host is reached."""
     canonical_url: SiteUrl | None = None
     """Address that pages are remembered by, whatever answers for it; None for `base_url` itself."""
-    requests_per_second: PositiveFloat = 2.0
-    """Most requests per second to the host; a longer crawl-delay in robots.txt wins."""
+    requests_per_second: Annotated[float, Field(ge=1e-5)] = 2.0
+    """Most requests per second to the host, one a day at least; a longer crawl-delay in robots.txt wins."""
     max_concurrency: PositiveInt = 4
     """Most requests in flight to the host at any moment."""
-    user_agent: Annotated[str, Field(min_length=1)] = DEFAULT_USER_AGENT
-    """Name and contact of the crawler; the part before the slash is its name in robots.txt."""
+    user_agent: HeaderText = DEFAULT_USER_AGENT
+    """Name of the crawler; the part before the slash is its name in robots.txt."""
+    contact: HeaderText | None = None
+    """Mail address or page by which whoever runs the site can reach you; sent behind the crawler's name."""
+    login: str | None = Field(default=None, repr=False)
+    """`user:password` of the site, percent escapes decoded; it is never shown or stored."""
     respect_robots: bool = True
     """Obey robots.txt; turn off only for a site of your own."""
-    proxy_url: str | None = None
-    """HTTP proxy to go through; None for a direct connection."""
+    proxy_url: str | None = Field(default=None, repr=False)
+    """HTTP proxy to go through; None for a direct connection. Like `login`, it is never shown or stored."""
     connect_timeout_seconds: PositiveFloat = 10.0
     """Longest wait for a connection."""
     read_timeout_seconds: PositiveFloat = 30.0
@@ -136,6 +151,19 @@ class CrawlConfig(CrawlBounds):
     def has_budget(self) -> bool:
         """True if a run has a limit of requests, bytes or minutes."""
         return any(limit is not None for limit in (self.max_requests, self.max_bytes, self.max_minutes))
+
+    @property
+    def names_a_contact(self) -> bool:
+        """False if nobody who reads the site's log could tell whose crawler it was."""
+        return self.contact is not None or self.user_agent != DEFAULT_USER_AGENT
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request that say who asks."""
+        contact = f" (contact: {self.contact})" if self.contact else ""
+        login = base64.b64encode(self.login.encode()).decode() if self.login else None
+        headers = {"User-Agent": f"{self.user_agent}{contact}"}
+        return headers | ({"Authorization": f"Basic {login}"} if login else {})
 
     @property
     def canonical_base_url(self) -> str:

@@ -9,7 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from resources.environment import VARIABLES, current_deployment
+from resources.environment import current_deployment
+from resources.variables import VARIABLES
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "deploy" / "kubernetes"

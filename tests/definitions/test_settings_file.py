@@ -157,7 +157,7 @@ def test_a_wrong_setting_of_the_training_is_named_by_file_field_and_value(write,
         ("[crawl]\nmin_photos = '3'", "crawl.min_photos is '3': input should be a valid integer"),
         (
             "[crawl]\nrequests_per_second = 0",
-            "crawl.requests_per_second is 0: input should be greater than 0",
+            "crawl.requests_per_second is 0: input should be greater than or equal to 0.00001",
         ),
         ("[crawl]\nmax_minutes = -1", "crawl.max_minutes is -1: input should be greater than or equal to 0"),
         (
@@ -248,7 +248,7 @@ def test_the_printed_settings_say_where_each_comes_from(write):
     assert f'deployment = "theplace_sd15" # {file}' in lines
     assert f"min_photos = 3 # {file}" in lines
     assert "steps = 9 # BOLID_TRAINING" in lines
-    assert "requests_per_second = 5.0 # preset theplace_sd15" in lines
+    assert "requests_per_second = 2.0 # preset theplace_sd15" in lines
 
 
 def test_a_proxy_is_not_printed():
@@ -262,7 +262,7 @@ def test_every_variable_and_setting_is_described(monkeypatch):
     described = CliRunner().invoke(main, ["settings", "--describe"]).output
     assert "BOLID_SETTINGS\n    Settings file" in described
     assert (
-        "crawl.requests_per_second = 200.0  (number, greater than 0)\n    Most requests per second"
+        "crawl.requests_per_second = 200.0  (number, at least 1e-05)\n    Most requests per second"
         in described
     )
     assert "captioner.prompt" in described

@@ -177,9 +177,10 @@ def test_the_default_contact_is_warned_of_away_from_loopback(caplog):
     with caplog.at_level(logging.WARNING):
         PoliteClient(CrawlConfig(base_url="http://127.0.0.1:1")).close()
         PoliteClient(CrawlConfig(user_agent="mine/1 (me@example.org)")).close()
+        PoliteClient(CrawlConfig(contact="me@example.org")).close()
         assert caplog.records == []
         PoliteClient(CrawlConfig()).close()
-    assert re.search("names no contact: set CrawlConfig.user_agent", caplog.text)
+    assert re.search("names no contact: set BOLID_CONTACT, or `bolid crawl --contact`", caplog.text)
 
 
 @pytest.mark.parametrize(
