@@ -9,6 +9,7 @@ from bolid_pipeline.cli.errors import PrintableFormatter
 from bolid_pipeline.cli.overview import overview
 from bolid_pipeline.cli.people import block, forget
 from bolid_pipeline.cli.pictures import generate, inspect
+from bolid_pipeline.cli.quickstart import quickstart
 from bolid_pipeline.cli.settings import settings
 from bolid_pipeline.cli.synthetic_world import bodyworld
 
@@ -21,5 +22,18 @@ def main() -> None:
         logging.lastResort.setFormatter(PrintableFormatter())
 
 
-for command in (generate, inspect, bodyworld, crawl, forget, block, prune, compact, settings, overview):
+_COMMANDS = (
+    quickstart,
+    overview,
+    generate,
+    inspect,
+    bodyworld,
+    crawl,
+    forget,
+    block,
+    prune,
+    compact,
+    settings,
+)
+for command in _COMMANDS:
     main.add_command(command)
