@@ -1,4 +1,4 @@
-"""`bolid crawl`, `forget`, `prune` and `compact`: commands that work on the data set outside of a Dagster run."""
+"""`bolid crawl`, `prune` and `compact`: commands that work on the data set outside of a Dagster run."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,27 +69,6 @@ def _overridden(manners: CrawlConfig, options: Mapping[str, Any]) -> CrawlConfig
     lists = {name: frozenset(given[name]) for name in _LISTS_OF_PEOPLE if name in given}
     blocked = manners.excluded_identities | lists.get("excluded_identities", frozenset())
     return replace(manners, **{**given, **lists, "excluded_identities": blocked})
-
-
-@click.command()
-@click.argument("identity")
-@click.confirmation_option(prompt="Remove this person from the data set for good?")
-@one_line_errors
-def forget(identity: str) -> None:
-    """Remove a person from tables, photos, body banks and reports, and never crawl them again."""
-    from bolid_pipeline.cli.forgetting import forget as forget_person
-
-    deployment = current_deployment()
-    report = forget_person(deployment.data_dir, identity, local_dir=deployment.local_dir)
-    click.echo(f"removed {report.num_photos} photos and {report.num_rows} rows of {identity}")
-    if report.checkpoints:
-        click.echo(
-            f"removed from the body bank of: {', '.join(report.checkpoints)}; their reports are deleted"
-        )
-        click.echo(
-            "The branches still hold what they learned from the photos: run full_refresh to train them again."
-        )
-    click.echo("Thumbnails may remain in the run history; `dagster run wipe` deletes it.")
 
 
 @click.command()
