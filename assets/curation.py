@@ -74,9 +74,10 @@ def face_detections(
     code_version="1",
     deps=[scraping.raw_photos, scraping.rejected_downloads],
 )
-def photo_clusters(store: DataStore) -> dg.MaterializeResult:
+def photo_clusters(store: DataStore, deployment: dg.ResourceParam[Deployment]) -> dg.MaterializeResult:
     """Groups of near-duplicate photos, and pictures that several people's galleries show."""
-    report = refresh_clusters(store.tables)
+    left_out = set[str]() if deployment.curation.use_other_sources else people_set_aside(store.tables)
+    report = refresh_clusters(store.tables, left_out)
     clusters = store.tables.read("photo_clusters")
     return dg.MaterializeResult(
         metadata={

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from bolid_pipeline.storage.store_lock import hold_store, living_holder
+from resources.run_history import OF_STORE
 
 RUN_IS_GONE = "The process of this run is gone: it was killed, or the machine went down."
 HOLDS_STORE = "bolid/holds_store"
@@ -35,7 +36,7 @@ def hold_store_for_run(context: dg.InitResourceContext, data_dir: str) -> Iterat
             yield
         return
     with hold_store(data_dir, _holder(run.run_id)):
-        instance.add_run_tags(run.run_id, {HOLDS_STORE: data_dir})
+        instance.add_run_tags(run.run_id, {HOLDS_STORE: data_dir, OF_STORE: data_dir})
         try:
             close_dead_runs(instance, run.run_id, data_dir)
             yield

@@ -25,6 +25,7 @@ from resources.variables import VARIABLES, BolidSettings, Sets, variable_name
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE = {("name",): "deployment", ("crawl", "base_url"): "source_url"}
 """Fields of a Deployment that follow from others, and what to set instead of them."""
+VARIABLES_OF_THIS_PROCESS: Mapping[str, str] = os.environ
 _SECRETS = {"login": "BOLID_SOURCE_URL, with both before the host", "proxy_url": "HTTPS_PROXY"}
 """Fields of the crawl that are never shown or written, and the variables that they come from."""
 NOT_IN_FILES = frozenset([*(".".join(path) for path in _ELSEWHERE), *(f"crawl.{name}" for name in _SECRETS)])

@@ -2,9 +2,11 @@
 
 import click
 
-from bolid_pipeline.cli.data_set import compact, crawl, forget, prune
+from bolid_pipeline.cli.data_set import compact, crawl, prune
 from bolid_pipeline.cli.overview import overview
+from bolid_pipeline.cli.people import block, forget
 from bolid_pipeline.cli.pictures import generate, inspect
+from bolid_pipeline.cli.quickstart import quickstart
 from bolid_pipeline.cli.settings import settings
 from bolid_pipeline.cli.synthetic_world import bodyworld
 
@@ -15,5 +17,18 @@ def main() -> None:
     """Body identity for text-to-image diffusion. BOLID_DEPLOYMENT and BOLID_DATA_DIR say which data are meant."""
 
 
-for command in (generate, inspect, bodyworld, crawl, forget, prune, compact, settings, overview):
+_COMMANDS = (
+    quickstart,
+    overview,
+    generate,
+    inspect,
+    bodyworld,
+    crawl,
+    forget,
+    block,
+    prune,
+    compact,
+    settings,
+)
+for command in _COMMANDS:
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`bolid crawl`, `forget`, `prune` and `compact`: commands that work on the data set outside of a Dagster run."""
+"""`bolid crawl`, `prune` and `compact`: commands that work on the data set outside of a Dagster run."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -72,27 +72,6 @@ def _overridden(manners: CrawlConfig, options: Mapping[str, Any]) -> CrawlConfig
 
 
 @click.command()
-@click.argument("identity")
-@click.confirmation_option(prompt="Remove this person from the data set for good?")
-@one_line_errors
-def forget(identity: str) -> None:
-    """Remove a person from tables, photos, body banks and reports, and never crawl them again."""
-    from bolid_pipeline.cli.forgetting import forget as forget_person
-
-    deployment = current_deployment()
-    report = forget_person(deployment.data_dir, identity, local_dir=deployment.local_dir)
-    click.echo(f"removed {report.num_photos} photos and {report.num_rows} rows of {identity}")
-    if report.checkpoints:
-        click.echo(
-            f"removed from the body bank of: {', '.join(report.checkpoints)}; their reports are deleted"
-        )
-        click.echo(
-            "The branches still hold what they learned from the photos: run full_refresh to train them again."
-        )
-    click.echo("Thumbnails may remain in the run history; `dagster run wipe` deletes it.")
-
-
-@click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @one_line_errors
 def prune(*, yes: bool) -> None:
@@ -115,7 +94,9 @@ def prune(*, yes: bool) -> None:
     for label, people in sorted(others.items()):
         click.echo(printable(f"{label}: {len(people)} people"))
     if not yes:
-        click.confirm(f"Delete them and their photos? The people of {current} stay.", abort=True)
+        num_left = tables.count("identity_catalogue") - sum(map(len, others.values()))
+        question = f"Delete them and their photos? What stays is {num_left} people of {current}."
+        click.confirm(printable(question), abort=True)
     with hold_store(deployment.data_dir, "bolid prune"):
         tables.recover()
         photos.recover()

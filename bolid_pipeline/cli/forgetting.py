@@ -1,4 +1,4 @@
-"""Forgetting a person: out of tables, photo store, body banks and reports, and never crawled again.
+"""Forgetting a person: out of tables, photos, body banks, reports and the run history, and never crawled again.
 
 A picture that another person's gallery shows too stays with that person, marked as a doubtful label; it no longer says
 whom else it may show. One thing cannot be undone here: branches that were trained on the person's photos keep what they
@@ -6,106 +6,128 @@ learned until they are trained again, which the next `full_refresh` does because
 """
 
 import logging
-import shutil
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.compute as pc
 
+from bolid_pipeline.cli.forgetting_models import forget_in_checkpoints, people_of_banks
 from bolid_pipeline.errors import UnknownIdentity
-from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
+from bolid_pipeline.names import as_identity, did_you_mean
 from bolid_pipeline.overview.page import PAGE_FILE
 from bolid_pipeline.scraping.changed_pages import drop_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchJournal
-from bolid_pipeline.scraping.forgotten import remember_to_forget
+from bolid_pipeline.scraping.forgotten import forgotten_identities, remember_to_forget
 from bolid_pipeline.scraping.outcomes import SHARED
 from bolid_pipeline.storage.location import Location, local_root
+from bolid_pipeline.storage.people import delete_people
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
-from bolid_pipeline.training import checkpoint
-from bolid_pipeline.training.model_card import model_card
+from resources.run_history import RunHistory
 
 _logger = logging.getLogger(__name__)
-
-_BY_PHOTO = (
-    "photo_clusters",
-    "watermark_scores",
-    "face_detections",
-    "captions",
-    "poses",
-    "curated_photos",
-    "latents",
-)
-_BY_IDENTITY = ("folder_files", "photo_pages", "rejected_downloads", "identity_catalogue")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForgetReport:
-    """Counts of what was removed."""
+    """What was removed."""
 
+    identity: str
     num_photos: int
     num_rows: int
     checkpoints: tuple[str, ...]
-    """Names of the runs whose body bank held the person; their reports went too."""
+    """Names of the checkpoints whose body bank held the person."""
+    deleted: tuple[str, ...]
+    """Folders of trainings and reports that were deleted, relative to the local folder."""
+    runs: tuple[str, ...]
+    """Ids of the runs that named or may have shown the person; deleted unless the history was to be kept."""
 
 
-def forget(data_dir: Location, identity: str, *, local_dir: Path | None = None) -> ForgetReport:
-    """Remove a person. Safe to call again after a crash: the photos' own rows go last.
+def forget(
+    data_dir: Location,
+    identity: str,
+    *,
+    local_dir: Path | None = None,
+    history: RunHistory | None = None,
+    keeps_history: bool = False,
+) -> ForgetReport:
+    """Remove a person. Safe to call again, after a crash or later: the catalogue's row goes last.
 
     Args:
         data_dir: folder or address of tables and photos.
         identity: the person.
         local_dir: folder of checkpoints and reports; the data folder by default.
+        history: the run history; it is not looked through if None.
+        keeps_history: find the runs about the person and leave them.
 
     Raises:
-        UnknownIdentity: neither a table nor a body bank holds the person.
+        UnknownIdentity: neither a table, nor a body bank, nor the list of the forgotten holds the person.
         StoreLocked: a run writes to the data folder.
     """
+    identity, local_dir = as_identity(identity), local_root(data_dir, local_dir)
     with hold_store(data_dir, "bolid forget"):
-        return _forget(data_dir, identity, local_root(data_dir, local_dir))
+        tables = TableStore(data_dir)
+        tables.recover()
+        tables.delete_set_aside()
+        PhotoStore(data_dir).recover()
+        _check_known(data_dir, tables, local_dir, identity)
+        remember_to_forget(data_dir, [identity])
+        runs: list[str] = []
+        if history is not None:
+            runs = history.runs_about(str(data_dir), identity, since=_first_photo_at(tables, identity))
+            history.delete([] if keeps_history else runs)
+        return _forget(data_dir, tables, local_dir, identity, runs)
 
 
-def _forget(data_dir: Location, identity: str, local_dir: Path) -> ForgetReport:
-    tables = TableStore(data_dir)
-    tables.recover()
-    tables.delete_set_aside()
-    PhotoStore(data_dir).recover()
-    photos = tables.read("raw_photos", ["photo_id", "identity", "path"])
-    theirs = photos.filter(pc.field("identity") == identity)
-    banks = _banks_with(local_dir, identity)
-    catalogued = tables.read("identity_catalogue", ["identity"])["identity"].to_pylist()
-    if not (theirs.num_rows or banks or identity in catalogued):
-        raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}")
-    remember_to_forget(data_dir, [identity])
-    photo_ids: list[str] = theirs["photo_id"].to_pylist()
-    stays = _leave_to_others(tables, identity)
-    for folder in banks:
-        _forget_in_checkpoint(folder, identity, photo_ids)
-        shutil.rmtree(local_dir / "reports" / folder.name, ignore_errors=True)
+def _forget(
+    data_dir: Location, tables: TableStore, local_dir: Path, identity: str, runs: Iterable[str]
+) -> ForgetReport:
+    rows = tables.read("raw_photos", ["photo_id", "identity"])
+    theirs = rows.filter(pc.field("identity") == identity)
+    checkpoints, deleted = forget_in_checkpoints(local_dir, identity, theirs["photo_id"].to_pylist())
     (local_dir / PAGE_FILE).unlink(
         missing_ok=True
     )  # it holds small pictures; the next refresh writes it anew
-    num_rows = sum(tables.delete(table, "photo_id", photo_ids) for table in _BY_PHOTO)
-    num_rows += sum(tables.delete(table, "identity", [identity]) for table in _BY_IDENTITY)
-    num_rows += tables.prune("catalogue_pages", [])  # lists of many people, fetched again later
-    for row in theirs.to_pylist():
-        if row["photo_id"] not in stays:
-            PhotoStore(data_dir).delete(row["path"])
+    num_rows = tables.prune("catalogue_pages", [])  # lists of many people, fetched again later
+    _leave_to_others(tables, identity)
     _forget_traces(data_dir, tables)
-    num_rows += tables.delete("raw_photos", "identity", [identity])
+    removal = delete_people(tables, PhotoStore(data_dir), [identity])
     report = ForgetReport(
-        num_photos=theirs.num_rows - len(stays),
-        num_rows=num_rows,
-        checkpoints=tuple(folder.name for folder in banks),
+        identity=identity,
+        num_photos=removal.num_photos,
+        num_rows=num_rows + removal.num_rows,
+        checkpoints=tuple(checkpoints),
+        deleted=tuple(deleted),
+        runs=tuple(runs),
     )
-    _logger.info("forgot one person: %s", report)
+    _logger.info("forgot one person: %d photos, %d rows", report.num_photos, report.num_rows)
     return report
 
 
-def _leave_to_others(tables: TableStore, identity: str) -> set[str]:
-    """Hand over the pictures that stand under other people too; returns their ids.
+def _check_known(data_dir: Location, tables: TableStore, local_dir: Path, identity: str) -> None:
+    """Raise UnknownIdentity for somebody of whom there is nothing and who was not forgotten either."""
+    known = {who for table in ("identity_catalogue", "raw_photos") for who in _people(tables, table)}
+    known.update(who for people in people_of_banks(local_dir).values() for who in people)
+    if identity in known or identity in forgotten_identities(data_dir):
+        return
+    hint = did_you_mean(identity, known) or "`bolid block` keeps somebody out who was never crawled"
+    raise UnknownIdentity(f"{identity!r} is in no table and no body bank under {data_dir}; {hint}")
+
+
+def _first_photo_at(tables: TableStore, identity: str) -> datetime | None:
+    rows = tables.read("raw_photos", ["identity", "fetched_at"]).filter(pc.field("identity") == identity)
+    return pc.min(rows["fetched_at"]).as_py()
+
+
+def _people(tables: TableStore, table: str) -> Iterable[str]:
+    return tables.read(table, ["identity"])["identity"].to_pylist()
+
+
+def _leave_to_others(tables: TableStore, identity: str) -> None:
+    """Hand over the pictures that stand under other people too.
 
     Their rows in `rejected_downloads` stay, at the other person's page, and say only that the label is doubtful.
     """
@@ -125,7 +147,6 @@ def _leave_to_others(tables: TableStore, identity: str) -> set[str]:
     ]
     tables.append("rejected_downloads", kept_doubts)
     tables.append("raw_photos", taken_over)
-    return {row["photo_id"] for row in taken_over}
 
 
 def _forget_traces(data_dir: Location, tables: TableStore) -> None:
@@ -133,30 +154,3 @@ def _forget_traces(data_dir: Location, tables: TableStore) -> None:
     photos = PhotoStore(data_dir)
     FetchJournal(data_dir, photos).discard(set(tables.read("raw_photos", ["path"])["path"].to_pylist()))
     drop_changed_pages(tables)
-
-
-def _banks_with(local_dir: Path, identity: str) -> list[Path]:
-    """The checkpoint folders whose body bank holds the person."""
-    folders = sorted(path.parent for path in (local_dir / "checkpoints").glob(f"*/{BANK_FILE}"))
-    return [folder for folder in folders if identity in BodyBank.load(folder).identities]
-
-
-def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str]) -> None:
-    """Take the person out of bank, photo lists and model card; without anybody else the checkpoint is deleted."""
-    bank = BodyBank.load(folder).without(identity)
-    if not bank.identities:
-        shutil.rmtree(folder)
-        return
-    training = checkpoint.read_training(folder)
-    for name in ("train_photo_ids", "heldout_photo_ids"):
-        training[name] = [photo_id for photo_id in training[name] if photo_id not in photo_ids]
-    people = [name for name, count in zip(bank.identities, bank.num_views, strict=True) for _ in range(count)]
-    card = model_card(
-        checkpoint.read_config(folder),
-        base_model=training["base_model"],
-        identities=people,
-        metrics=checkpoint.read_metrics(folder),
-    )
-    bank.save(folder)
-    checkpoint.write_json(folder / checkpoint.CONFIG_FILE, training)
-    (folder / "README.md").write_text(card, "utf-8")

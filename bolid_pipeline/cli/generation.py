@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from pydantic import SkipValidation
 
 from bolid_pipeline.cli.picture_folder import PictureFolder
-from bolid_pipeline.errors import UnreadablePhoto, WeightsMissing
-from bolid_pipeline.images.decoding import open_image
+from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.images.decoding import read_picture
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.models.pipelines.input_checks import check_utf8
 from bolid_pipeline.models.samplers import make_sampler
@@ -92,8 +91,8 @@ def generate_pictures(
     """
     if request.sampler is not None:
         pipe.scheduler = make_sampler(request.sampler, pipe.scheduler.config)
-    refs = [_read(path) for path in request.ref_images]
-    contents = [_read(path) for path in request.image_prompts]
+    refs = [read_picture(path) for path in request.ref_images]
+    contents = [read_picture(path) for path in request.image_prompts]
     for prompt in request.prompts:
         name, body = _body(pipe, request, prompt)
         for seed in range(request.seed, request.seed + request.num_images):
@@ -130,11 +129,3 @@ def _body(
     if identity is None and bank is not None:
         identity = bank.named_in(prompt)
     return identity, {"identity": identity}
-
-
-def _read(path: Path) -> Image.Image:
-    try:
-        with open_image(path) as picture:
-            return picture.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise UnreadablePhoto(f"{path} cannot be read as a picture: {error}") from error

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from bolid_pipeline.cli.errors import one_line_errors
+from bolid_pipeline.errors import UnreadablePhoto
+from bolid_pipeline.names import printable
 from bolid_pipeline.pretrained.device import find_device
 from bolid_pipeline.training.checkpoint import read_training
 from resources.environment import current_deployment
@@ -116,12 +118,19 @@ def generate(
 @click.argument("pictures", type=_PICTURE, nargs=-1, required=True)
 def inspect(pictures: tuple[Path, ...]) -> None:
     """Say of each picture whether BoLID generated it: by its metadata, and by the invisible mark in its pixels."""
-    from bolid_pipeline.images.decoding import open_image
+    from bolid_pipeline.images.decoding import read_picture
     from bolid_pipeline.models.invisible_mark import MIN_BITS_FOUND, count_mark_bits
+    from bolid_pipeline.models.provenance import software_of
 
+    unreadable = 0
     for path in pictures:
-        with open_image(path) as picture:
-            software = picture.info.get("Software", "none")
-            bits = count_mark_bits(picture)
+        try:
+            bits = count_mark_bits(read_picture(path))
+        except UnreadablePhoto as error:
+            unreadable += 1
+            click.echo(f"Error: {error}", err=True)
+            continue
         mark = "found" if bits >= MIN_BITS_FOUND else "not found"
-        click.echo(f"{path}: metadata: {software}; mark: {mark} ({bits} of 48 bits)")
+        click.echo(printable(f"{path}: metadata: {software_of(path)}; mark: {mark} ({bits} of 48 bits)"))
+    if unreadable:
+        raise click.exceptions.Exit(1)

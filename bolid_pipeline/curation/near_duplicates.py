@@ -5,12 +5,10 @@ tear apart. If two people's galleries show the same picture, at least one of the
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -27,51 +25,87 @@ SAME_PICTURE_BITS = 32
 _SAME_PICTURE_FIRST_WORD_BITS = 16
 
 
-def refresh_clusters(tables: TableStore) -> RefreshReport:
-    """Bring `photo_clusters` up to date with `raw_photos` and `rejected_downloads`."""
-    photos = tables.read("raw_photos", ["photo_id", "identity", "perceptual_hash", "mirrored_hash"])
-    rejected = tables.read("rejected_downloads", ["photo_id", "reason"])
-    doubtful = rejected.filter(pc.field("reason") == OF_ANOTHER_IDENTITY)
-    shared = set(doubtful["photo_id"].to_pylist()) & set(photos["photo_id"].to_pylist())
-    stored = tables.read("photo_clusters")
-    # Comparing all pairs takes minutes for hundreds of thousands of photos, so a refresh without news skips it: the
-    # hashes of a photo never change, and two people's copies of a picture are only ever added.
-    clusters = stored if _are_current(stored, photos, shared) else cluster(photos.to_pylist(), shared)
-    return sync_table(tables, "photo_clusters", clusters)
+def refresh_clusters(tables: TableStore, left_out: Collection[str] = ()) -> RefreshReport:
+    """Bring `photo_clusters` up to date with `raw_photos` and `rejected_downloads`.
+
+    Args:
+        tables: the store that holds them.
+        left_out: people whose photos make nobody else's doubtful, because nothing is trained on them.
+    """
+    columns = ["photo_id", "identity", "perceptual_hash", "mirrored_hash"]
+    photos = tables.read("raw_photos", columns).to_pylist()
+    doubts = tables.read("rejected_downloads", ["photo_id", "reason", "identity"]).to_pylist()
+    shared = {
+        row["photo_id"]
+        for row in doubts
+        if row["reason"] == OF_ANOTHER_IDENTITY and row["identity"] not in left_out
+    }
+    stored = tables.read("photo_clusters").to_pylist()
+    # Comparing all pairs takes minutes for hundreds of thousands of photos, so a refresh that finds the same photos of
+    # the same people skips it: the hashes of a photo never change.
+    is_known = _people_of(stored) == _people_of(photos)
+    cluster_of = {row["photo_id"]: row["cluster_id"] for row in stored} if is_known else _cluster_of(photos)
+    return sync_table(tables, "photo_clusters", _rows(photos, cluster_of, shared, left_out))
 
 
-def cluster(photos: Sequence[Mapping[str, Any]], shared: set[str]) -> list[dict[str, Any]]:
+def cluster(
+    photos: Sequence[Mapping[str, Any]], shared: Collection[str], left_out: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """A row of `photo_clusters` for every photo.
 
     Args:
         photos: dicts with photo_id, identity, perceptual_hash and mirrored_hash.
         shared: ids of photos that another person's gallery shows too, byte for byte.
+        left_out: people whose photos make nobody else's doubtful.
 
     Returns:
         cluster_id is the smallest photo_id of the cluster; is_shared is true for all photos of a cluster in
         which two people's photos are the same picture.
     """
+    return _rows(photos, _cluster_of(photos), shared, left_out)
+
+
+def _people_of(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    return {(row["photo_id"], row["identity"]) for row in rows}
+
+
+def _rows(
+    photos: Sequence[Mapping[str, Any]],
+    cluster_of: Mapping[str, str],
+    shared: Collection[str],
+    left_out: Collection[str],
+) -> list[dict[str, Any]]:
+    people: defaultdict[str, set[str]] = defaultdict(set)
+    doubtful: set[str] = set()
+    for photo in photos:
+        if photo["identity"] not in left_out:
+            group = cluster_of[photo["photo_id"]]
+            people[group].add(photo["identity"])
+            if photo["photo_id"] in shared:
+                doubtful.add(group)
+    doubtful |= {group for group, names in people.items() if len(names) > 1}
+    return [
+        {
+            "photo_id": photo["photo_id"],
+            "cluster_id": cluster_of[photo["photo_id"]],
+            "is_shared": cluster_of[photo["photo_id"]] in doubtful,
+            "identity": photo["identity"],
+        }
+        for photo in photos
+    ]
+
+
+def _cluster_of(photos: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Photo id -> the smallest photo id of its cluster."""
     if not photos:
-        return []
+        return {}
     first, second = _close_pairs(photos)
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(photos), len(photos)))
     _, labels = connected_components(graph, directed=False)
-    members: dict[int, list[int]] = defaultdict(list)
-    for row, label in enumerate(labels.tolist()):
-        members[label].append(row)
-    rows: list[dict[str, Any]] = []
-    for group in members.values():
-        ids = [photos[row]["photo_id"] for row in group]
-        is_shared = len({photos[row]["identity"] for row in group}) > 1 or not shared.isdisjoint(ids)
-        rows += [{"photo_id": id_, "cluster_id": min(ids), "is_shared": is_shared} for id_ in ids]
-    return rows
-
-
-def _are_current(clusters: pa.Table, photos: pa.Table, shared: set[str]) -> bool:
-    """True if the clusters cover exactly these photos, and mark all that are shared."""
-    known_shared = clusters.filter(pc.field("is_shared"))["photo_id"].to_pylist()
-    same_photos = set(clusters["photo_id"].to_pylist()) == set(photos["photo_id"].to_pylist())
-    return same_photos and shared.issubset(known_shared)
+    members: defaultdict[int, list[str]] = defaultdict(list)
+    for photo, label in zip(photos, labels.tolist(), strict=True):
+        members[label].append(photo["photo_id"])
+    return {photo_id: min(ids) for ids in members.values() for photo_id in ids}
 
 
 def _close_pairs(photos: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bolid_pipeline.errors import PhotoRefused
+from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
+from bolid_pipeline.images.refusals import words_for
 
 Rgb = NDArray[np.uint8]
 """(H, W, 3), 0 to 255."""
@@ -36,6 +37,21 @@ def upright_rgb(picture: Image.Image) -> Rgb:
     """
     picture.load()  # first, since Pillow turns a TIFF upright here
     return turned(np.array(_to_rgb(picture)), orientation(picture))
+
+
+def upright_picture(picture: Image.Image) -> Image.Image:
+    """The same for a picture that somebody has opened with Pillow, as a picture in RGB.
+
+    Raises:
+        UnreadablePhoto: the pixels cannot be read; the message names the file if there is one.
+    """
+    name = getattr(picture, "filename", None) or "a picture without a file"
+    try:
+        return Image.fromarray(upright_rgb(picture))
+    except PhotoRefused as refusal:
+        raise UnreadablePhoto(f"{name} cannot be read as a picture: {words_for(refusal)}") from refusal
+    except Exception as error:
+        raise UnreadablePhoto(f"{name} cannot be read as a picture: {error}") from error
 
 
 def turned(image: Rgb, orientation: int) -> Rgb:

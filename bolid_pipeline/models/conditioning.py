@@ -139,7 +139,7 @@ def ref_embeds(pipe: BoLIDLoaderMixin, conditions: Conditions) -> torch.Tensor:
 
     A reference encoder makes one embedding of all reference photos; image prompts stay one each.
     """
-    pictures = [picture.convert("RGB") for picture in (*conditions.refs, *conditions.contents)]
+    pictures = [*conditions.refs, *conditions.contents]
     if not pictures:
         dim = adapters.ref_input_dim(pipe.unet)
         return torch.zeros(1, 1, dim, device=pipe.device, dtype=pipe.unet.dtype)

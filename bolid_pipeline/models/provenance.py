@@ -5,9 +5,12 @@ Some services strip these; the invisible mark in the pixels (`models.invisible_m
 
 import hashlib
 import io
+from pathlib import Path
 
 from PIL.Image import Exif, Image
 from PIL.PngImagePlugin import PngInfo
+
+from bolid_pipeline.images.decoding import open_image
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model (newscodes, digital source type)."""
@@ -33,6 +36,15 @@ def generated_png(image: Image, *, prompt: str, identity: str | None = None) -> 
     file = io.BytesIO()
     image.convert("RGB").save(file, "PNG", pnginfo=chunks, exif=exif)
     return file.getvalue()
+
+
+def software_of(path: Path) -> str:
+    """The program that a picture's metadata name as its maker; `none` without metadata, or with damaged ones."""
+    try:
+        with open_image(path) as picture:
+            return str(picture.info.get("Software", "none"))
+    except Exception:  # noqa: BLE001 - Pillow's parsers of metadata raise many types
+        return "none"
 
 
 def provenance_text(*, prompt: str, identity: str | None = None) -> dict[str, str]:

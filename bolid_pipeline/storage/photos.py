@@ -36,8 +36,8 @@ class PhotoStore:
 
     def make_durable(self, paths: Collection[str]) -> None:
         """Fsync photos that `write` has stored; for many at once it costs a tenth per photo."""
-        if not isinstance(self._data_dir, Path):
-            return  # an upload is durable by itself
+        if not paths or not isinstance(self._data_dir, Path):
+            return  # nothing was written, or the uploads are durable by themselves
         folders = {".", "photos", *(path.rpartition("/")[0] for path in paths)}
         make_durable(*([self._data_dir / name for name in names] for names in (set(paths), folders)))
 

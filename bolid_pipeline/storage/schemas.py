@@ -73,6 +73,8 @@ SCHEMAS: dict[str, TableSchema] = {
         ("photo_id", pa.string()),
         ("cluster_id", pa.string()),
         ("is_shared", pa.bool_()),
+        ("identity", pa.string()),
+        added=("identity",),
     ),
     # The site's index, its pages by letter and the first page of each gallery (zlib), for conditional requests.
     "catalogue_pages": _table(

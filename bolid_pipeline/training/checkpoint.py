@@ -22,6 +22,7 @@ CODE_VERSION = "4"
 CONFIG_FILE = "training_config.json"
 METRICS_FILE = "metrics.json"
 LOSSES_FILE = Path("logs") / "metrics.csv"
+PREVIEWS = Path("logs") / "previews"
 
 
 @contextmanager
@@ -51,6 +52,12 @@ def open_work_folder(folder: Path, training_fingerprint: str) -> Path:
             shutil.rmtree(other, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     return work
+
+
+def unfinished_folders(checkpoints: Path) -> list[Path]:
+    """The hidden folders beside the checkpoints: trainings that were killed, checkpoints half written or replaced."""
+    patterns = (".*.training-*", ".*.partial", ".*.previous")
+    return sorted(path for pattern in patterns for path in checkpoints.glob(pattern) if path.is_dir())
 
 
 def is_up_to_date(folder: Path, training_fingerprint: str) -> bool:

@@ -37,7 +37,6 @@ from bolid_pipeline.training.views import encode_body
 _logger = logging.getLogger(__name__)
 
 _STATE_FILE = "state.ckpt"
-_PREVIEWS = Path("logs") / "previews"
 _CAPTIONS_PER_CALL = 256
 
 
@@ -90,8 +89,8 @@ def fit(
             prior = _fit_prior(config.prior, config.seed, bank, batches, device)
             prior.save_pretrained(folder / BODY_PRIOR_FOLDER)
         losses = join_logs(work, folder / checkpoint.LOSSES_FILE)
-        if (work / _PREVIEWS).is_dir():
-            shutil.copytree(work / _PREVIEWS, folder / _PREVIEWS)
+        if (work / checkpoint.PREVIEWS).is_dir():
+            shutil.copytree(work / checkpoint.PREVIEWS, folder / checkpoint.PREVIEWS)
         metrics = _metrics(config, losses, num_steps, seconds=time.monotonic() - started)
         checkpoint.write_json(folder / checkpoint.METRICS_FILE, metrics)
         photo_ids = data.latents.photo_ids
@@ -144,7 +143,7 @@ def _train(
         ),
     ]
     if config.intervals.preview is not None:
-        callbacks.append(Previews(batches, work / _PREVIEWS, config.intervals.preview))
+        callbacks.append(Previews(batches, work / checkpoint.PREVIEWS, config.intervals.preview))
     with quiet_lightning():
         trainer = new_trainer(config, work, callbacks, first_step=first_step, progress=progress)
         trainer.fit(system, datamodule=batches, ckpt_path=state if first_step else None, weights_only=True)

@@ -1,14 +1,17 @@
 """README.md of a checkpoint: what it is, what made it, what it may not be used for."""
 
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
+from bolid_pipeline.names import printable
 from bolid_pipeline.training.config import TrainingConfig
 
 _CARD = """# BoLID checkpoint
 
 Two IP-Adapter branches (reference photo, body), a body encoder and a body bank for the frozen base model
-`{base_model}`. Trained on {num_photos} cached latents of {num_people} people, for {steps} steps of {batch_size} in
+{base_model}. Trained on {num_photos} cached latents of {num_people} people, for {steps} steps of {batch_size} in
 {seconds:.0f} s; L_diff over the last tenth of the steps: {l_diff_last:.4f} (first tenth: {l_diff_first:.4f}).
 
 ## Use
@@ -16,8 +19,8 @@ Two IP-Adapter branches (reference photo, body), a body encoder and a body bank 
 ```python
 from bolid_pipeline.models.pipeline import load_pipeline
 
-pipe = load_pipeline("this folder", base_model="{base_model}")
-pipe("a full-length photo of a person", identity="{example}").images[0]
+pipe = load_pipeline("this folder", base_model={base_model_text})
+pipe("a full-length photo of a person", identity={example}).images[0]
 ```
 
 Stock diffusers loads both branches too:
@@ -50,15 +53,24 @@ def model_card(
 ) -> str:
     """The Markdown text; `metrics` as `fit` writes them."""
     people = sorted(set(identities))
-    listed = ", ".join(people[:20]) + (f" and {len(people) - 20} more" if len(people) > 20 else "")
+    listed = ", ".join(map(_as_markdown, people[:20])) + (
+        f" and {len(people) - 20} more" if len(people) > 20 else ""
+    )
+    # A string's repr has no line break, so that in the code block it cannot end the block.
     return _CARD.format(
-        base_model=base_model,
+        base_model=_as_markdown(base_model),
+        base_model_text=repr(base_model),
         num_photos=len(identities),
         num_people=len(people),
         people=listed,
-        example=people[0],
+        example=repr(people[0]),
         steps=config.steps,
         batch_size=config.batch_size,
         heldout_fraction=config.heldout_fraction,
         **{name: metrics[name] for name in ("seconds", "l_diff_first", "l_diff_last")},
     )
+
+
+def _as_markdown(text: str) -> str:
+    """The text as Markdown and HTML show it, whatever it holds."""
+    return escape(re.sub(r"([\\`*_{}\[\]#|~!:.@])", r"\\\1", printable(text)))

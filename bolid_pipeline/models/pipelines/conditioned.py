@@ -8,6 +8,7 @@ import torch
 from PIL.Image import Image
 
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.images.upright import upright_picture
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.conditioning import Conditions, body_vectors, ref_embeds
 from bolid_pipeline.models.invisible_mark import add_mark
@@ -47,7 +48,8 @@ class ConditionedPipeline(BoLIDLoaderMixin):
             identity: a person of the body bank for all pictures, or one person per prompt.
             c_body: a body (D,), or one per prompt (B, D), such as `pipe.body_bank.between(...)`.
             sample_body: let the body prior draw a body that fits the text, a new one for each picture.
-            ref_image: photo(s) of the person, for the reference branch; the same for all pictures.
+            ref_image: photo(s) of the person, for the reference branch; the same for all pictures. Any mode of
+                Pillow, turned as its EXIF orientation says.
             image_prompt: picture(s) of the wanted content, for the reference branch too.
             ref_scale: lambda_ref, 1 as trained; see `models.scales`.
             body_scale: lambda_body, 1 as trained; see `models.scales`.
@@ -64,6 +66,7 @@ class ConditionedPipeline(BoLIDLoaderMixin):
             ConfigurationError: an unknown argument, a size, a number of steps, a guidance or a scale out of range, or
                 conditions that do not fit each other or the prompts.
             UnknownIdentity: the body bank lacks a person.
+            UnreadablePhoto: a given picture's file is damaged.
             WeightsMissing: a picture without an image encoder, a name without a bank, a drawn body without a prior.
             ValueError: c_body has another length than the body branch takes.
 
@@ -137,16 +140,20 @@ class ConditionedPipeline(BoLIDLoaderMixin):
 
 
 def _pictures(name: str, given: Any) -> list[Image]:
-    """Return one picture, several, or none as a list. Raises ConfigurationError if it is anything else."""
+    """One picture, several, or none as a list, each upright and in RGB.
+
+    Raises ConfigurationError if it is anything else, and UnreadablePhoto for a damaged file.
+    """
     if given is None:
         return []
     pictures: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
     for picture in pictures:
         if not isinstance(picture, Image):
             raise ConfigurationError(
-                f"{name} takes PIL images, not {type(picture).__name__}: PIL.Image.open reads a file"
+                f"{name} takes PIL images, not {type(picture).__name__}: "
+                "bolid_pipeline.images.decoding.read_picture reads a file"
             )
-    return pictures
+    return [upright_picture(picture) for picture in pictures]
 
 
 def _marked(output: Any) -> Any:

@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bolid_pipeline.cli import main
-from bolid_pipeline.scraping.forgotten import forgotten_identities
 from bolid_pipeline.storage.tables import TableStore
 
 
@@ -72,40 +71,6 @@ def test_rendering_writes_the_world_the_site_shows(bolid, tmp_path):
     done = bolid("bodyworld", "render", str(folder), "--identities", "1", "--photos", "2", "--seed", "7")
     assert done.exit_code == 0, done.output
     assert json.loads((folder / "world.json").read_text("utf-8"))["galleries"]
-
-
-def test_forgetting_asks_first(tmp_path):
-    asked = CliRunner().invoke(main, ["forget", "anna"], input="n\n", env={"BOLID_DATA_DIR": str(tmp_path)})
-    assert asked.exit_code == 1
-    assert forgotten_identities(tmp_path) == frozenset()
-
-
-def test_forgetting_says_what_was_removed(bolid, tmp_path):
-    row = {
-        "identity": "anna",
-        "name": "Anna",
-        "page_url": "https://gallery.example/anna/",
-        "stated_photos": 1,
-        "listed_photos": 1,
-        "status": "listed",
-        "refreshed_at": None,
-        "source": "https://gallery.example",
-        "failed_at": None,
-    }
-    TableStore(tmp_path / "data").append("identity_catalogue", [row])
-    done = bolid("forget", "anna", "--yes")
-    assert done.exit_code == 0, done.output
-    assert "removed 0 photos and 1 rows of anna" in done.output
-
-
-def test_a_forgotten_person_is_not_crawled_again(bolid, own_photos):
-    options = ("--min-photos", "1")
-    bolid("crawl", *options, BOLID_SOURCE_URL=own_photos)
-    bolid("forget", "anna", "--yes")
-    said = bolid("crawl", *options, BOLID_SOURCE_URL=own_photos)
-    assert "1 known" in said.output
-    planned = bolid("crawl", "--dry-run", *options, BOLID_SOURCE_URL=own_photos)
-    assert "anna" not in planned.output
 
 
 @pytest.fixture

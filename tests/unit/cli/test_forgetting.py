@@ -1,12 +1,15 @@
 """Nothing of a forgotten person is left in tables, photos, body banks or reports; the others stay whole."""
 
 import json
+import os
+import unicodedata
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 import torch
 
+from bolid_pipeline.cli import forgetting_models
 from bolid_pipeline.cli.forgetting import forget
 from bolid_pipeline.errors import StoreLocked, UnknownIdentity
 from bolid_pipeline.latents.buckets import Bucket
@@ -171,10 +174,105 @@ def test_a_checkpoint_of_nobody_else_goes_as_a_whole(tmp_path, two_people):
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["run"]
 
 
+def killed_training(data_dir, name="run"):
+    """The hidden folder that a killed training leaves, with weights that learned from everybody's photos."""
+    work = data_dir / "checkpoints" / f".{name}.training-0123"
+    (work / "logs" / "previews").mkdir(parents=True)
+    (work / "state.ckpt").write_bytes(b"anna's weights")
+    return work
+
+
+@pytest.mark.usefixtures("two_people")
+def test_what_a_killed_training_left_goes_and_is_named(tmp_path):
+    killed_training(tmp_path)
+    killed_training(tmp_path, "no_checkpoint_yet")
+    for name in (".run.partial", ".run.previous"):
+        (tmp_path / "checkpoints" / name).mkdir()
+    report = forget(tmp_path, "anna")
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["run"]
+    assert report.deleted == (
+        "checkpoints/.no_checkpoint_yet.training-0123",
+        "checkpoints/.run.partial",
+        "checkpoints/.run.previous",
+        "checkpoints/.run.training-0123",
+        "reports/run",
+    )
+
+
+@pytest.mark.usefixtures("two_people")
+def test_a_training_goes_on_if_the_person_has_no_photo_in_it(tmp_path):
+    work = killed_training(tmp_path)
+    add_person(tmp_path, "carl", 0)
+    assert forget(tmp_path, "carl").deleted == ()
+    assert work.is_dir()
+    assert (tmp_path / "reports" / "run").is_dir()
+
+
+def test_a_report_goes_unless_it_is_of_a_checkpoint_that_never_held_the_person(tmp_path, two_people):
+    for name, people in (
+        ("others", {"boris": two_people["boris"]}),
+        ("retrained", {"boris": two_people["boris"]}),
+    ):
+        add_checkpoint(tmp_path, name, people)
+        (tmp_path / "reports" / name / "report.html").write_text("people")
+    os.utime(tmp_path / "reports" / "retrained" / "report.html", (1, 1))  # made of an older checkpoint
+    (tmp_path / "reports" / "without_checkpoint").mkdir()
+    (tmp_path / "reports" / "without_checkpoint" / "samples.png").write_bytes(b"their faces")
+    report = forget(tmp_path, "anna")
+    assert report.deleted == ("reports/retrained", "reports/run", "reports/without_checkpoint")
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["others"]
+
+
+@pytest.mark.usefixtures("two_people")
+def test_previews_that_show_the_person_go(tmp_path):
+    previews = tmp_path / "checkpoints" / "run" / "logs" / "previews"
+    previews.mkdir(parents=True)
+    (previews / "step_000000006.png").write_bytes(b"anna, drawn")
+    forget(tmp_path, "anna")
+    assert not previews.exists()
+
+
+def test_rows_of_photos_that_are_no_longer_stored_go_too(tmp_path, two_people):
+    gone = two_people["anna"][0]
+    TableStore(tmp_path).delete("raw_photos", "photo_id", [gone])
+    forget(tmp_path, "anna")
+    assert gone not in TableStore(tmp_path).read("latents")["photo_id"].to_pylist()
+    assert "anna" not in TableStore(tmp_path).read("curated_photos")["identity"].to_pylist()
+
+
+def test_forgetting_that_was_cut_short_ends_the_next_time(tmp_path, two_people, monkeypatch):
+    killed_training(tmp_path)
+
+    def power_cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(forgetting_models, "_forget_in_checkpoint", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            forget(tmp_path, "anna")
+    forget(tmp_path, "anna")
+    forget(tmp_path, "anna")  # nothing left to do, and no error
+    assert mentions(tmp_path, ["anna", *two_people["anna"]]) == []
+
+
+def test_the_person_is_forgotten_by_another_normal_form_of_the_name(tmp_path):
+    add_person(tmp_path, "zoë", 1)
+    assert forget(tmp_path, unicodedata.normalize("NFD", " zoë")).num_photos == 1
+    assert forgotten_identities(tmp_path) == {"zoë"}
+
+
+@pytest.mark.usefixtures("two_people")
+def test_somebody_of_nearly_that_name_is_offered_and_not_forgotten(tmp_path):
+    for typed in ("Anna", "ana"):
+        with pytest.raises(UnknownIdentity, match="did you mean anna"):
+            forget(tmp_path, typed)
+    assert TableStore(tmp_path).count("raw_photos") == 5
+
+
 @pytest.mark.usefixtures("two_people")
 def test_somebody_unknown_is_refused_and_nothing_is_touched(tmp_path):
-    with pytest.raises(UnknownIdentity, match="'anya' is in no table"):
-        forget(tmp_path, "anya")
+    with pytest.raises(UnknownIdentity, match=r"'xu' is in no table .* `bolid block` keeps somebody out"):
+        forget(tmp_path, "xu")
     assert forgotten_identities(tmp_path) == frozenset()
     assert TableStore(tmp_path).count("raw_photos") == 5
 

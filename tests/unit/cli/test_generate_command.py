@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+import picture_files
 import pytest
 import torch
 from click.testing import CliRunner
@@ -10,12 +12,14 @@ from PIL import Image
 from tiny_models import IMAGE_EMBED_DIM, save_tiny_stable_diffusion
 
 from bolid_pipeline.cli import main
+from bolid_pipeline.images.decoding import decode_rgb
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.invisible_mark import has_mark
 from bolid_pipeline.models.loaders import save_branches
+from bolid_pipeline.models.pipelines.bolid_sd import BoLIDPipeline
 from resources.model_hub import EmbeddedModels
 
 
@@ -205,3 +209,59 @@ def test_inspect_tells_generated_pictures_from_others(generate, tmp_path: Path) 
     generated, other = shown.output.splitlines()
     assert "metadata: BoLID; mark: found" in generated
     assert "metadata: none; mark: not found" in other
+
+
+def test_inspect_reads_every_picture_it_can_and_names_the_others(tmp_path: Path) -> None:
+    for name in ("heic", "cmyk", "avif"):
+        (tmp_path / name).write_bytes(picture_files.FILES[name])
+    (tmp_path / "damaged.avif").write_bytes(picture_files.FILES["avif"].replace(b"pitm", b"free"))
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "forged.png").write_bytes(
+        picture_files.with_chunk(picture_files.FILES["png"], b"tEXt", b"Software\0\x1b]0;BoLID\x07")
+    )
+    shown = CliRunner().invoke(main, ["inspect", *map(str, sorted(tmp_path.iterdir()))])
+    assert shown.exit_code == 1
+    told = {
+        Path(path).name: rest
+        for path, _, rest in (line.partition(": ") for line in shown.stdout.splitlines())
+    }
+    assert sorted(told) == ["avif", "cmyk", "forged.png", "heic"]
+    assert all("mark: not found" in rest for rest in told.values())
+    assert "metadata: \\x1b]0;BoLID\\x07;" in told["forged.png"]
+    assert [line.rpartition("/")[2] for line in shown.stderr.splitlines()] == [
+        "damaged.avif cannot be read as a picture: cut short, or damaged inside: copy it again from where it came",
+        "text.jpg cannot be read as a picture: no picture at all, such as a web page or a text",
+    ]
+
+
+@pytest.mark.parametrize("option", ["--ref", "--image-prompt"])
+def test_a_photo_that_a_person_names_is_read_as_training_reads_it(
+    generate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """Its turn, its transparency and its 16 bits, and types that only an own folder may hold."""
+    clear = picture_files.blocks().convert("RGBA")
+    clear.putalpha(0)
+    deep = Image.fromarray(np.full((60, 40), 0x8001, np.uint16))
+    named = {
+        "turned.jpg": picture_files.encoded(picture_files.blocks(), "JPEG", exif=picture_files.exif(6)),
+        "turned.webp": picture_files.encoded(picture_files.blocks(), "WEBP", exif=picture_files.exif(8)),
+        "clear.png": picture_files.encoded(clear, "PNG"),
+        "deep.png": picture_files.encoded(deep, "PNG"),
+        "phone.heic": picture_files.HEIC,
+    }
+    arguments = []
+    for name, data in named.items():
+        (tmp_path / name).write_bytes(data)
+        arguments += [option, str(tmp_path / name)]
+    seen: list[Image.Image] = []
+    encode = BoLIDPipeline.encode_image
+
+    def spy(pipe, pictures, *arguments):
+        seen.extend(pictures)
+        return encode(pipe, pictures, *arguments)
+
+    monkeypatch.setattr(BoLIDPipeline, "encode_image", spy)
+    done = generate("--prompt", "a woman", *arguments)
+    assert done.exit_code == 0, done.output
+    for picture, data in zip(seen, named.values(), strict=True):
+        assert (np.asarray(picture) == decode_rgb(data)).all()

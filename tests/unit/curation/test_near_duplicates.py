@@ -129,3 +129,50 @@ def test_a_photo_that_is_found_under_somebody_else_later_becomes_shared(tmp_path
     assert refresh_clusters(tables).num_computed == 1
     assert stored_clusters(tables) == {"a": ("a", True), "b": ("b", False)}
     assert refresh_clusters(tables).num_computed == 0
+
+
+def test_a_photo_whose_person_changes_is_compared_anew(tmp_path):
+    tables = TableStore(tmp_path)
+    cropped, again = photo("b", scene(1).crop((6, 8, 354, 472))), photo("c", scene(2), quality=60)
+    wrong = [each | {"identity": "boris"} for each in (cropped, again)]
+    store(tables, [photo("a", scene(1)), photo("d", scene(2)), *wrong])
+    refresh_clusters(tables)
+    assert stored_clusters(tables) == {
+        "a": ("a", False),  # the crop is near enough for one person's photos, and not for two people's
+        "b": ("b", False),
+        "c": ("c", True),
+        "d": ("c", True),
+    }
+    store(tables, [cropped, again])  # put right: both are anna's
+    refresh_clusters(tables)
+    assert stored_clusters(tables) == {
+        "a": ("a", False),
+        "b": ("a", False),
+        "c": ("c", False),
+        "d": ("c", False),
+    }
+
+
+def test_a_doubt_that_is_gone_leaves_the_photo_to_its_person(tmp_path):
+    tables = TableStore(tmp_path)
+    store(tables, [photo("a", scene(1))])
+    blank = dict.fromkeys(SCHEMAS["rejected_downloads"].columns.names)
+    refusal = {"page_url": "1", "photo_id": "a", "reason": "photo_of_another_identity"}
+    tables.append("rejected_downloads", [blank | refusal])
+    refresh_clusters(tables)
+    assert stored_clusters(tables) == {"a": ("a", True)}
+    tables.delete("rejected_downloads", "page_url", ["1"])
+    refresh_clusters(tables)
+    assert stored_clusters(tables) == {"a": ("a", False)}
+
+
+def test_people_who_are_left_out_make_nobody_elses_photo_doubtful(tmp_path):
+    tables = TableStore(tmp_path)
+    store(tables, [photo("a", scene(1)), photo("b", scene(1), "boris", quality=60)])
+    blank = dict.fromkeys(SCHEMAS["rejected_downloads"].columns.names)
+    refusal = {"page_url": "1", "photo_id": "a", "reason": "photo_of_another_identity", "identity": "boris"}
+    tables.append("rejected_downloads", [blank | refusal])
+    refresh_clusters(tables, {"boris"})
+    assert stored_clusters(tables) == {"a": ("a", False), "b": ("a", False)}
+    refresh_clusters(tables)
+    assert stored_clusters(tables) == {"a": ("a", True), "b": ("a", True)}

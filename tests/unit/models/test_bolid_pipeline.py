@@ -1,15 +1,19 @@
 """What a pipeline draws from prompts, people and photos, with scales and samplers, and which of them it refuses."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import picture_files
 import pytest
 import torch
 from diffusers.callbacks import IPAdapterScaleCutoffCallback
+from PIL import Image
 from tiny_pipelines import C_BODY_DIM, PEOPLE, draw, photo
 
 from bolid_pipeline.errors import ConfigurationError, UnknownIdentity, WeightsMissing
+from bolid_pipeline.images.decoding import decode_rgb
 from bolid_pipeline.models.pipeline import BoLIDPipeline, BoLIDXLPipeline
 from bolid_pipeline.models.samplers import SAMPLERS, make_sampler
 
@@ -218,3 +222,20 @@ def test_a_picture_needs_an_image_encoder(pipe: Any) -> None:
             draw(pipe, ref_image=photo(0))
     finally:
         pipe.register_modules(image_encoder=image_encoder)
+
+
+def test_a_picture_from_python_is_turned_and_laid_over_white(pipe: Any, monkeypatch: Any) -> None:
+    turned = picture_files.encoded(picture_files.blocks(), "PNG", exif=picture_files.exif(6))
+    clear = Image.new("RGBA", (9, 9), (255, 0, 0, 0))
+    deep = Image.fromarray(np.full((9, 9), 0x8001, np.uint16))
+    seen: list[Image.Image] = []
+    encode = pipe.encode_image
+    monkeypatch.setattr(
+        pipe, "encode_image", lambda given, *rest: [seen.extend(given), encode(given, *rest)][1]
+    )
+    with Image.open(io.BytesIO(turned)) as picture:
+        draw(pipe, ref_image=[picture, clear], image_prompt=deep)
+    assert (np.asarray(seen[0]) == decode_rgb(turned)).all()
+    assert seen[0].size == (120, 80)
+    assert (np.asarray(seen[1]) == 255).all()
+    assert (np.asarray(seen[2]) == 0x80).all()

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import picture_files
 import pytest
 import torch
 from PIL import Image
 from tiny_models import IMAGE_EMBED_DIM
 
-from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.errors import ConfigurationError, UnreadablePhoto
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, BoLIDPipeline, pipeline_around
@@ -187,3 +188,14 @@ def test_a_stock_pipeline_can_be_turned_into_one_without_loading_it_again(
     pipe = BoLIDPipeline.from_pipe(stock, requires_safety_checker=False)
     assert pipe.unet is stock.unet
     assert pipe.text_encoder is stock.text_encoder
+
+
+@pytest.mark.usefixtures("no_network_runs")
+@pytest.mark.parametrize("name", ["ref_image", "image_prompt"])
+def test_a_damaged_file_behind_a_picture_is_named(pipe: Any, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "me.png"
+    path.write_bytes(picture_files.FILES["png"][:-60])
+    with Image.open(path) as picture, pytest.raises(UnreadablePhoto, match=r"me\.png cannot be read"):
+        pipe("a woman", **{name: picture})
+    with pytest.raises(UnreadablePhoto, match=r"a picture without a file .* mode F: convert it"):
+        pipe("a woman", **{name: Image.new("F", (9, 9))})
