@@ -127,7 +127,7 @@ def test_a_refused_file_is_listed_and_a_copy_names_its_original(world):
     said = world.text()
     assert "a copy of another photo of the person: 1" in said
     assert "/p/anna/album/copy.jpg as /p/anna/1.jpg" in said
-    assert "it is no picture: 1" in said
+    assert "no picture at all, such as a web page or a text: 1" in said
     assert "/p/anna/notes.txt" in said
 
 
