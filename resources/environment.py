@@ -158,7 +158,20 @@ def _derived_layers(layers: list[Layer]) -> list[Layer]:
     # Another site's pages are remembered by its own address, not by that of the preset's site.
     if parsers not in (None, preset) and origin(layers, ["crawl", "canonical_url"]) == preset:
         derived.append(Layer(str(parsers), {"crawl": {"canonical_url": None}}))
+    # Who is excluded in one place is not let in by a list in another.
+    counts = _excluded_in(values)
+    excluded = {name for layer in layers for name in _excluded_in(layer.values) or ()}
+    if counts is not None and not excluded <= set(counts):
+        derived.append(Layer("preset and file", {"crawl": {"excluded_identities": sorted(excluded)}}))
     return derived
+
+
+def _excluded_in(values: Mapping[str, Any]) -> list[str] | None:
+    """The people whom some settings exclude; None where they hold no list of names."""
+    crawl = values.get("crawl")
+    names = crawl.get("excluded_identities") if isinstance(crawl, Mapping) else None
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if is_list else None
 
 
 def _checked_proxy(url: str | None) -> str | None:

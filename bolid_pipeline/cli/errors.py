@@ -1,5 +1,6 @@
-"""Errors on the command line: one line and the exit code 1, without a traceback."""
+"""Errors on the command line: one line and the exit code 1, without a traceback; log lines that a terminal can show."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -8,6 +9,18 @@ import click
 
 from bolid_pipeline.errors import BolidError
 from bolid_pipeline.names import printable
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats log lines for a terminal: what a site or a file's name holds is shown, and not obeyed."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The record's line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """The traceback's lines."""
+        return "\n".join(map(printable, super().formatException(ei).splitlines()))
 
 
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
