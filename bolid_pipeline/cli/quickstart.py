@@ -124,7 +124,11 @@ class _Steps:
             f"{counted(judged[KEPT], 'photo')} of {counted(people, 'person', 'people')} kept, {rejected.total()} "
             f"rejected{_in_words(rejected, VERDICTS)}; all in {_relative(self._page)}"
         )
-        return "curate", text, "describe what is kept"
+        return (
+            "curate",
+            text,
+            "describe what is kept" if people else "nothing, as there is nobody to train on",
+        )
 
     def _described(self) -> tuple[str, str, str]:
         num_photos, num_new = (self._done["latents"][name] for name in ("dagster/row_count", "num_computed"))
