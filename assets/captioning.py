@@ -5,6 +5,7 @@ import dagster as dg
 from assets import curation
 from assets.metadata import refresh_metadata, spread, stage_version
 from bolid_pipeline.captioning.recipe import CaptionRecipe
+from bolid_pipeline.names import as_markdown
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment
 from resources.model_hub import ModelHub
@@ -28,7 +29,7 @@ def captions(
     photos = store.kept_photos()
     report = compute_engine.refresh(store, recipe, photos)
     shown = spread(store.tables.read("captions", ["caption"]), 8)["caption"].to_pylist()
-    sample = "\n".join(f"- {caption}" for caption in shown)
+    sample = "\n".join(f"- {as_markdown(caption)}" for caption in shown)
     return dg.MaterializeResult(
         metadata={**refresh_metadata(report), "sample": dg.MetadataValue.md(sample)},
         data_version=stage_version(photos, recipe.fingerprint),

@@ -40,7 +40,7 @@ def latents(
             "num_body_latents_redone": body_report.num_computed,
             "latent_shapes": {str(bucket): shape for bucket, shape in recipe.layout.latent_shapes.items()},
         },
-        data_version=stage_version(photos, *recipe.fingerprints.values()),
+        data_version=stage_version(photos, *recipe.fingerprints.values(), copied=recipe.copied_columns),
     )
 
 

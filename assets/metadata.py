@@ -21,14 +21,16 @@ SHEET_MAX_BYTES = 60_000
 _CELL_PX = 96
 
 
-def stage_version(photos: pa.Table, *fingerprints: str) -> dg.DataVersion:
+def stage_version(photos: pa.Table, *fingerprints: str, copied: Sequence[str] = ()) -> dg.DataVersion:
     """Return the version of a stage's rows, which are a function of its photos and of what made them.
 
     Args:
         photos: rows with a `photo_id`, which is a digest of the photo.
         fingerprints: of the recipes.
+        copied: further columns of `photos` that the stage's rows hold.
     """
-    of_photos = fingerprint(photos=sorted(photos["photo_id"].to_pylist()))
+    columns = photos.select(["photo_id", *copied]).to_pydict().values()
+    of_photos = fingerprint(photos=sorted(zip(*columns, strict=True)))
     return dg.DataVersion("-".join([*fingerprints, of_photos]))
 
 
@@ -44,6 +46,7 @@ def refresh_metadata(report: RefreshReport) -> dict[str, Any]:
         "dagster/row_count": report.num_rows,
         "num_computed": report.num_computed,
         "num_up_to_date": report.num_up_to_date,
+        "num_relabelled": report.num_relabelled,
         "num_pruned": report.num_pruned,
         "num_skipped": report.num_skipped,
         "rows_per_second": round(report.rows_per_second, 2),

@@ -1,4 +1,4 @@
-"""The composition root: assets, checks, jobs, the schedule, this deployment's resources. Nothing imports it."""
+"""The composition root: assets, checks, jobs, the schedule, resources. Dagster and the command line load it."""
 
 import logging
 from collections.abc import Sequence

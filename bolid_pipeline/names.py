@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 
@@ -90,6 +91,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(ascii(char)[1:-1] if _is_unsafe(char) else char for char in text)
+
+
+def as_markdown(text: str) -> str:
+    """A text as Markdown and HTML show it, whatever it holds."""
+    return escape(re.sub(r"([\\`*_{}\[\]#|~!])", r"\\\1", printable(text)))
 
 
 def _is_unsafe(char: str) -> bool:

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.redaction import split_login
+from bolid_pipeline.scraping.addresses import is_internal
+from bolid_pipeline.scraping.config import BODYWORLD_URL
 from bolid_pipeline.settings import Layer, from_layers, merged, origin, to_json
 from resources.deployments import DEPLOYMENTS, Deployment
 from resources.settings_file import read_settings_file, to_toml
@@ -25,6 +27,7 @@ from resources.variables import VARIABLES, BolidSettings, Sets, variable_name
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ELSEWHERE = {("name",): "deployment", ("crawl", "base_url"): "source_url"}
 """Fields of a Deployment that follow from others, and what to set instead of them."""
+VARIABLES_OF_THIS_PROCESS: Mapping[str, str] = os.environ
 _SECRETS = {"login": "BOLID_SOURCE_URL, with both before the host", "proxy_url": "HTTPS_PROXY"}
 """Fields of the crawl that are never shown or written, and the variables that they come from."""
 NOT_IN_FILES = frozenset([*(".".join(path) for path in _ELSEWHERE), *(f"crawl.{name}" for name in _SECRETS)])
@@ -147,6 +150,15 @@ def _paths_of_variables() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from ((name, marker.path) for marker in field.metadata if isinstance(marker, Sets))
 
 
+def _is_public(source_url: Any) -> bool:
+    """True if an address leads out of this machine and its network, where the stand-in of drawn people is."""
+    try:
+        host = urlsplit(source_url or "").hostname or ""
+    except ValueError:  # the check of the settings says what is wrong with it
+        return False
+    return "." in host and not is_internal(host)
+
+
 def _derived_layers(layers: list[Layer]) -> list[Layer]:
     """The values that follow from the data's address and from the choice of a site, without being written anywhere."""
     values, derived = merged(layers), list[Layer]()
@@ -155,9 +167,25 @@ def _derived_layers(layers: list[Layer]) -> list[Layer]:
     preset = layers[0].source
     parsers = origin(layers, ["parsers"])
     # Another site's pages are remembered by its own address, not by that of the preset's site.
-    if parsers not in (None, preset) and origin(layers, ["crawl", "canonical_url"]) == preset:
-        derived.append(Layer(str(parsers), {"crawl": {"canonical_url": None}}))
+    is_another = parsers not in (None, preset)
+    is_real = values["crawl"]["canonical_url"] == BODYWORLD_URL and _is_public(values["source_url"])
+    if (is_another or is_real) and origin(layers, ["crawl", "canonical_url"]) == preset:
+        decided_by = parsers if is_another else origin(layers, ["source_url"])
+        derived.append(Layer(str(decided_by), {"crawl": {"canonical_url": None}}))
+    # Who is excluded in one place is not let in by a list in another.
+    counts = _excluded_in(values)
+    excluded = {name for layer in layers for name in _excluded_in(layer.values) or ()}
+    if counts is not None and not excluded <= set(counts):
+        derived.append(Layer("preset and file", {"crawl": {"excluded_identities": sorted(excluded)}}))
     return derived
+
+
+def _excluded_in(values: Mapping[str, Any]) -> list[str] | None:
+    """The people whom some settings exclude; None where they hold no list of names."""
+    crawl = values.get("crawl")
+    names = crawl.get("excluded_identities") if isinstance(crawl, Mapping) else None
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if is_list else None
 
 
 def _checked_proxy(url: str | None) -> str | None:

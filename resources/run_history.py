@@ -1,16 +1,20 @@
 """Dagster's run history: the runs whose events or captured logs name a person or show pictures, and their deletion."""
 
 import json
+import logging
 import os
 import re
+import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
+
+_logger = logging.getLogger(__name__)
 
 OF_STORE = "bolid/store"
 """Tag of a run: the data folder or address that it works on."""
@@ -65,6 +69,25 @@ class RunHistory:
             self._instance.delete_run(run_id)
         if assets:
             self._instance.wipe_assets(list(assets))  # an asset's latest event is kept apart from its run
+        self._empty_files(run_ids)
+
+    def _empty_files(self, run_ids: Collection[str]) -> None:
+        """Free the deleted pages of SQLite's files: not every build of SQLite overwrites what it deletes."""
+        path_of = getattr(self._instance.event_log_storage, "path_for_shard", None)
+        if path_of is None:
+            return  # PostgreSQL does so by itself
+        for run_id in run_ids:
+            Path(path_of(run_id)).unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(path_of("index"))) as index:
+                index.execute("VACUUM")
+                index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            _logger.warning(
+                "%s: %s, so deleted events may be left in its free pages; stop `dagster dev` and forget again",
+                path_of("index"),
+                error,
+            )
 
     def _texts(self, run_id: str) -> Iterator[str]:
         """All texts in the events of a run and in its captured logs."""

@@ -20,6 +20,7 @@ from bolid_pipeline.captioning.config import ClipCaptionConfig
 from bolid_pipeline.captioning.slots import CaptionForm, read_form
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb
+from bolid_pipeline.pretrained.loading import loading
 
 _TEXTS_PER_BATCH = 256
 
@@ -32,11 +33,11 @@ class ClipAttributeCaptioner:
         if not folder.is_dir():
             raise WeightsMissing(f"no CLIP at {folder}")
         self._form = read_form(folder / "slots.json")
-        self._clip = (
-            CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32).to(device).eval()
-        )
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+        with loading(folder):
+            clip = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+        self._clip = clip.to(device).eval()
         self._device = device
         self._phrases_PD = self._embed_phrases(config or ClipCaptionConfig())
 

@@ -10,6 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from bolid_pipeline.captioning.config import VlmConfig
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb, resize_to
+from bolid_pipeline.pretrained.loading import loading
 
 
 class VlmCaptioner:
@@ -22,10 +23,13 @@ class VlmCaptioner:
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
         self._config = config or VlmConfig()
         self._device = device
-        self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        with loading(folder):
+            self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+            self._model = AutoModelForImageTextToText.from_pretrained(
+                folder, local_files_only=True, dtype=dtype
+            )
         # Answers of a batch start together only if the shorter questions are padded in front.
         self._processor.tokenizer.padding_side = "left"
-        self._model = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True, dtype=dtype)
         self._model.to(device).eval()
 
     @torch.inference_mode()

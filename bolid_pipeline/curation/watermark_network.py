@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images.decoding import Rgb
+from bolid_pipeline.pretrained.loading import first_words, loading
 from bolid_pipeline.pretrained.states import load_state
 
 INPUT_SIDE_PX = 256
@@ -63,16 +64,17 @@ def load_watermark_classifier(weights: Path, sha256: str | None = None) -> Water
         WeightsMismatch: the file has another hash, or its tensors do not fit the network.
     """
     config_path = weights.with_name("config.json")
-    config: dict[str, Any] = json.loads(config_path.read_text()) if config_path.is_file() else {}
-    model = WatermarkClassifier(
-        **{k: v for k, v in config.items() if k in ("widths", "depths", "head_widths")}
-    )
+    with loading(config_path):
+        config: dict[str, Any] = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else {}
+        model = WatermarkClassifier(
+            **{k: v for k, v in config.items() if k in ("widths", "depths", "head_widths")}
+        )
     try:
         # The published file has the names of the paper's own code; timm renames them.
         model.load_state_dict(checkpoint_filter_fn(load_state(weights, sha256), model))
     except (KeyError, RuntimeError) as error:
         raise WeightsMismatch(
-            f"{weights} does not fit a ConvNeXt of {config or 'the tiny size'}: {error}"
+            f"{weights} does not fit a ConvNeXt of {config or 'the tiny size'}: {first_words(error)}"
         ) from error
     return model.eval().requires_grad_(False)
 

@@ -18,6 +18,7 @@ from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
+from bolid_pipeline.pretrained.loading import loading
 
 
 @torch.inference_mode()
@@ -29,9 +30,10 @@ def clip_t(samples: Sequence[DrawnPicture], clip_folder: Path) -> float:
     """
     if not clip_folder.is_dir():
         raise WeightsMissing(f"no CLIP at {clip_folder}")
-    clip = CLIPModel.from_pretrained(clip_folder, local_files_only=True, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(clip_folder, local_files_only=True)
-    processor = CLIPImageProcessor.from_pretrained(clip_folder, local_files_only=True)
+    with loading(clip_folder):
+        clip = CLIPModel.from_pretrained(clip_folder, local_files_only=True, dtype=torch.float32).eval()
+        tokenizer = AutoTokenizer.from_pretrained(clip_folder, local_files_only=True)
+        processor = CLIPImageProcessor.from_pretrained(clip_folder, local_files_only=True)
     tokens = tokenizer(
         [sample.prompt for sample in samples], padding=True, truncation=True, return_tensors="pt"
     )

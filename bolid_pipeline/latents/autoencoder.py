@@ -15,6 +15,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb
+from bolid_pipeline.pretrained.loading import loading
 
 
 class LatentEncoder:
@@ -23,9 +24,10 @@ class LatentEncoder:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         """Load the VAE of `folder` in float32 (SDXL's overflows in float16). Raises WeightsMissing."""
         _require(folder)
-        vae: Any = AutoencoderKL.from_pretrained(
-            folder, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
-        )
+        with loading(folder):
+            vae: Any = AutoencoderKL.from_pretrained(
+                folder, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
+            )
         self._vae = vae.to(device).eval().requires_grad_(False)
         self._device = device
 
@@ -44,10 +46,12 @@ class ImageEncoder:
         """Load the tower of `folder` in float32 and its image processor. Raises WeightsMissing."""
         _require(folder)
         _require(feature_extractor)
-        self._processor = CLIPImageProcessor.from_pretrained(feature_extractor, local_files_only=True)
-        model: Any = CLIPVisionModelWithProjection.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32
-        )
+        with loading(feature_extractor):
+            self._processor = CLIPImageProcessor.from_pretrained(feature_extractor, local_files_only=True)
+        with loading(folder):
+            model: Any = CLIPVisionModelWithProjection.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32
+            )
         self._model = model.to(device).eval().requires_grad_(False)
         self._device = device
 

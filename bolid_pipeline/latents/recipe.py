@@ -25,6 +25,7 @@ class LatentRecipe(Recipe):
 
     table = "latents"
     code_version = "1"
+    copied_columns = ("identity",)
 
     models: LatentModels
     config: LatentConfig

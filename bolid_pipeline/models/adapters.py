@@ -26,10 +26,11 @@ from diffusers.models.embeddings import (
     IPAdapterFullImageProjection,
     MultiIPAdapterImageProjection,
 )
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 from bolid_pipeline.errors import WeightsMismatch, WeightsMissing
+from bolid_pipeline.pretrained.loading import first_words
+from bolid_pipeline.pretrained.states import load_safetensors
 
 AdapterState = dict[str, dict[str, torch.Tensor]]
 
@@ -79,13 +80,18 @@ def attach(unet: UNet2DConditionModel, ref_state: AdapterState, body_state: Adap
     """Add both branches to the U-Net, in place, frozen, scales (1, 1).
 
     Raises:
-        WeightsMismatch: a branch was made for another U-Net.
+        WeightsMismatch: a branch was made for another U-Net, or is of another kind, such as an IP-Adapter plus.
     """
-    for name, state in (("reference", ref_state), ("body", body_state)):
-        _check_fit(unet, name, state)
-    with _without_cast_warning():
-        # The loader of `load_ip_adapter`, for which this U-Net needs no pipeline around it.
-        unet._load_ip_adapter_weights([ref_state, body_state], low_cpu_mem_usage=False)  # noqa: SLF001
+    _check_fit(unet, "reference", ref_state, (ImageProjection,))
+    _check_fit(unet, "body", body_state, (IPAdapterFaceIDImageProjection, IPAdapterFullImageProjection))
+    processors = dict(unet.attn_processors)
+    try:
+        with _without_cast_warning():
+            # The loader of `load_ip_adapter`, for which this U-Net needs no pipeline around it.
+            unet._load_ip_adapter_weights([ref_state, body_state], low_cpu_mem_usage=False)  # noqa: SLF001
+    except Exception as error:
+        unet.set_attn_processor(processors)
+        raise WeightsMismatch(f"the branches do not fit this base model: {first_words(error)}") from error
     for module in (unet.encoder_hid_proj, *adapter_processors(unet)):
         module.requires_grad_(False)
 
@@ -202,14 +208,17 @@ def read_adapter(path: Path) -> AdapterState:
 
     Raises:
         WeightsMissing: the file is missing.
+        WeightsMismatch: the file is damaged or something else.
     """
     if not path.is_file():
         raise WeightsMissing(f"no adapter file {path}: give the folder of a whole BoLID checkpoint")
     state: AdapterState = {"image_proj": {}, "ip_adapter": {}}
-    with safe_open(path, framework="pt") as file:
-        for key in file.keys():  # noqa: SIM118 - safe_open cannot be iterated
-            part, _, name = key.partition(".")
-            state[part][name] = file.get_tensor(key)
+    for key, tensor in load_safetensors(path)[0].items():
+        part, _, name = key.partition(".")
+        if part in state:
+            state[part][name] = tensor
+    if not all(state.values()):
+        raise WeightsMismatch(f"{path} is no IP-Adapter file: it holds no image_proj.* or no ip_adapter.*")
     return state
 
 
@@ -246,7 +255,17 @@ def _branch_keys_and_values(unet: UNet2DConditionModel, branch: int) -> dict[str
     return _numbered([(_linear(each, names[0]), _linear(each, names[1])) for each in processors])
 
 
-def _check_fit(unet: UNet2DConditionModel, name: str, state: AdapterState) -> None:
+def _check_fit(
+    unet: UNet2DConditionModel, name: str, state: AdapterState, kinds: tuple[type[torch.nn.Module], ...]
+) -> None:
+    parameters = [
+        {f"{layer}.{part}" for layer in _PARAMETER_NAMES[kind] for part in ("weight", "bias")}
+        for kind in kinds
+    ]
+    if state["image_proj"].keys() not in parameters:
+        raise WeightsMismatch(
+            f"the {name} branch has a projection of another kind, such as that of an IP-Adapter plus: name another file"
+        )
     names = _cross_attention_names(unet)
     outputs = [
         unet.get_submodule(attention.replace("processor", f"to_{kind}")).out_features

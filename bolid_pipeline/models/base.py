@@ -10,6 +10,7 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.pretrained.loading import loading
 
 BaseModel = StableDiffusionPipeline | StableDiffusionXLPipeline
 
@@ -36,6 +37,7 @@ def load_base_model(
 
     Raises:
         WeightsMissing: the folder, or a part that its model_index.json lists, is missing.
+        WeightsMismatch: a file is damaged.
     """
     folder = Path(folder)
     index = _read_index(folder)
@@ -44,9 +46,10 @@ def load_base_model(
     else:
         pipeline_class = StableDiffusionPipeline
         options = {"safety_checker": None, "requires_safety_checker": False}
-    base: BaseModel = pipeline_class.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **options
-    )
+    with loading(folder):
+        base: BaseModel = pipeline_class.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **options
+        )
     if base.image_encoder is None and image_encoder is not None:
         base.register_modules(image_encoder=_load(CLIPVisionModelWithProjection, image_encoder, dtype=dtype))
     if base.feature_extractor is None and feature_extractor is not None:
@@ -64,7 +67,8 @@ def _load(
 ) -> CLIPVisionModelWithProjection | CLIPImageProcessor:
     if not Path(folder).is_dir():
         raise WeightsMissing(f"no model at {folder}")
-    return model_class.from_pretrained(folder, local_files_only=True, **options)
+    with loading(Path(folder)):
+        return model_class.from_pretrained(folder, local_files_only=True, **options)
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -72,7 +76,8 @@ def _read_index(folder: Path) -> dict[str, Any]:
     index_path = folder / "model_index.json"
     if not index_path.is_file():
         raise WeightsMissing(f"{folder} is no diffusers model folder: it holds no model_index.json")
-    index: dict[str, Any] = json.loads(index_path.read_text())
+    with loading(index_path):
+        index: dict[str, Any] = {"_class_name": None, **json.loads(index_path.read_text("utf-8"))}
     for part, library_and_class in index.items():
         is_part = isinstance(library_and_class, list) and library_and_class[0] is not None
         if is_part and part != "safety_checker" and not (folder / part).is_dir():

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from bolid_pipeline.errors import NotEnoughData, UnknownIdentity, WeightsMissing
+from bolid_pipeline.errors import NotEnoughData, UnknownIdentity, WeightsMismatch, WeightsMissing
 from bolid_pipeline.names import as_identity, did_you_mean, find_name, same_name
+from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.states import load_safetensors
 
 BANK_FILE = "body_bank.safetensors"
 INDEX_FILE = "body_bank.json"
@@ -113,18 +115,22 @@ class BodyBank:
 
         Raises:
             WeightsMissing: one of the two files is missing.
+            WeightsMismatch: one of them is damaged.
         """
         for name in (BANK_FILE, INDEX_FILE):
             if not (folder / name).is_file():
                 raise WeightsMissing(f"no body bank in {folder}: {name} is missing")
-        rows = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))["rows"]
-        tensors = load_file(folder / BANK_FILE)
-        return cls(
-            identities=tuple(row["identity"] for row in rows),
-            c_body_PD=tensors["c_body"],
-            num_views=tuple(row["num_views"] for row in rows),
-            spread_PD=tensors["spread"],
-        )
+        tensors, _ = load_safetensors(folder / BANK_FILE)
+        with loading(folder / INDEX_FILE) as index:
+            rows = json.loads(index.read_text(encoding="utf-8"))["rows"]
+            identities, num_views = (tuple(row[name] for row in rows) for name in ("identity", "num_views"))
+        with loading(folder / BANK_FILE):
+            bank = cls(identities, tensors["c_body"], num_views, tensors["spread"])
+        if not len(bank.identities) == len(bank.c_body_PD) == len(bank.spread_PD):
+            raise WeightsMismatch(
+                f"{folder / INDEX_FILE} names {len(identities)} people, but not those of {BANK_FILE}"
+            )
+        return bank
 
     def _row(self, identity: str) -> int:
         identity = as_identity(identity)

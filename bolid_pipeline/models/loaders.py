@@ -17,6 +17,7 @@ from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.models.scales import BlockScale
+from bolid_pipeline.pretrained.loading import loading
 
 REF_ADAPTER_FILE = "ref_adapter.safetensors"
 BODY_ADAPTER_FILE = "body_adapter.safetensors"
@@ -79,7 +80,7 @@ class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
 
         Raises:
             WeightsMissing: the folder lacks the body encoder or a branch.
-            WeightsMismatch: the branches were made for another base model.
+            WeightsMismatch: a file is damaged, or the branches were made for another base model.
         """
         folder = Path(checkpoint)
         if not (folder / BODY_ENCODER_FOLDER).is_dir():
@@ -89,9 +90,10 @@ class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
         for name, model_class in ENCODERS.items():
             encoder = None
             if (folder / name).is_dir():
-                encoder = model_class.from_pretrained(
-                    folder / name, dtype=self.unet.dtype, low_cpu_mem_usage=False
-                )
+                with loading(folder / name) as place:
+                    encoder = model_class.from_pretrained(
+                        place, dtype=self.unet.dtype, low_cpu_mem_usage=False
+                    )
                 encoder.to(self.device).requires_grad_(False).eval()
             self.register_modules(**{name: encoder})
         self.load_branches(folder)

@@ -1,5 +1,7 @@
 """The training of a deployment's checkpoint from the resources that hold its data, in this process."""
 
+import sys
+
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.training.data import TrainingData
 from resources.deployments import Deployment
@@ -27,4 +29,5 @@ def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, de
         pose=model_hub.file("pose_estimator") if config.needs_pose else None,
         clip=model_hub.folder("clip") if config.needs_clip else None,
     )
-    fit(config, data, store.checkpoints / deployment.name, networks=networks)
+    folder = store.checkpoints / deployment.name
+    fit(config, data, folder, networks=networks, progress=sys.stderr.isatty())

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from bolid_pipeline.errors import NotEnoughData
+from bolid_pipeline.errors import BolidError, NotEnoughData
 
 _SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -47,10 +47,23 @@ def run_quietly(job: dg.JobDefinition, on_asset: Callable[[str, Metadata], None]
         instance.add_event_listener(run_id, listen)
         try:
             job.execute_in_process(instance=instance, run_id=run_id, run_config=_SILENT)
-        except dg.DagsterError as error:
+        except Exception as error:
             if problems:
                 raise NotEnoughData("; ".join(problems)) from error
-            raise
+            raise _own_error(error) from error
+
+
+def hide_progress_bars() -> None:
+    """Let the stages show no bars; to be called before they are imported."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def _own_error(error: BaseException) -> BaseException:
+    """The BolidError that Dagster has wrapped in an error of its own; the error itself where there is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, BolidError):
+        cause = cause.__cause__
+    return cause or error
 
 
 def _history() -> AbstractContextManager[dg.DagsterInstance]:

@@ -8,6 +8,7 @@ once, because people are folded in and pictures are decoded only where they are 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -79,7 +80,7 @@ def write_overview(
             if file.readline() == shown.encode():
                 return False
     pieces = overview_html(data_set, photos, config, source)
-    write_pieces_atomically(path, (piece.encode("utf-8", "replace") for piece in (shown, *pieces)))
+    write_pieces_atomically(path, (piece.encode() for piece in chain([shown], pieces)))
     return True
 
 
@@ -153,7 +154,9 @@ def _photo_group(
     for row, image in zip(shown, images, strict=True):
         place = _place(row["page_url"])
         jpeg = None if image is None else encode_jpeg(thumbnail(image, _THUMBNAIL_PX), _QUALITY)
-        picture = picture_tag(jpeg, "image/jpeg", place) if jpeg else "<div class=none>no picture</div>"
+        picture = (
+            picture_tag(jpeg, "image/jpeg", printable(place)) if jpeg else "<div class=none>no picture</div>"
+        )
         why = "; ".join(_verdict(reason).about({**limits, **row}) for reason in row["reasons"] or ())
         figures.append(
             f"<figure>{picture}<figcaption>{_text(place)}<div class=why>{escape(why)}</div></figcaption></figure>"
@@ -188,7 +191,7 @@ def _place(address: str | None) -> str:
     """Where a photo comes from, as people write it: the address on the site, or the path in the folder."""
     if address is None or urlsplit(address).scheme in ("http", "https"):
         return address or ""
-    return unquote(address.removeprefix("file://"))
+    return unquote(address.removeprefix("file://"), errors="surrogateescape")
 
 
 def _text(text: str) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
+from bolid_pipeline.images import refusals
+
 
 @dataclass(frozen=True)
 class Words:
@@ -36,6 +38,13 @@ _OTHER_SOURCE = Words(
     "of another source than the one read last",
     "They stay and are not used. `bolid prune` deletes them; the setting curation.use_other_sources uses them.",
 )
+
+
+def _split(words: str) -> Words:
+    """Words of the form `what is wrong: what to do`."""
+    title, _, advice = words.partition(": ")
+    return Words(title, f"{advice[0].upper()}{advice[1:]}." if advice else "Nothing, unless it is a photo.")
+
 
 VERDICTS: Mapping[str, Words] = {
     "unreadable": Words("the file cannot be decoded", _SAVE_ANEW),
@@ -74,17 +83,14 @@ VERDICTS: Mapping[str, Words] = {
 """Reasons of `curated_photos`."""
 
 REFUSALS: Mapping[str, Words] = {
-    "empty": Words("the file is empty", "Copy it again from where it came."),
-    "not_a_picture": Words("it is no picture", "Nothing, if it is a text or a video."),
-    "truncated": Words("the file is cut short or damaged", "Copy it again from where it came."),
-    "unsupported_type": Words("a type of picture that is not read", _SAVE_ANEW),
-    "too_many_pixels": Words("more pixels than a photo has", "Save it smaller."),
+    **{reason: _split(words) for reason, words in refusals.REFUSALS.items()},
     "too_large": Words("the file is too large", "Save it smaller."),
     "too_small": Words("the file is too small to be a photo", "Use the original."),
     "duplicate_photo": Words("a copy of another photo of the person", "Nothing: one of them is used."),
     "photo_of_another_identity": _ANOTHER_PERSON,
     "placeholder": Words("the site's stand-in for a missing photo", "Nothing."),
     "not_found": Words("it is gone", "Nothing, if you removed it."),
+    "unreadable": Words("this machine could not read it", "The next refresh tries again."),
     "forbidden": Words("it may not be read", "Allow this user to read the file. The next crawl tries again."),
     "foreign_host": Words("it lies on another host or outside of the folder", "Copy it to the others."),
     "no_ai": Words("its page asks not to be used for AI", "Nothing: this is obeyed."),

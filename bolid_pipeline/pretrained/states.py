@@ -4,6 +4,7 @@ A pickle can run code when it is opened, so it is opened only if its sha256 is p
 """
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bolid_pipeline.errors import WeightsMismatch
+from bolid_pipeline.pretrained.loading import loading
 from bolid_pipeline.pretrained.weights import WeightsFile, verify
 
 
@@ -20,12 +22,18 @@ def load_state(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     Raises:
         WeightsMissing: the file is missing.
         WeightsMismatch: the file has another sha256 than the pinned one, is a pickle without a pinned one, or holds
-            something else than a state dict.
+            something else than a state dict. A pickle that would run code is refused without running it.
     """
     if path.suffix == ".safetensors":
         return _read_safetensors(verify(WeightsFile(path=path, sha256=sha256)))[0]
-    checked = verify_pickle(path, sha256)
-    state: Any = torch.load(checked, map_location="cpu", weights_only=True)
+    with loading(verify_pickle(path, sha256)) as checked:
+        try:
+            state: Any = torch.load(checked, map_location="cpu", weights_only=True)
+        except UnpicklingError as error:
+            raise WeightsMismatch(
+                f"{path} is damaged, or holds other objects than tensors, which could run code (none was run): "
+                "save the state_dict() of the network as safetensors"
+            ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsMismatch(f"{path} holds no state dict: save the state_dict() of the network")
     return state

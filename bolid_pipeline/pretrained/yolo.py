@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images.decoding import Rgb
+from bolid_pipeline.pretrained.loading import first_words, loading
 from bolid_pipeline.pretrained.states import load_safetensors, verify_pickle
 from bolid_pipeline.storage.atomic import write_atomically
 
@@ -157,18 +158,22 @@ def _to_detections(
 def _load_safetensors(weights: Path, sha256: str | None) -> nn.Module:
     state, metadata = load_safetensors(weights, sha256)
     try:
-        kpt_shape = json.loads(metadata["kpt_shape"])
-        model = build_yolo(metadata["config"], int(metadata["num_classes"]), kpt_shape and tuple(kpt_shape))
-        model.load_state_dict(state)
+        config, num_classes, kpt_shape = (metadata[name] for name in ("config", "num_classes", "kpt_shape"))
     except KeyError as error:
         raise WeightsMismatch(f"{weights} lacks {error} in its metadata: write it by save_yolo") from error
-    except RuntimeError as error:
-        raise WeightsMismatch(f"{weights} does not fit {metadata['config']}: {error}") from error
+    with loading(weights):
+        keypoints = json.loads(kpt_shape)
+        model = build_yolo(config, int(num_classes), keypoints and tuple(keypoints))
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsMismatch(f"{weights} does not fit {config}: {first_words(error)}") from error
     return model
 
 
 def _load_pickle(weights: Path, sha256: str | None) -> nn.Module:
-    return load_checkpoint(verify_pickle(weights, sha256))[0]
+    with loading(verify_pickle(weights, sha256)) as checked:
+        return load_checkpoint(checked)[0]
 
 
 SETTINGS.update(sync=False)

@@ -2,49 +2,58 @@
 
 Selectors name what a thing is (a card, the grid, the picture) and never where on the page it stands. Each lists its
 variants of 2025, 2022 and 2013. A page on which nothing is recognised raises LayoutChanged, so that it is never taken
-for an empty one. A page that asks not to be used for AI raises DownloadFailed `no_ai`.
+for an empty one. A page that asks not to be used for AI raises DownloadFailed `no_ai`. No step takes longer than in
+proportion to the page, addresses that cannot be read are skipped, and absurd numbers count as none.
 
 Another site is another module with the same five names, listed in `bolid_pipeline.scraping.sources.site`.
 """
 
+import logging
 import re
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes, urljoin, urlsplit
 
-from bs4 import BeautifulSoup, Tag
-from bs4.dammit import EncodingDetector
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - a compiled module without types
-from lxml.cssselect import CSSSelector
 from requests.utils import requote_uri
 
 from bolid_pipeline.errors import LayoutChanged
 from bolid_pipeline.records import GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.robots import check_meta_tags
+from bolid_pipeline.scraping.selectors import Selector, in_order, text_of
+
+_logger = logging.getLogger(__name__)
 
 INDEX_PATH = "/photos/"
 """Path of the page that lists the letters."""
 
-_LETTERS = "div.letters-list a[href], a[href*='/photos/celebs']"
-_CARD_LISTS = "div.models_list"
-_CARDS = "div.models_list a[href], div.model-item > a.model-link[href], a[href*='-mid'][href$='.html']"
-_GALLERY_NAME = "h1.my-3"
-_COUNT = "div.main-col-content div.d-none.d-sm-block p"
-_GRIDS = (
-    "div.row.gx-1.justify-content-center a[href], "  # 2025
-    "a.photos-pic-card__link[href], div.p-1 > div.gallery-photo-card > a[href], "  # 2022
+_LETTERS = Selector("div.letters-list a[href], a[href*='/photos/celebs']")
+_CARD_LISTS = Selector("div.models_list")
+_CARDS = Selector(
+    "div.models_list a[href], div.model-item>a.model-link[href], a[href*='-mid'][href$='.html']"
+)
+_CARD_NAME = Selector("span.name")
+_GALLERY_NAME = Selector("h1.my-3")
+_ANY_HEADING = Selector("h1")
+_COUNT = Selector("div.main-col-content div.d-none.d-sm-block p")
+_GRIDS = Selector(
+    "div.row.gx-1.justify-content-center a[href],"  # 2025
+    "a.photos-pic-card__link[href], div.p-1>div.gallery-photo-card>a[href],"  # 2022
     ".gallery-pics-list .pic_box a[href]"  # 2013
 )
-_PAGINATION = ".listalka a[href]"
-_PICTURE = "div.pic-big-box__main span.s-pic > img[src], img.pic.big_pic[src], .pic-big-box img[src]"
-_PICTURES_OF = CSSSelector(_PICTURE, translator="html")
+_PAGINATION = Selector(".listalka a[href]")
+_PICTURE = Selector("div.pic-big-box__main span.s-pic>img[src], img.pic.big_pic[src], .pic-big-box img[src]")
 
 _MAX_PAGE_BYTES = 16 * 2**20
 _MAX_LINKS = 20_000
+_MAX_ADDRESS = 4096
+_MAX_TEXT = 200
+_MAX_COUNT = 2**31 - 1
+_DECLARES_UTF8 = re.compile(rb"charset\s{0,9}=[\s\"']{0,9}utf-?8", re.IGNORECASE)
 _BLANKS = r"[\s\u00a0\u202f\u2009]"
 _NUMBER = re.compile(rf"\d{{1,3}}(?:{_BLANKS}\d{{3}})+(?!\d)|\d+")
 _NOT_A_PERSON = re.compile(
-    r"\((?:[^)]*\s)?(?:фильм|мультфильм|сериал|группа|обои|тема|аниме|игра|шоу"
+    r"\((?:[^()]*\s)?(?:фильм|мультфильм|сериал|группа|обои|тема|аниме|игра|шоу"
     r"|film|movie|cartoon|series|band|theme|wallpapers?|anime|game|show)\)",
     re.IGNORECASE,
 )
@@ -55,8 +64,7 @@ _OWN_NUMBER_2013 = re.compile(r"-mid(\d+)\.html$")
 
 def parse_letter_urls(html: bytes, page_url: str) -> tuple[str, ...]:
     """The addresses of the letter pages, Latin and Cyrillic, in the index's order. Raises LayoutChanged for none."""
-    soup = _soup(html, page_url)
-    urls = _links(soup, _LETTERS, page_url)
+    urls = _links(_LETTERS(_tree(html, page_url)), page_url)
     if not urls:
         raise _layout_changed(html, page_url, f"no letters ({_LETTERS})")
     return urls
@@ -64,13 +72,13 @@ def parse_letter_urls(html: bytes, page_url: str) -> tuple[str, ...]:
 
 def parse_cards(html: bytes, page_url: str) -> tuple[IdentityRecord, ...]:
     """The people that a letter page lists, in its order. Raises LayoutChanged if the page holds no list."""
-    soup = _soup(html, page_url)
+    tree = _tree(html, page_url)
     cards: dict[str, IdentityRecord] = {}
-    for link in soup.select(_CARDS):
+    for link in islice(_CARDS(tree), _MAX_LINKS):
         card = _card(link, page_url)
         if card is not None:
             cards.setdefault(card.identity, card)
-    if not cards and not soup.select(_CARD_LISTS):
+    if not cards and not _CARD_LISTS(tree):
         raise _layout_changed(html, page_url, f"no list of people ({_CARD_LISTS})")
     return tuple(cards.values())
 
@@ -81,34 +89,36 @@ def parse_gallery_page(html: bytes, page_url: str) -> GalleryPage:
     Raises:
         LayoutChanged: the page has neither heading nor grid, or it states photos and no known grid shows any.
     """
-    soup = _soup(html, page_url)
-    heading = soup.select_one(_GALLERY_NAME) or soup.select_one("h1")
-    stated_photos = _stated_photos(soup)
-    urls = _links(soup, _GRIDS, page_url) or _links_below(soup, page_url)
+    tree = _tree(html, page_url)
+    headings = _GALLERY_NAME(tree) or _ANY_HEADING(tree)
+    stated_photos = _stated_photos(tree)
+    urls = _links(_GRIDS(tree), page_url) or _links_below(tree, page_url)
     photo_page_urls = tuple(url for url in urls if urlsplit(url).path != urlsplit(page_url).path)
-    if not photo_page_urls and heading is None:
+    if not photo_page_urls and not headings:
         raise _layout_changed(html, page_url, "neither a heading nor a grid of photos")
     if not photo_page_urls and stated_photos:
         raise _layout_changed(
             html, page_url, f"{stated_photos} photos stated, but the page shows none in a grid that we know"
         )
-    name = heading.get_text(" ", strip=True) if heading else slug_of(page_url)
+    name = text_of(headings[0], _MAX_TEXT) if headings else slug_of(page_url)
     return GalleryPage(
         name=name,
         stated_photos=stated_photos,
         photo_page_urls=photo_page_urls,
-        linked_pages=_linked_pages(soup, page_url),
+        linked_pages=_linked_pages(tree, page_url),
         is_person=_NOT_A_PERSON.search(name) is None,
     )
 
 
 def parse_picture_url(html: bytes, page_url: str) -> str:
     """The address of the (resized) picture that the photo page shows. Raises LayoutChanged if there is none."""
-    # With lxml alone: this page is read for every photo, and BeautifulSoup takes thirty times as long.
-    pictures = _PICTURES_OF(_tree(html, page_url))
-    if not pictures:
-        raise _layout_changed(html, page_url, f"no picture ({_PICTURE})")
-    return _absolute(pictures[0].get("src"), page_url)
+    pictures = _PICTURE(_tree(html, page_url))
+    for picture in islice(pictures, _MAX_LINKS):
+        url = _absolute(picture.get("src"), page_url)
+        if url is not None:
+            return url
+    what = "the picture has an address that cannot be read" if pictures else f"no picture ({_PICTURE})"
+    raise _layout_changed(html, page_url, what)
 
 
 def parse_picture_urls(html: bytes, page_url: str) -> tuple[str, ...]:
@@ -125,9 +135,13 @@ def original_url(shown_url: str) -> str:
 
 
 def parse_count(text: str) -> int | None:
-    """The first number in a text, which may have blanks between thousands ("1 234"); None if there is none."""
-    found = _NUMBER.search(text)
-    return int(re.sub(_BLANKS, "", found.group())) if found else None
+    """The first number in a text, which may have blanks between thousands ("1 234"); None if there is none.
+
+    A number that could not count photos, such as a telephone number, is passed over.
+    """
+    digits = (re.sub(_BLANKS, "", found.group()) for found in _NUMBER.finditer(text))
+    counts = (int(number) for number in digits if len(number) <= len(str(_MAX_COUNT)))
+    return next((count for count in counts if count <= _MAX_COUNT), None)
 
 
 def slug_of(gallery_url: str) -> str:
@@ -140,16 +154,11 @@ def slug_of(gallery_url: str) -> str:
     return slug.removesuffix(".html")
 
 
-def _soup(html: bytes, page_url: str) -> BeautifulSoup:
-    """The page as a BeautifulSoup tree. Raises LayoutChanged (too large) and DownloadFailed (`no_ai`)."""
-    soup = BeautifulSoup(_bounded_text(html, page_url), "lxml")
-    check_meta_tags(page_url, ((str(tag.get("name")), str(tag.get("content"))) for tag in soup("meta")))
-    return soup
-
-
 def _tree(html: bytes, page_url: str) -> Any:
-    """The page as an lxml tree. Raises like `_soup`."""
-    text = _bounded_text(html, page_url).encode("utf-8", errors="replace")
+    """The page as an lxml tree. Raises LayoutChanged (too large, or no HTML) and DownloadFailed (`no_ai`)."""
+    if len(html) > _MAX_PAGE_BYTES:
+        raise _layout_changed(b"", page_url, f"{len(html)} bytes; at most {_MAX_PAGE_BYTES} are read")
+    text = _decode(html).encode("utf-8", errors="replace")
     tree = etree.HTML(text, etree.HTMLParser(encoding="utf-8"))
     if tree is None:
         raise _layout_changed(html, page_url, "no HTML")
@@ -157,21 +166,14 @@ def _tree(html: bytes, page_url: str) -> Any:
     return tree
 
 
-def _bounded_text(html: bytes, page_url: str) -> str:
-    if len(html) > _MAX_PAGE_BYTES:
-        raise _layout_changed(b"", page_url, f"{len(html)} bytes; at most {_MAX_PAGE_BYTES} are read")
-    return _decode(html)
-
-
-def _decode(text: bytes) -> str:
+def _decode(html: bytes) -> str:
     """The text of UTF-8 bytes, or of bytes that declare to be UTF-8 and are damaged; of cp1251 bytes otherwise."""
     # The site was in cp1251 until 2015.
     try:
-        return text.decode("utf-8")
+        return html.decode("utf-8")
     except UnicodeDecodeError:
-        declared = EncodingDetector.find_declared_encoding(text, is_html=True) or ""
-        is_utf8 = declared.lower().replace("-", "") == "utf8"
-        return text.decode("utf-8" if is_utf8 else "cp1251", errors="replace")
+        is_utf8 = _DECLARES_UTF8.search(html, 0, 1024) is not None  # where the standard wants the declaration
+        return html.decode("utf-8" if is_utf8 else "cp1251", errors="replace")
 
 
 def _layout_changed(html: bytes, page_url: str, what: str) -> LayoutChanged:
@@ -182,45 +184,57 @@ def _layout_changed(html: bytes, page_url: str, what: str) -> LayoutChanged:
     )
 
 
-def _absolute(link: str, page_url: str) -> str:
-    return requote_uri(urljoin(page_url, link.strip()).partition("#")[0])
+def _absolute(link: str, page_url: str) -> str | None:
+    """The absolute address of a link; None for nonsense, at which urllib raises ValueError."""
+    if len(link) > _MAX_ADDRESS:
+        return None
+    try:
+        url = requote_uri(urljoin(page_url, link.strip()).partition("#")[0])
+        urlsplit(url)
+    except ValueError:
+        return None
+    return url
 
 
-def _links(soup: BeautifulSoup, selector: str, page_url: str) -> tuple[str, ...]:
-    """Addresses of the selected links that stay on the page's host, in order and without repeats."""
-    urls = (_absolute(str(link["href"]), page_url) for link in islice(soup.select(selector), _MAX_LINKS))
-    return tuple(dict.fromkeys(url for url in urls if urlsplit(url).netloc == urlsplit(page_url).netloc))
+def _links(links: list[Any], page_url: str) -> tuple[str, ...]:
+    """Addresses of the links that stay on the page's host, in order and without repeats."""
+    urls = [_absolute(link.get("href"), page_url) for link in islice(links, _MAX_LINKS)]
+    if None in urls:
+        _logger.warning("%s: %d addresses cannot be read, and are left out", page_url, urls.count(None))
+    host = urlsplit(page_url).netloc
+    return tuple(dict.fromkeys(url for url in urls if url is not None and urlsplit(url).netloc == host))
 
 
-def _links_below(soup: BeautifulSoup, page_url: str) -> tuple[str, ...]:
+def _links_below(tree: Any, page_url: str) -> tuple[str, ...]:
     """Addresses of links that lead below the gallery's own and enclose a picture, as even a redesigned grid has."""
     folder = urlsplit(page_url).path.rstrip("/") + "/"
-    return tuple(
-        url for url in _links(soup, "a[href]:has(img)", page_url) if urlsplit(url).path.startswith(folder)
-    )
+    links = {link for picture in tree.iter("img") for link in islice(picture.iterancestors("a"), 1)}
+    urls = _links([link for link in in_order(tree, links) if link.get("href")], page_url)
+    return tuple(url for url in urls if urlsplit(url).path.startswith(folder))
 
 
-def _card(link: Tag, page_url: str) -> IdentityRecord | None:
+def _card(link: Any, page_url: str) -> IdentityRecord | None:
     """The person on a card; None where the link does not lead to a gallery of this site."""
-    url = _absolute(str(link["href"]), page_url)
-    slug = slug_of(url)
-    if not slug or urlsplit(url).netloc != urlsplit(page_url).netloc:
+    url = _absolute(link.get("href"), page_url)
+    if url is None or urlsplit(url).netloc != urlsplit(page_url).netloc:
         return None
-    label = link.select_one("span.name")
-    name = (label or link).get_text(" ", strip=True) or slug
+    slug = slug_of(url)
+    if not slug:
+        return None
+    name = text_of(next(iter(_CARD_NAME(link)), link), _MAX_TEXT) or slug
     return IdentityRecord(identity=slug, name=name, page_url=url)
 
 
-def _stated_photos(soup: BeautifulSoup) -> int | None:
-    paragraph = soup.select_one(_COUNT)
-    return parse_count(paragraph.get_text(" ", strip=True)) if paragraph else None
+def _stated_photos(tree: Any) -> int | None:
+    paragraphs = _COUNT(tree)
+    return parse_count(text_of(paragraphs[0], _MAX_TEXT)) if paragraphs else None
 
 
-def _linked_pages(soup: BeautifulSoup, page_url: str) -> dict[int, str]:
+def _linked_pages(tree: Any, page_url: str) -> dict[int, str]:
     """The linked pages of the same gallery from page 2 on, number -> address."""
     pages = {
         _page_number(url): url
-        for url in _links(soup, _PAGINATION, page_url)
+        for url in _links(_PAGINATION(tree), page_url)
         if _is_same_gallery(url, page_url)
     }
     return {number: url for number, url in pages.items() if number > 1}

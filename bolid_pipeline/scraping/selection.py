@@ -48,7 +48,7 @@ class Selection:
             elif same_name(wanted) not in names:
                 hint = did_you_mean(wanted, listed)
                 more = f"; {hint}" if hint else ""
-                sentences.append(f"{wanted} is to be crawled, but the source lists nobody of that name{more}")
+                sentences.append(f"{wanted} is to be crawled, but the source has nobody of that name{more}")
         return sentences
 
     def _position(self, identity: str) -> str:

@@ -63,6 +63,8 @@ class Recipe(ABC):
     """Raised when the code makes other rows from the same fields."""
     fingerprint_column: ClassVar[str] = "model_fingerprint"
     """The column that says what made a row."""
+    copied_columns: ClassVar[tuple[str, ...]] = ()
+    """Columns that are copied from the photos' rows. Where a photo's value changes, it alone is written again."""
     is_update: ClassVar[bool] = False
     """True where the stage makes only some columns of rows that are there already, and no new rows."""
 

@@ -21,6 +21,7 @@ _logger = logging.getLogger(__name__)
 class RefreshReport:
     """Counts of a refresh, in rows; `seconds` is the time spent computing, the model's loading included.
 
+    `num_relabelled` of the rows that are up to date took over a changed column of their photo, such as its person.
     `num_skipped` photos were looked at and have no row, because the stage returned none for them.
     """
 
@@ -30,6 +31,7 @@ class RefreshReport:
     num_pruned: int
     num_skipped: int
     seconds: float
+    num_relabelled: int = 0
 
     @property
     def rows_per_second(self) -> float:
@@ -59,20 +61,24 @@ def refresh_table(
             something to compute.
         rows_per_commit: photos per commit.
     """
-    seen = tables.snapshot(recipe.table, [recipe.fingerprint_column], expected=recipe.table_columns)
+    columns = [recipe.fingerprint_column, *recipe.copied_columns]
+    seen = tables.snapshot(recipe.table, columns, expected=recipe.table_columns)
     if recipe.is_update:
         photos = _with_keys(photos, seen.rows["photo_id"].to_pylist())
     photo_ids: list[str] = photos["photo_id"].to_pylist()
     stored = tables.keep(seen, seen.is_current_N & seen.holds("photo_id", photo_ids))
     outdated = stored.missing(photo_ids, recipe.fingerprint_column, recipe.fingerprint)
     started = time.monotonic()
+    relabelled = _relabel(tables, recipe, stored, photos, set(outdated), rows_per_commit)
     made = _compute(tables, recipe, stored, _with_keys(photos, outdated), compute, rows_per_commit)
-    left = tables.keep(stored, ~stored.holds("photo_id", made)) if made else stored
+    written = [*relabelled, *made]
+    left = tables.keep(stored, ~stored.holds("photo_id", written)) if written else stored
     tables.limit_parts(recipe.table)
     report = RefreshReport(
-        num_rows=left.num_current + len(made),
+        num_rows=left.num_current + len(written),
         num_computed=len(made),
         num_up_to_date=len(photo_ids) - len(outdated),
+        num_relabelled=len(relabelled),
         num_pruned=seen.num_current - stored.num_current,
         num_skipped=len(outdated) - len(made),
         seconds=time.monotonic() - started,
@@ -137,6 +143,32 @@ def _compute(
     if waiting:
         commit()
     return made
+
+
+def _relabel(
+    tables: TableStore,
+    recipe: Recipe,
+    stored: Snapshot,
+    photos: pa.Table,
+    outdated: set[str],
+    rows_per_commit: int,
+) -> list[str]:
+    """Write the rows again whose copied columns differ from their photo's; returns their keys."""
+    if not recipe.copied_columns:
+        return []
+    names = ["photo_id", *recipe.copied_columns]
+    wanted = {row["photo_id"]: row for row in photos.select(names).to_pylist()}
+    rows = [row for row in stored.rows.select(names).to_pylist() if row["photo_id"] not in outdated]
+    changed = [row["photo_id"] for row in rows if row != wanted[row["photo_id"]]]
+    for start in range(0, len(changed), rows_per_commit):
+        keys = changed[start : start + rows_per_commit]
+        whole = tables.rows_at(stored, keys, recipe.table_columns.names)
+        for name in recipe.copied_columns:
+            field = recipe.table_columns.field(name)
+            column = pa.array([wanted[key][name] for key in keys], field.type)
+            whole = whole.set_column(whole.schema.get_field_index(name), field, column)
+        tables.append(recipe.table, whole)
+    return changed
 
 
 def _completed(

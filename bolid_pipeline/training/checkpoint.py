@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.pretrained.loading import loading
 from bolid_pipeline.settings import from_json
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups, is_flat
@@ -108,7 +109,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsMissing(f"{path.parent} is no BoLID checkpoint: it holds no {path.name}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    with loading(path):
+        return {**json.loads(path.read_text(encoding="utf-8"))}
 
 
 def _replace_folder(folder: Path, staging: Path) -> None:

@@ -51,7 +51,7 @@ class TrainingData:
         return fingerprint(
             base_model=folder_sha256(self.base_model),
             rows=sorted([photo_id, *row, self.captions.get(photo_id, "")] for photo_id, *row in rows),
-            clusters=sorted(self.clusters.items()),
+            clusters=[self.clusters.get(photo_id) for photo_id in sorted(latents.photo_ids)],
         )
 
 

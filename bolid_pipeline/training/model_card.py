@@ -1,11 +1,9 @@
 """README.md of a checkpoint: what it is, what made it, what it may not be used for."""
 
-import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-from bolid_pipeline.names import printable
+from bolid_pipeline.names import as_markdown
 from bolid_pipeline.training.config import TrainingConfig
 
 _CARD = """# BoLID checkpoint
@@ -53,12 +51,12 @@ def model_card(
 ) -> str:
     """The Markdown text; `metrics` as `fit` writes them."""
     people = sorted(set(identities))
-    listed = ", ".join(map(_as_markdown, people[:20])) + (
+    listed = ", ".join(map(as_markdown, people[:20])) + (
         f" and {len(people) - 20} more" if len(people) > 20 else ""
     )
     # A string's repr has no line break, so that in the code block it cannot end the block.
     return _CARD.format(
-        base_model=_as_markdown(base_model),
+        base_model=as_markdown(base_model),
         base_model_text=repr(base_model),
         num_photos=len(identities),
         num_people=len(people),
@@ -69,8 +67,3 @@ def model_card(
         heldout_fraction=config.heldout_fraction,
         **{name: metrics[name] for name in ("seconds", "l_diff_first", "l_diff_last")},
     )
-
-
-def _as_markdown(text: str) -> str:
-    """The text as Markdown and HTML show it, whatever it holds."""
-    return escape(re.sub(r"([\\`*_{}\[\]#|~!:.@])", r"\\\1", printable(text)))

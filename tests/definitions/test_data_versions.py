@@ -37,5 +37,14 @@ def test_a_stage_has_another_version_for_other_photos_or_another_recipe():
     assert len(versions) == 4
 
 
+def test_a_stage_that_copies_the_person_has_another_version_for_another_person():
+    photos = ROWS.append_column("identity", pa.array(["anna", "anna"]))
+    relabelled = ROWS.append_column("identity", pa.array(["anna", "boris"]))
+    assert stage_version(photos, "recipe") == stage_version(relabelled, "recipe")
+    assert stage_version(photos, "r", copied=["identity"]) != stage_version(
+        relabelled, "r", copied=["identity"]
+    )
+
+
 def test_a_table_without_rows_has_a_version():
     assert rows_version(ROWS.slice(2), COLUMNS) == rows_version(ROWS.slice(2), COLUMNS)

@@ -1,6 +1,8 @@
 """Forgetting a person in Dagster's run history: runs that name or may show the person go, the others stay."""
 
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,9 @@ def test_nothing_that_names_or_shows_the_person_is_left_and_other_runs_stay(tmp_
         history.delete(about)
         assert [record.run_id for record in history._instance.get_runs()] == [other]
     assert mentions(b"anna_x") == mentions(b"QUJD") == []
+    (index,) = (tmp_path / ".dagster").rglob("index.db")
+    with closing(sqlite3.connect(index)) as events:  # not every build of SQLite overwrites what it deletes
+        assert events.execute("PRAGMA freelist_count").fetchone() == (0,)
     assert mentions(b"boris")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.cli import main
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.settings import to_json
-from resources.deployments import DEPLOYMENTS, RayConfig
+from resources.deployments import DEPLOYMENTS, Deployment, RayConfig
 from resources.environment import current_deployment, current_settings_file
 from resources.settings_file import to_toml
 
@@ -84,6 +85,21 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest_of_the_preset(write, t
     assert deployment.ray == RayConfig(gpus_per_actor=0.5)
     assert to_json(deployment.training) == {**to_json(preset.training), "steps": 7}
     assert deployment.evaluation == preset.evaluation
+
+
+def test_who_is_excluded_by_the_preset_stays_excluded_whatever_a_file_adds(write, monkeypatch):
+    def preset(data_dir: Path) -> Deployment:
+        demo = DEPLOYMENTS["demo"](data_dir)
+        return replace(demo, crawl=replace(demo.crawl, excluded_identities=frozenset({"anna"})))
+
+    monkeypatch.setitem(DEPLOYMENTS, "ours", preset)
+    ours = {"BOLID_DEPLOYMENT": "ours"}
+    added = current_deployment(ours | write('[crawl]\nexcluded_identities = ["boris", "zoe\u0308"]'))
+    assert added.crawl.excluded_identities == {"anna", "boris", "zoë"}
+    emptied = current_deployment(ours | write("[crawl]\nexcluded_identities = []"))
+    assert emptied.crawl.excluded_identities == {"anna"}
+    with pytest.raises(ConfigurationError, match=r"experiment.toml: crawl.excluded_identities"):
+        current_deployment(ours | write("[crawl]\nexcluded_identities = 3"))
 
 
 def test_a_captioner_of_the_presets_kind_keeps_its_other_settings(write):

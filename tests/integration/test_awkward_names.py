@@ -90,7 +90,7 @@ def test_a_block_list_counts_more_than_a_wish_and_says_so(crawl, caplog):
         record.getMessage() for record in caplog.records if "is to be crawled" in record.getMessage()
     ] == [
         "Anna is to be crawled, but is forgotten, blocked or excluded, which counts more",
-        "ana is to be crawled, but the source lists nobody of that name; did you mean anna?",
+        "ana is to be crawled, but the source has nobody of that name; did you mean anna?",
         "boris is to be crawled, but is forgotten, blocked or excluded, which counts more",
     ]
 

@@ -14,6 +14,7 @@ from fault_server import (
     letter_page,
     letter_path,
     original_path,
+    photo_page,
     photo_path,
     resized_path,
 )
@@ -59,6 +60,7 @@ BAD_PAGES = {
     "robots.txt forbids the files": (files_denied, "robots_denied"),
     "robots.txt forbids the photo pages": (pages_denied, "robots_denied"),
     "video pages": (pages_answer(html("<video></video>")), "layout_changed"),
+    "malformed addresses of pictures": (pages_answer(photo_page("//[x")), "layout_changed"),
     "circles of redirects": (
         pages_answer(lambda request: Response(status=302, headers={"Location": request.path})),
         "too_many_redirects",

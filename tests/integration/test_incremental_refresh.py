@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from own_photos import OwnPhotos
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -18,6 +19,7 @@ from bodyworld.weights import weights_folder
 from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.curation.config import CurationConfig
+from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
@@ -180,3 +182,47 @@ def test_one_new_person_among_twenty_costs_a_twentieth_and_nothing_new_costs_not
     assert refresh(deployment) == {}
     crawl(deployment.data_dir, PEOPLE[20:21])
     assert 0 < sum(refresh(deployment).values()) <= 0.1 * first
+
+
+COLUMNS = {
+    "photo_clusters": ("photo_id", "cluster_id", "is_shared", "identity"),
+    "watermark_scores": ("photo_id", "model_fingerprint"),
+    "face_detections": ("photo_id", "num_persons", "model_fingerprint"),
+    "curated_photos": ("photo_id", "identity", "is_kept"),
+    "captions": ("photo_id", "caption", "model_fingerprint"),
+    "poses": ("photo_id", "model_fingerprint"),
+    "latents": ("photo_id", "identity", "model_fingerprint", "body_fingerprint"),
+}
+"""What a refresh gives, but for numbers that depend on the photos of a batch."""
+
+
+def follow(own: OwnPhotos) -> dict[str, int]:
+    """The rows that a refresh of everything has computed."""
+    own.refresh()
+    refresh_clusters(own.tables)
+    return refresh(deployment_of(own.data_dir))
+
+
+def tables_of(own: OwnPhotos) -> dict[str, list[tuple[object, ...]]]:
+    return {table: own.rows(table, *columns) for table, columns in COLUMNS.items()}
+
+
+def test_tables_behind_a_changed_folder_say_what_the_folder_says(tmp_path):
+    """A person renamed, a photo put right, one edited, one deleted: all tables are those of a fresh crawl."""
+    own = OwnPhotos(tmp_path)
+    places = ("anna/1.jpg", "anna/2.jpg", "boris/1.jpg", "boris/wrong.jpg", "clara/1.jpg")
+    own.add_all({place: path.read_bytes() for place, path in zip(places, PEOPLE, strict=False)})
+    follow(own)
+    own.move("boris", "boris_b")
+    own.move("boris_b/wrong.jpg", "anna/3.jpg")
+    (own.root / "anna/1.jpg").write_bytes(PEOPLE[5].read_bytes())
+    (own.root / "clara/1.jpg").unlink()
+    computed = follow(own)
+    assert computed["latents"] == computed["captions"] == computed["poses"] == 1  # the edited one
+    assert computed["watermark_scores"] == computed["face_detections"] == 1
+
+    fresh = OwnPhotos(tmp_path / "fresh")
+    fresh.root = own.root
+    follow(fresh)
+    assert tables_of(own) == tables_of(fresh)
+    assert {person for _, person, *_ in own.rows("latents", "photo_id", "identity")} == {"anna", "boris_b"}

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from bolid_pipeline.scraping.sources.folder import FolderSource
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
+TWO_PEOPLE = {f"{person}/{n}.jpg": 10 * p + n for p, person in enumerate(("hugo", "pavel")) for n in range(4)}
+"""Two people of four different photos each."""
+
 
 class OwnPhotos:
     """A folder, and refreshes of a data folder from it."""
@@ -24,10 +27,13 @@ class OwnPhotos:
     def __init__(self, base: Path, name: str = "photos") -> None:
         self.root = base / name
         self.root.mkdir(parents=True, exist_ok=True)
-        self.data_dir = base / "data"
-        self.tables = TableStore(self.data_dir)
-        self.photos = PhotoStore(self.data_dir)
         self.catalogue: CrawlReport
+        self.use(self.root, base / "data")
+
+    def use(self, root: Path, data_dir: Path) -> None:
+        """Work on these folders from now on."""
+        self.root, self.data_dir = root, data_dir
+        self.tables, self.photos = TableStore(data_dir), PhotoStore(data_dir)
 
     def add(self, place: str | bytes, data: bytes | int) -> Path:
         """Write a file below the root; a number stands for the picture of this seed."""
@@ -51,6 +57,8 @@ class OwnPhotos:
         self.root = new
 
     def refresh(self, **bounds: Any) -> CrawlReport:
+        self.tables.recover()
+        self.photos.recover()
         source = self.source(**bounds)
         self.catalogue = crawl_catalogue(source, self.tables)
         report = crawl_photos(source, self.tables, self.photos)
@@ -95,14 +103,17 @@ class OwnPhotos:
             del row["mtime_ns"]
         return {name: content for name, content in found.items() if content}
 
-    def fresh_contents(self, base: Path, **bounds: Any) -> dict[str, Any]:
+    def fresh_contents(self) -> dict[str, Any]:
         """What a first refresh of the folder, as it is now, into an empty data folder gives."""
-        fresh = OwnPhotos(base, "unused")
-        fresh.root = self.root
-        fresh.refresh(**bounds)
-        found = fresh.contents()
-        shutil.rmtree(base)
-        return found
+        with tempfile.TemporaryDirectory() as base:
+            fresh = OwnPhotos(Path(base))
+            fresh.use(self.root, fresh.data_dir)
+            fresh.refresh()
+            return fresh.contents()
+
+    def check_as_fresh(self) -> None:
+        """Check that the tables and photos are those of a first refresh."""
+        assert self.contents() == self.fresh_contents()
 
 
 class DecodeCount:

@@ -1,6 +1,7 @@
 """Names from outside: one spelling each, nothing in them that a list, a terminal or a path would obey."""
 
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bolid_pipeline.errors import BolidError, DownloadFailed, UnknownIdentity
 from bolid_pipeline.names import (
     as_identity,
+    as_markdown,
     display_name,
     identity_of_name,
     identity_of_path,
@@ -100,6 +102,13 @@ def test_a_printable_text_holds_nothing_that_a_terminal_obeys(text: str) -> None
     for shown in (printable(text), display_name(text)):
         assert not {unicodedata.category(char) for char in shown} & _UNSAFE
         assert printable(shown) == shown
+
+
+@given(names)
+def test_no_name_is_markup(text: str) -> None:
+    shown = as_markdown(text)
+    assert not {unicodedata.category(char) for char in shown} & _UNSAFE
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]#|<>]", shown.replace("&#x27;", ""))
 
 
 def test_the_message_of_an_error_is_one_safe_line() -> None:

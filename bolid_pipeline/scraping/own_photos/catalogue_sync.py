@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bolid_pipeline.errors import SourceUnreachable
-from bolid_pipeline.names import printable
 from bolid_pipeline.records import OTHER_SOURCE
 from bolid_pipeline.scraping.config import CrawlBounds
 from bolid_pipeline.scraping.origins import is_of, name_taken, set_aside, source_of
@@ -133,8 +132,8 @@ class CatalogueSync:
     ) -> None:
         """Write what has changed for the people whom the bounds admit; the others stay as they are."""
         selection = Selection(self._bounds, self._tables)
-        for name in sorted((self._bounds.included_identities or frozenset()) - listing.people.keys()):
-            _logger.warning("%s is to be crawled, but the folder holds nobody of that name", printable(name))
+        for sentence in selection.explain_absences(listing.people.keys()):
+            _logger.warning("%s", sentence)
         taken = listing.people.keys() & others.keys()
         for identity in selection.in_order(taken):
             self._failures["name_taken"] += 1

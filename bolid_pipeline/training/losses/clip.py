@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
 from bolid_pipeline.errors import WeightsMissing
+from bolid_pipeline.pretrained.loading import loading
 
 
 class ClipSimilarity(nn.Module):
@@ -33,11 +34,12 @@ class ClipSimilarity(nn.Module):
         super().__init__()
         if not folder.is_dir():
             raise WeightsMissing(f"no CLIP at {folder}")
-        self.clip: Any = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        with loading(folder):
+            self.clip: Any = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
         self.requires_grad_(False).eval()
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._size: int = self.clip.config.vision_config.image_size
-        processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
         self.register_buffer("mean_3", torch.tensor(processor.image_mean), persistent=False)
         self.register_buffer("std_3", torch.tensor(processor.image_std), persistent=False)
 

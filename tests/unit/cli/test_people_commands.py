@@ -1,5 +1,11 @@
 """`bolid forget` and `bolid block` say what they did, what is left, and where."""
 
+import os
+import shutil
+import subprocess
+import sys
+import unicodedata
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -106,3 +112,60 @@ def test_what_a_name_holds_reaches_no_terminal_raw(bolid):
     assert said.exit_code == 1
     assert "\x1b" not in said.output
     assert len(said.output.strip().splitlines()) == 1
+
+
+WARNS = r"""
+import logging
+from bolid_pipeline.cli import main
+main(["settings", "--help"], standalone_mode=False)
+try:
+    raise ValueError("a \x1b]0;pwn\x07 value")
+except ValueError:
+    logging.getLogger("bolid_pipeline.scraping").warning("%s is left out", "bo\x1bris\nforged", exc_info=True)
+"""
+
+
+def test_a_log_line_of_a_command_is_shown_and_not_obeyed():
+    said = subprocess.run(
+        [sys.executable, "-c", WARNS], capture_output=True, text=True, check=True
+    ).stderr.splitlines()
+    assert said[0] == "bo\\x1bris\\nforged is left out"
+    assert said[1] == "Traceback (most recent call last):"
+    assert said[-1] == "ValueError: a \\x1b]0;pwn\\x07 value"
+
+
+AWKWARD = {
+    unicodedata.normalize("NFD", "zoë"): "zoë",
+    "bo\x1b]0;pwn\x07ris": "bo%1B]0;pwn%07ris",
+    "an\nna": "an%0Ana",
+    os.fsdecode(b"fran\xe7ois"): "fran%E7ois",
+    "50%25": "50%2525",
+}
+
+
+@pytest.fixture
+def awkward(bolid, tmp_path):
+    """The same, with one photo of each person of an awkward name in place of anna and zoe."""
+    shutil.rmtree(tmp_path / "photos")
+    for seed, folder in enumerate(AWKWARD):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        pixels = np.random.default_rng(seed).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / folder / "a.png")
+    return bolid
+
+
+def test_people_of_awkward_folder_names_are_crawled_chosen_and_forgotten(awkward, tmp_path):
+    said = awkward("crawl", "--min-photos", "1", "--dry-run")
+    assert "\x1b" not in said.output
+    assert all(f"{identity}: 1 listed" in said.output for identity in AWKWARD.values())
+    awkward("crawl", "--min-photos", "1", "--only", "zoë", "--only", "an\nna")
+    assert crawled(tmp_path) == {"zoë", "an%0Ana"}
+    awkward("crawl", "--min-photos", "1")
+    assert crawled(tmp_path) == set(AWKWARD.values())
+    for typed in (*AWKWARD.values(), "an\nna"):
+        said = awkward("forget", typed, "--yes")
+        assert said.exit_code == 0, said.output
+        assert "still holds your photos" in said.output
+        assert "\x1b" not in said.output
+    awkward("crawl", "--min-photos", "1")
+    assert crawled(tmp_path) == set()

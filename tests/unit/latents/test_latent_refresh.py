@@ -95,6 +95,58 @@ def test_a_photo_gone_since_is_counted_not_invented(world, models):
     assert (report.num_computed, report.num_skipped) == (3, 1)
 
 
+def relabel(world, **identities):
+    """Give some photos another person, as a folder that was renamed does."""
+    people = [
+        identities.get(row["photo_id"], row["identity"])
+        for row in world.photos.select(["photo_id", "identity"]).to_pylist()
+    ]
+    column = world.photos.schema.get_field_index("identity")
+    world.photos = world.photos.set_column(column, "identity", pa.array(people, pa.string()))
+
+
+def people_of(latents):
+    return dict(zip(latents.photo_ids, latents.identities, strict=True))
+
+
+def test_a_photo_whose_person_changes_keeps_its_latents_and_stands_under_the_new_one(world, models):
+    world.refresh(models, batch_size=1, rows_per_commit=1)
+    before = open_latents(world.tables, models)
+    relabel(world, a="zoe", c="zoe")
+    report, body = world.refresh(models, rows_per_commit=1)
+    assert (report.num_computed, report.num_relabelled, report.num_rows) == (0, 2, 4)
+    assert (body.num_computed, body.num_relabelled) == (0, 0)
+    after = open_latents(world.tables, models)
+    assert people_of(after) == people_of(before) | {"a": "zoe", "c": "zoe"}
+    row_of = {photo_id: row for row, photo_id in enumerate(after.photo_ids)}
+    for row, photo_id in enumerate(before.photo_ids):
+        assert (before.latent(row) == after.latent(row_of[photo_id])).all()
+        assert (before.body_latent(row) == after.body_latent(row_of[photo_id])).all()
+    assert pq.read_table(world.tables.folder(TABLE)).num_rows == 4
+    assert world.refresh(models)[0].num_relabelled == 0
+
+
+def test_another_person_and_another_weighting_in_one_refresh(world, models):
+    world.refresh(models)
+    relabel(world, a="zoe")
+    whole, body = world.refresh(models, replace(CONFIG, alpha=0.5))
+    assert (whole.num_relabelled, whole.num_computed, body.num_computed) == (1, 0, 4)
+    assert people_of(open_latents(world.tables, models))["a"] == "zoe"
+
+
+def test_a_change_of_person_that_was_killed_halfway_is_finished_by_the_next(world, models, monkeypatch):
+    world.refresh(models)
+    relabel(world, a="zoe", b="zoe", c="zoe")
+    append = world.tables.append
+    with monkeypatch.context() as killed:
+        killed.setattr(world.tables, "append", lambda *args: append(*args) and 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.refresh(models, rows_per_commit=1)
+    report, _ = world.refresh(models)
+    assert (report.num_relabelled, report.num_computed, report.num_rows) == (2, 0, 4)
+    assert [people_of(open_latents(world.tables, models))[photo_id] for photo_id in "abc"] == ["zoe"] * 3
+
+
 def test_missing_models_are_named(tmp_path):
     with pytest.raises(WeightsMissing, match="vae"):
         make_layout(LatentModels.of_base_model(tmp_path), CONFIG)

@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -63,9 +64,34 @@ def test_a_pickle_needs_its_pin(tmp_path):
 
 def test_a_pinned_pickle_still_runs_no_code(tmp_path):
     path = tmp_path / "model.pt"
-    torch.save({"w": print}, path)
-    with pytest.raises(Exception, match=r"weights_only|Unsupported"):
+    torch.save({"w": _RunsCode(tmp_path / "it_ran")}, path)
+    with pytest.raises(WeightsMismatch, match="could run code") as refused:
         load_state(path, sha256_of(path))
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "it_ran").exists()
+
+
+class _RunsCode:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+@pytest.mark.parametrize("content", ["half", "empty", "garbage", "text"])
+def test_a_damaged_file_is_one_line_although_its_hash_is_right(tmp_path, suffix, content):
+    whole, path = tmp_path / f"whole{suffix}", tmp_path / f"model{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)({"w": torch.ones(1000)}, whole)
+    half = whole.read_bytes()[: whole.stat().st_size // 2]
+    path.write_bytes({"half": half, "empty": b"", "garbage": b"\x80\xff" * 99, "text": b"<html>"}[content])
+    with pytest.raises(WeightsMismatch) as refused:
+        load_state(path, sha256_of(path))
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_pickle_of_something_else_is_no_state_dict(tmp_path):

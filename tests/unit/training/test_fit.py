@@ -174,6 +174,13 @@ def test_what_changes_the_checkpoint_changes_the_fingerprint(trained, tiny_stabl
     assert not checkpoint.is_up_to_date(trained, made_by(base_model=other_base))
     assert not checkpoint.is_up_to_date(trained, made_by(captions={**data.captions, first_photo: "new"}))
     assert not checkpoint.is_up_to_date(trained, made_by(latents=random_latents(4)))
+    assert not checkpoint.is_up_to_date(trained, made_by(clusters={first_photo: "another"}))
+    assert checkpoint.is_up_to_date(
+        trained, made_by(clusters={"of a photo that is not trained on": "another"})
+    )
+    moved = random_latents()
+    moved.identities[0] = moved.identities[-1]
+    assert not checkpoint.is_up_to_date(trained, made_by(latents=moved))
     assert not checkpoint.is_up_to_date(tmp_path, made_by())
 
 

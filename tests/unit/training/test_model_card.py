@@ -17,7 +17,7 @@ def card(*people: str, base_model: str = "base") -> str:
     ("name", "shown"),
     [
         ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
-        ("[x](http://evil)", "\\[x\\](http\\://evil)"),
+        ("[x](http://evil)", "\\[x\\](http://evil)"),
         ("anna_bell*", "anna\\_bell\\*"),
         ("`anna`", "\\`anna\\`"),
         ("{steps}", "\\{steps\\}"),
