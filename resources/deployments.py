@@ -50,7 +50,12 @@ def _locate(place: Any) -> Location:
         raise ValueError(
             "an address of data holds no keys: the storage's own variables do, such as AWS_ACCESS_KEY_ID"
         )
-    return locate(place) if "://" in place and not place.startswith("file:") else folder_path(place)
+    if "://" not in place or place.startswith("file:"):
+        return folder_path(place)
+    protocol, _, inside = place.partition("://")
+    if not inside.strip("/") or protocol in ("http", "https"):
+        raise ValueError("an address of data names a bucket that can be written, such as s3://bucket/prefix")
+    return locate(place)
 
 
 DataAddress = Annotated[

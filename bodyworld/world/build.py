@@ -21,9 +21,13 @@ from bodyworld.render.identity import BodyIdentity, sample_identity
 from bodyworld.world.naming import file_name, invent_name
 from bodyworld.world.photographs import Photo, PhotoOrder, PlaceOrder
 from bodyworld.world.render_farm import take_photos
+from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.settings import Field, settings
 
 WORLD_FORMAT = 2
+MOST = 10_000
+"""Of people, and of photos of each."""
+_FILES = ("world.json", "ground_truth.jsonl")
 _PLACE_GALLERY = ("autumn_forests", "Autumn forests")
 _PLACE_PHOTOS = 4
 
@@ -38,11 +42,11 @@ class WorldConfig:
     A rate is a share of all photos of people, unless its line says otherwise.
     """
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Worlds of different seeds have different people."""
-    num_identities: Annotated[int, Field(ge=0)] = 8
+    num_identities: Annotated[int, Field(ge=0, le=MOST)] = 8
     """Number of people."""
-    num_photos_per_identity: Annotated[int, Field(ge=0)] = 25
+    num_photos_per_identity: Annotated[int, Field(ge=0, le=MOST)] = 25
     """Photos in the gallery of each."""
     watermark_rate: Rate = 0.06
     """Photos with a text or logo laid over them."""
@@ -69,13 +73,17 @@ def build_world(
 
     Args:
         config: what to build.
-        folder: where; a world of another config there is replaced.
+        folder: where; a world of another config there is replaced, and nothing else ever is.
         progress: whether to show a bar.
         num_workers: processes that render, one per core by default. The world is the same with any number.
+
+    Raises:
+        ConfigurationError: the folder holds other things than a world.
     """
     description = {"format": WORLD_FORMAT, **asdict(config)}
     if _is_built(folder, description):
         return
+    _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -97,6 +105,20 @@ def _is_built(folder: Path, description: dict[str, Any]) -> bool:
     except json.JSONDecodeError:
         return False
     return built.get("config") == json.loads(json.dumps(description))
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder with a file that no world has put there, which would be deleted. Raises ConfigurationError."""
+    try:
+        galleries = json.loads((folder / "world.json").read_text("utf-8"))["galleries"]
+        own = {photo["file"] for gallery in galleries for photo in gallery["photos"]} | set(_FILES)
+    except (OSError, ValueError, KeyError, TypeError):
+        own = set[str]()
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    if other := next((name for name in files if name not in own), None):
+        raise ConfigurationError(
+            f"{folder} holds {other!r}, which is not of a world and would be deleted: name another folder"
+        )
 
 
 def draw_identities(config: WorldConfig) -> list[tuple[str, str, BodyIdentity]]:

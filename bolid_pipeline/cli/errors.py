@@ -23,6 +23,10 @@ class PrintableFormatter(logging.Formatter):
         return "\n".join(map(printable, super().formatException(ei).splitlines()))
 
 
+_STORAGE_LIBRARIES = ("botocore", "aiobotocore", "gcsfs", "google")
+"""They need not be installed, and have errors of their own for missing keys or a host that does not answer."""
+
+
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     """The command, with BoLID's own errors, and what the operating system refuses, shown as one line."""
 
@@ -37,5 +41,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         except OSError as error:
             place = f"{error.filename}: " if error.filename is not None else ""
             raise click.ClickException(printable(f"{place}{error.strerror or error}")) from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in _STORAGE_LIBRARIES:
+                raise
+            raise click.ClickException(printable(f"the object storage: {error}")) from error
 
     return wrapped

@@ -111,7 +111,7 @@ def generate(
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
     for path in generate_pictures(pipe.to(find_device("auto")), request, pictures):
-        click.echo(path)
+        click.echo(printable(str(path)))
 
 
 @click.command()

@@ -5,10 +5,12 @@ from pathlib import Path
 import click
 
 from bolid_pipeline.cli.errors import one_line_errors
+from bolid_pipeline.names import printable
 from resources.embedded_world import needing_bodyworld
 from resources.environment import current_deployment
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_MOST = 10_000
 
 
 @click.group()
@@ -18,22 +20,33 @@ def bodyworld() -> None:
 
 @bodyworld.command()
 @click.argument("folder", type=_FOLDER)
-@click.option("--identities", default=8, show_default=True, help="People.")
-@click.option("--photos", default=28, show_default=True, help="Photos of each.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--identities", type=click.IntRange(0, _MOST), default=8, show_default=True, help="People.")
+@click.option(
+    "--photos", type=click.IntRange(0, _MOST), default=28, show_default=True, help="Photos of each."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @one_line_errors
 def render(folder: Path, identities: int, photos: int, seed: int) -> None:
-    """Render a world into FOLDER; does nothing if the same world is already there."""
+    """Render a world into FOLDER; does nothing if the same world is already there.
+
+    Another world there is replaced; a folder that holds anything else is refused.
+    """
     with needing_bodyworld():
         from bodyworld.world.build import WorldConfig, build_world
 
     build_world(WorldConfig(seed=seed, num_identities=identities, num_photos_per_identity=photos), folder)
-    click.echo(folder)
+    click.echo(printable(str(folder)))
 
 
 @bodyworld.command()
 @click.argument("folder", type=_FOLDER, required=False)
-@click.option("--port", default=8600, show_default=True, help="On loopback; 0 for a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8600,
+    show_default=True,
+    help="On loopback; 0 for a free one.",
+)
 @one_line_errors
 def site(folder: Path | None, port: int) -> None:
     """Serve the world in FOLDER (the demo's by default) as the gallery site, for a browser, until Ctrl-C."""

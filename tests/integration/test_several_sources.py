@@ -1,5 +1,6 @@
 """One data folder and several sources, one after the other: who came from where is known, and nothing is mixed up."""
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -7,6 +8,7 @@ from fault_server import CANONICAL_URL, FaultySite
 from small_crawls import Crawl, bodies, jpeg, people
 from table_rows import caption, score
 
+from assets.scraping import identity_catalogue, raw_photos
 from bolid_pipeline.cli import main
 from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.errors import ConfigurationError
@@ -14,6 +16,9 @@ from bolid_pipeline.scraping.config import BODYWORLD_URL
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from bolid_pipeline.scraping.origins import people_set_aside
 from bolid_pipeline.scraping.sources.site import open_site
+from resources.deployments import demo
+from resources.photo_source import OwnFolder
+from resources.table_store import DataStore
 
 OTHER_URL = "https://other.example"
 
@@ -119,6 +124,21 @@ def test_drawn_people_are_never_mixed_with_others_in_either_order(tmp_path):
             word in str(refused.value) for word in (OTHER_URL, "demo", "BOLID_DATA_DIR", "bolid prune")
         )
         assert crawl.statuses == {"anna": "listed"}
+
+
+def test_the_asset_refuses_to_mix_before_it_reads_a_file(crawl, tmp_path):
+    with FaultySite(people({"anna": {"a": jpeg(1)}})) as site:
+        crawl.run(site, canonical_url=BODYWORLD_URL)
+    resources = {
+        "store": DataStore(data_dir=str(crawl.data_dir)),
+        "deployment": demo(crawl.data_dir),
+        "photo_source": OwnFolder(address=photo_folder(tmp_path / "mine", boris=[3, 4]).as_uri()),
+    }
+    for asset in (identity_catalogue, raw_photos):
+        with pytest.raises(ConfigurationError, match=r"people of the demo.*bolid prune"):
+            dg.materialize([asset], resources=resources)
+    assert crawl.statuses == {"anna": "listed"}
+    assert crawl.tables.count("folder_files") == 0
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from bodyworld.world import build as world
 from bodyworld.world import defects
 from bodyworld.world.build import WorldConfig, build_world, draw_identities, plan_photos
 from bodyworld.world.naming import file_name
+from bolid_pipeline.errors import ConfigurationError
 
 CONFIG = WorldConfig(
     seed=1,
@@ -161,3 +162,25 @@ def test_wrong_type_bytes_are_no_jpeg():
     image = np.zeros((64, 64, 3), np.uint8)
     files = [defects.wrong_type_bytes(image, np.random.default_rng(seed)) for seed in range(8)]
     assert {data[:4] for data in files} == {b"<!DO", b"GIF8"}
+
+
+@pytest.mark.parametrize("foreign", ["me/photo.jpg", "notes.txt", "world.json", ".hidden"])
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path, foreign):
+    mine = tmp_path / foreign
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    (tmp_path / "photo.jpg").write_text("mine too")
+    with pytest.raises(ConfigurationError, match="which is not of a world and would be deleted"):
+        build_world(WorldConfig(num_identities=0), tmp_path, progress=False)
+    assert mine.read_text() == "mine"
+    assert (tmp_path / "photo.jpg").read_text() == "mine too"
+
+
+def test_a_world_with_a_file_of_ones_own_in_it_is_not_replaced(tmp_path):
+    folder = tmp_path / "world"
+    build_world(WorldConfig(num_identities=0), folder, progress=False)
+    build_world(WorldConfig(num_identities=0, seed=1), folder, progress=False)
+    (folder / "photos" / "me").mkdir(parents=True)
+    (folder / "photos" / "me" / "1.jpg").write_text("mine")
+    with pytest.raises(ConfigurationError, match=r"holds 'photos/me/1\.jpg', which is not of a world"):
+        build_world(WorldConfig(num_identities=0, seed=2), folder, progress=False)
