@@ -1,6 +1,7 @@
 """`dataset_refresh` over small photos, each in a separate process that can be killed at a chosen moment."""
 
 import os
+import tempfile
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
