@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class OwnPhotos:
         path.write_bytes(jpeg(data) if isinstance(data, int) else data)
         return path
 
-    def add_all(self, files: dict[str, bytes | int]) -> None:
+    def add_all(self, files: Mapping[str, bytes | int]) -> None:
         for place, data in files.items():
             self.add(place, data)
 
