@@ -139,9 +139,11 @@ def every_kept_identity_has_enough_photos(
     store: DataStore, deployment: dg.ResourceParam[Deployment]
 ) -> dg.AssetCheckResult:
     """At least one person is kept, and everyone kept has at least the deployment's minimum of photos."""
-    min_photos, verdicts = deployment.curation.min_photos_per_identity, store.tables.read("curated_photos")
+    verdicts = store.tables.read("curated_photos")
+    refused = store.tables.read("rejected_downloads", ["reason"])["reason"].to_pylist()
+    min_photos = deployment.curation.min_photos_per_identity
     return check_result(
-        checks.every_kept_identity_has_enough_photos(store.kept_photos(), verdicts, min_photos)
+        checks.every_kept_identity_has_enough_photos(store.kept_photos(), verdicts, min_photos, refused)
     )
 
 

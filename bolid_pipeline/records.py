@@ -9,6 +9,9 @@ OF_ANOTHER_IDENTITY = "photo_of_another_identity"
 OTHER_SOURCE = "other_source"
 """Status of people who came from another source than the one crawled last, and the curation's reason against them."""
 
+MAX_COUNT = 2**31 - 1
+"""The largest number that a table's counts hold; a page that states more photos states nonsense."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityRecord:

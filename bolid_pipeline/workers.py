@@ -166,15 +166,16 @@ def _serve() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     with suppress(EOFError, BrokenPipeError):
         while True:
-            seconds, call = pickle.load(calls)  # noqa: S301 - from the process that started this one
-            answers.write(_answer(call, seconds))
+            answers.write(_next_answer(calls))
             answers.flush()
 
 
-def _answer(call: bytes, seconds: float) -> bytes:
-    """A pickle of whether the call returned, and of its result or exception."""
+def _next_answer(calls: BinaryIO) -> bytes:
+    """A pickle of whether the next call returned, and of its result or exception. Raises EOFError at the end."""
+    seconds, call = pickle.load(calls)  # noqa: S301 - from the process that started this one
     try:
         function, args = pickle.loads(call)  # noqa: S301 - as above
+        del call  # as large as its arguments
         # The kernel ends this process when a timer runs out, whatever it is doing and even if its parent is gone.
         signal.setitimer(signal.ITIMER_PROF, seconds)
         signal.setitimer(signal.ITIMER_REAL, seconds * _BY_THE_CLOCK)

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.redaction import split_login
+from bolid_pipeline.scraping.addresses import is_internal
+from bolid_pipeline.scraping.config import BODYWORLD_URL
 from bolid_pipeline.settings import Layer, from_layers, merged, origin, to_json
 from resources.deployments import DEPLOYMENTS, Deployment
 from resources.settings_file import read_settings_file, to_toml
@@ -148,6 +150,15 @@ def _paths_of_variables() -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from ((name, marker.path) for marker in field.metadata if isinstance(marker, Sets))
 
 
+def _is_public(source_url: Any) -> bool:
+    """True if an address leads out of this machine and its network, where the stand-in of drawn people is."""
+    try:
+        host = urlsplit(source_url or "").hostname or ""
+    except ValueError:  # the check of the settings says what is wrong with it
+        return False
+    return "." in host and not is_internal(host)
+
+
 def _derived_layers(layers: list[Layer]) -> list[Layer]:
     """The values that follow from the data's address and from the choice of a site, without being written anywhere."""
     values, derived = merged(layers), list[Layer]()
@@ -156,8 +167,11 @@ def _derived_layers(layers: list[Layer]) -> list[Layer]:
     preset = layers[0].source
     parsers = origin(layers, ["parsers"])
     # Another site's pages are remembered by its own address, not by that of the preset's site.
-    if parsers not in (None, preset) and origin(layers, ["crawl", "canonical_url"]) == preset:
-        derived.append(Layer(str(parsers), {"crawl": {"canonical_url": None}}))
+    is_another = parsers not in (None, preset)
+    is_real = values["crawl"]["canonical_url"] == BODYWORLD_URL and _is_public(values["source_url"])
+    if (is_another or is_real) and origin(layers, ["crawl", "canonical_url"]) == preset:
+        decided_by = parsers if is_another else origin(layers, ["source_url"])
+        derived.append(Layer(str(decided_by), {"crawl": {"canonical_url": None}}))
     # Who is excluded in one place is not let in by a list in another.
     counts = _excluded_in(values)
     excluded = {name for layer in layers for name in _excluded_in(layer.values) or ()}

@@ -10,18 +10,20 @@ from typing import Any
 
 import click
 
+from bolid_pipeline.cli.errors import one_line_errors
 from bolid_pipeline.errors import BolidError, NotEnoughData
 from bolid_pipeline.names import printable
 from bolid_pipeline.overview.page import PAGE_FILE
 from bolid_pipeline.overview.people import KEPT, NOT_JUDGED, DataSet
 from bolid_pipeline.overview.reasons import REFUSALS, VERDICTS, Words, counted, words_for
 from resources.deployments import Deployment
-from resources.environment import current_deployment
+from resources.environment import VARIABLES_OF_THIS_PROCESS, current_deployment
 from resources.own_photos import environment_for
 from resources.table_store import DataStore, data_store_of
 
 MAX_DRAWN = 24
 """Most people who are drawn."""
+_CHOOSING_VARIABLES = ("BOLID_DEPLOYMENT", "BOLID_DATA_DIR", "BOLID_SETTINGS", "BOLID_WEIGHT_PINS")
 _TOY = (
     "the small ones of this repository. They know drawn people only: of real photos they reject many, and what they "
     "draw is a toy. For real photos pin published weights (README, `Settings`) and set "
@@ -34,13 +36,14 @@ _TOY = (
 @click.option(
     "--steps", "num_steps", type=click.IntRange(1), help="Training steps.  [default: the settings']"
 )
+@one_line_errors
 def quickstart(folder: Path, num_steps: int | None) -> None:
     """Read your own photos, a folder per person, say which are of use and why, train, and draw each person.
 
     It goes on where it was stopped. The data go into ./own_data unless BOLID_DATA_DIR says otherwise; the settings
     for few photos are written into a file there, for later commands and for you to change.
     """
-    again = f"uv run bolid quickstart {shlex.quote(printable(str(folder)))}"
+    again = _same_command(folder, num_steps)
     try:
         _check_folder(folder)
         environment = environment_for(folder, num_steps)
@@ -53,6 +56,8 @@ def quickstart(folder: Path, num_steps: int | None) -> None:
         raise click.ClickException(
             f"{error}\nNext: put it right, then {again}; it goes on from here."
         ) from error
+    except KeyboardInterrupt as error:
+        raise click.ClickException(f"stopped\nNext: {again}; it goes on from here.") from error
 
 
 def _check_folder(folder: Path) -> None:
@@ -61,6 +66,14 @@ def _check_folder(folder: Path) -> None:
         raise NotEnoughData(
             f"{folder} holds no folders: make one for each person, such as {folder / 'anna'}, and put the photos in"
         )
+
+
+def _same_command(folder: Path, num_steps: int | None) -> str:
+    """The command that was given, with the variables that choose the data and the models."""
+    given = {name: VARIABLES_OF_THIS_PROCESS.get(name) for name in _CHOOSING_VARIABLES}
+    words = [f"{name}={shlex.quote(value)}" for name, value in given.items() if value]
+    words += ["uv run bolid quickstart", shlex.quote(str(folder))]
+    return printable(" ".join([*words, *(["--steps", str(num_steps)] if num_steps else [])]))
 
 
 class _Steps:

@@ -51,7 +51,7 @@ def every_kept_photo_shows_one_person(kept: pa.Table, detections: pa.Table) -> C
 
 
 def every_kept_identity_has_enough_photos(
-    kept: pa.Table, verdicts: pa.Table, min_photos: int
+    kept: pa.Table, verdicts: pa.Table, min_photos: int, refused: Collection[str] = ()
 ) -> CheckOutcome:
     """Check that at least one person is kept, and that everyone kept has at least `min_photos` photos.
 
@@ -59,12 +59,13 @@ def every_kept_identity_has_enough_photos(
         kept: rows of `raw_photos`.
         verdicts: rows of `curated_photos`.
         min_photos: the curation's `min_photos_per_identity`.
+        refused: the reason of each photo that the crawl has refused.
     """
     counts = Counter(kept["identity"].to_pylist())
     few = sorted(identity for identity, count in counts.items() if count < min_photos)
     problem = None
     if not counts:
-        problem = _why_nobody_is_kept(verdicts, min_photos)
+        problem = _why_nobody_is_kept(verdicts, min_photos, refused)
     elif few:
         problem = (
             f"{len(few)} kept people have fewer than {min_photos} photos: materialise `curated_photos` again"
@@ -88,12 +89,17 @@ _WAYS_OUT = {
 """Reason -> what the user can do about it, besides taking more and better photos."""
 
 
-def _why_nobody_is_kept(verdicts: pa.Table, min_photos: int) -> str:
+def _why_nobody_is_kept(verdicts: pa.Table, min_photos: int, refused: Collection[str]) -> str:
     """What there is, what is needed, and the ways out that the reasons suggest."""
     if not verdicts.num_rows:
+        found = (
+            f"The crawl has refused {_most_common(Counter(refused))}; `bolid overview` shows why"
+            if refused
+            else ""
+        )
         return (
-            f"0 kept: no photo is stored, {min_photos} of a person are needed: crawl a site, or a folder that holds "
-            "one folder per person (BOLID_SOURCE_URL), and look at what the crawl has refused"
+            f"0 kept: no photo is stored, {min_photos} of a person are needed. "
+            f"{found or 'Crawl a site, or a folder that holds one folder per person (BOLID_SOURCE_URL)'}"
         )
     counts = Counter({reason: count for reason, count in count_reasons(verdicts).items() if count})
     ways = [way for reason, way in _WAYS_OUT.items() if reason in counts]
@@ -101,10 +107,13 @@ def _why_nobody_is_kept(verdicts: pa.Table, min_photos: int) -> str:
     num_people = len(set(verdicts["identity"].to_pylist()))
     return (
         f"0 kept: {_counted(verdicts.num_rows, 'photo', 'photos')} of {_counted(num_people, 'person', 'people')}, "
-        f"{min_photos} needed of each. Rejected as "
-        f"{', '.join(f'{reason} ({count})' for reason, count in counts.most_common())}; `bolid overview` shows them. "
+        f"{min_photos} needed of each. Rejected as {_most_common(counts)}; `bolid overview` shows them. "
         f"Ways out: {'; '.join(ways)}"
     )
+
+
+def _most_common(counts: Counter[str]) -> str:
+    return ", ".join(f"{word} ({count})" for word, count in counts.most_common())
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -21,10 +21,20 @@ from PIL import AvifImagePlugin, Image
 from PIL.Image import open as open_image  # ultralytics replaces Image.open when it is imported
 
 from bolid_pipeline.errors import PhotoRefused, UnreadablePhoto
-from bolid_pipeline.images.file_types import ALL_TYPES, HEIC, JPEG, TIFF, FileType, name_of_other, type_of
+from bolid_pipeline.images.file_types import (
+    ALL_TYPES,
+    HEIC,
+    JPEG,
+    JPEG_2000,
+    TIFF,
+    FileType,
+    name_of_other,
+    type_of,
+)
+from bolid_pipeline.images.jpeg import decode_jpeg
 from bolid_pipeline.images.metadata import jpeg_bits, num_scans, without_metadata
 from bolid_pipeline.images.refusals import words_for
-from bolid_pipeline.images.upright import Rgb, orientation, turned, upright_rgb
+from bolid_pipeline.images.upright import Rgb, upright_rgb
 
 _logger = logging.getLogger(__name__)
 
@@ -37,8 +47,7 @@ MAX_SCANS = 100
 LETTERBOX_GREY = 114
 """Value of R, G and B with which ultralytics fills up a photo to a square."""
 
-_JPEG_MODES = ("RGB", "L")  # simplejpeg decodes these to the same RGB as PIL, but not CMYK
-_ON_ITS_SIDE = (5, 6, 7, 8)
+_MAX_JPEG_2000_PIXELS = 24_000_000  # its decoder takes 22 bytes and 0.4 us for each
 _DNG_VERSION, _SUBFILE_TYPE, _THUMBNAIL = 50706, 254, 1
 
 # Pillow warns of odd metadata without naming the file; what matters here is refused with a reason.
@@ -220,7 +229,7 @@ def _read(
         with open_image(io.BytesIO(data), formats=file_type.formats) as picture:
             _check_header(data, file_type, picture, max_pixels)
             if file_type is JPEG:
-                image, (width_px, height_px) = _decode_jpeg(data, picture, min_side_px, min_long_side_px)
+                image, (width_px, height_px) = decode_jpeg(data, picture, min_side_px, min_long_side_px)
             else:
                 image = upright_rgb(picture)
                 height_px, width_px = image.shape[:2]
@@ -243,21 +252,6 @@ def _read(
     )
 
 
-def _decode_jpeg(
-    data: bytes, picture: Image.Image, min_side_px: int | None, min_long_side_px: int | None
-) -> tuple[Rgb, tuple[int, int]]:
-    """The pixels of a JPEG, perhaps smaller than its full upright size (width, height)."""
-    turn = orientation(picture)
-    width, height = picture.size
-    size_wh = (height, width) if turn in _ON_ITS_SIDE else (width, height)
-    if picture.mode not in _JPEG_MODES:
-        simplejpeg.decode_jpeg(data)
-        return upright_rgb(picture), size_wh
-    factor = _decode_factor(picture.size, min_side_px, min_long_side_px)
-    min_height = -(-picture.height // factor) if factor > 1 else 0
-    return turned(simplejpeg.decode_jpeg(data, min_height=min_height), turn), size_wh
-
-
 @cache
 def _register_heic() -> None:
     """Let Pillow read HEIC. Here, since the import takes 0.2 s, and few files need it."""
@@ -274,19 +268,13 @@ def _check_header(data: bytes, file_type: FileType, picture: Image.Image, max_pi
     """Raise PhotoRefused for an opened picture that is not to be decoded."""
     if picture.width * picture.height > max_pixels:
         raise PhotoRefused("too_many_pixels")
+    if file_type is JPEG_2000 and picture.width * picture.height > _MAX_JPEG_2000_PIXELS:
+        raise PhotoRefused(
+            "too_many_pixels",
+            f"a JPEG 2000 of more than {_MAX_JPEG_2000_PIXELS:,} pixels: convert it to JPEG",
+        )
     if file_type is TIFF:
         tags = getattr(picture, "tag_v2", {})
         if data[8:10] == b"CR" or _DNG_VERSION in tags or tags.get(_SUBFILE_TYPE, 0) & _THUMBNAIL:
             # Its first picture is a preview; what the sensor saw needs a program of its own.
             raise PhotoRefused("unsupported_type", "a camera's raw file: convert it to JPEG")
-
-
-def _decode_factor(size_wh: tuple[int, int], min_side_px: int | None, min_long_side_px: int | None) -> int:
-    """The divisor of a JPEG's size that keeps both limits: 8, 4, 2, or 1 for full size."""
-    limits = [
-        (side, minimum)
-        for side, minimum in ((min(size_wh), min_side_px), (max(size_wh), min_long_side_px))
-        if minimum is not None
-    ]
-    fitting = (f for f in (8, 4, 2) if all(side // f >= minimum for side, minimum in limits))
-    return next(fitting, 1) if limits else 1

@@ -14,7 +14,10 @@ Rgb = NDArray[np.uint8]
 """(H, W, 3), 0 to 255."""
 
 _EXIF_ORIENTATION = 0x0112
-_TIFF_BITS = 258
+_TIFF_BITS, _TIFF_COLOURS, _WHITE_IS_ZERO = 258, 262, 0
+_STRIP_ROWS = 256
+"""Rows that are converted at a time: the copies of a whole large picture would take four times its memory."""
+
 # EXIF orientation -> what turns the stored rows and columns upright (EXIF 2.32, 4.6.4). PIL's exif_transpose does the
 # same to PIL images; these are arrays, some from simplejpeg.
 _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -36,7 +39,15 @@ def upright_rgb(picture: Image.Image) -> Rgb:
         Exception: whatever Pillow raises for a damaged file.
     """
     picture.load()  # first, since Pillow turns a TIFF upright here
-    return turned(np.array(_to_rgb(picture)), orientation(picture))
+    width, height = picture.size
+    num_bits = _num_bits(picture)
+    image = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, height)
+        image[top:bottom] = _to_rgb(picture.crop((0, top, width, bottom)), num_bits)
+    if _is_negative(picture):
+        np.subtract(255, image, out=image)
+    return turned(image, orientation(picture))
 
 
 def upright_picture(picture: Image.Image) -> Image.Image:
@@ -69,31 +80,36 @@ def orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """The picture in mode RGB, from any mode."""
+def _to_rgb(picture: Image.Image, num_bits: int) -> NDArray[np.uint8]:
+    """(H, W, 3) from any mode; `num_bits` of a grey value in modes of 16 bits."""
     if picture.mode in ("I", "F", "LAB", "HSV"):
         raise PhotoRefused("unsupported_type", f"a picture in mode {picture.mode}: convert it to 8 bits RGB")
     if picture.mode.startswith("I;16"):
-        return _from_16_bits(picture)
+        return _from_16_bits(picture, num_bits)
     if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         white = Image.new("RGB", rgba.size, "white")
         white.paste(rgba, mask=rgba)
-        return white
-    return picture.convert("RGB")
+        picture = white
+    return np.asarray(picture.convert("RGB"))
 
 
-def _from_16_bits(picture: Image.Image) -> Image.Image:
-    """A grey picture of 9 to 16 bits in RGB."""
+def _from_16_bits(picture: Image.Image, num_bits: int) -> NDArray[np.uint8]:
     grey = np.asarray(picture)
     clear = picture.info.get("transparency")
-    narrow = (grey >> (_num_bits(picture) - 8)).clip(0, 255).astype(np.uint8)
+    narrow = (grey >> (num_bits - 8)).clip(0, 255).astype(np.uint8)
     if isinstance(clear, int):
         narrow[grey == clear] = 255
-    return Image.fromarray(narrow).convert("RGB")
+    return np.repeat(narrow[..., None], 3, axis=2)
 
 
 def _num_bits(picture: Image.Image) -> int:
     """Bits per sample: 16, or fewer by a TIFF's header."""
     (bits, *_) = getattr(picture, "tag_v2", {}).get(_TIFF_BITS, (16,))
     return bits if 8 <= bits <= 16 else 16
+
+
+def _is_negative(picture: Image.Image) -> bool:
+    """True for a TIFF of 16 bits whose 0 is white: Pillow turns only 8 bits of that kind round."""
+    tags = getattr(picture, "tag_v2", {})
+    return picture.mode.startswith("I;16") and tags.get(_TIFF_COLOURS) == _WHITE_IS_ZERO

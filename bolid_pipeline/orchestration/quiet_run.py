@@ -25,6 +25,7 @@ def run_quietly(job: dg.JobDefinition, on_asset: Callable[[str, Metadata], None]
 
     Raises:
         BolidError: what a step raised; NotEnoughData with the words of a check that failed.
+        KeyboardInterrupt: by Ctrl-C.
     """
     run_id = str(uuid.uuid4())
     problems: list[str] = []
@@ -47,6 +48,8 @@ def run_quietly(job: dg.JobDefinition, on_asset: Callable[[str, Metadata], None]
         instance.add_event_listener(run_id, listen)
         try:
             job.execute_in_process(instance=instance, run_id=run_id, run_config=_SILENT)
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
         except Exception as error:
             if problems:
                 raise NotEnoughData("; ".join(problems)) from error

@@ -56,11 +56,11 @@ class PoliteClient:
         self._addresses = SiteAddresses(config.base_url, config.canonical_base_url)
         self._robot_name = config.user_agent.partition("/")[0]
         self._budget = RunBudget(config, self.counts)
-        self._limiter = RateLimiter(config.requests_per_second, config.max_concurrency)
+        self._limiter = RateLimiter(config.requests_per_second, config.max_concurrency, self._budget.wait)
         self._robots = RobotsTxt(
             self._addresses.base_url, self._robot_name, self._fetch_robots, self._limiter
         )
-        self._retrying = make_retrying(config, self._count_retry)
+        self._retrying = make_retrying(config, self._count_retry, self._budget.wait)
         # The transport alone: a requests.Session would add cookies, the shell's proxies and .netrc.
         self._transport = GuardedAdapter(
             deadline_seconds=config.download_deadline_seconds,

@@ -18,7 +18,7 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - a compil
 from requests.utils import requote_uri
 
 from bolid_pipeline.errors import LayoutChanged
-from bolid_pipeline.records import GalleryPage, IdentityRecord
+from bolid_pipeline.records import MAX_COUNT, GalleryPage, IdentityRecord
 from bolid_pipeline.scraping.robots import check_meta_tags
 from bolid_pipeline.scraping.selectors import Selector, in_order, text_of
 
@@ -48,7 +48,6 @@ _MAX_PAGE_BYTES = 16 * 2**20
 _MAX_LINKS = 20_000
 _MAX_ADDRESS = 4096
 _MAX_TEXT = 200
-_MAX_COUNT = 2**31 - 1
 _DECLARES_UTF8 = re.compile(rb"charset\s{0,9}=[\s\"']{0,9}utf-?8", re.IGNORECASE)
 _BLANKS = r"[\s\u00a0\u202f\u2009]"
 _NUMBER = re.compile(rf"\d{{1,3}}(?:{_BLANKS}\d{{3}})+(?!\d)|\d+")
@@ -140,8 +139,8 @@ def parse_count(text: str) -> int | None:
     A number that could not count photos, such as a telephone number, is passed over.
     """
     digits = (re.sub(_BLANKS, "", found.group()) for found in _NUMBER.finditer(text))
-    counts = (int(number) for number in digits if len(number) <= len(str(_MAX_COUNT)))
-    return next((count for count in counts if count <= _MAX_COUNT), None)
+    counts = (int(number) for number in digits if len(number) <= len(str(MAX_COUNT)))
+    return next((count for count in counts if count <= MAX_COUNT), None)
 
 
 def slug_of(gallery_url: str) -> str:

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -24,9 +24,13 @@ class RateLimiter:
         requests_per_second: the allowed rate. No second holds more requests, and up to 20 per second they are
             evenly spaced.
         max_concurrency: most requests in flight at any moment.
+        sleep: waits for so many seconds; an error that it raises ends the turn.
     """
 
-    def __init__(self, requests_per_second: float, max_concurrency: int) -> None:
+    def __init__(
+        self, requests_per_second: float, max_concurrency: int, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._sleep = sleep
         self._in_flight = threading.BoundedSemaphore(max_concurrency)
         self._queue = threading.Lock()
         self._state = threading.Lock()
@@ -83,7 +87,7 @@ class RateLimiter:
 
     def _wait(self) -> None:
         while (left := self._quiet_until - time.monotonic()) > 0:
-            time.sleep(left)
+            self._sleep(left)
         for _ in range(self._slowdown):
             self._take_place()
 
@@ -96,7 +100,7 @@ class RateLimiter:
             place = RateItem("request", now_ms)
             if self._bucket.put(place):
                 return
-            time.sleep(cast(int, self._bucket.waiting(place)) / 1000)
+            self._sleep(cast(int, self._bucket.waiting(place)) / 1000)
 
 
 def _rate(requests_per_second: float) -> Rate:

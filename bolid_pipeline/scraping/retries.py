@@ -18,19 +18,23 @@ from bolid_pipeline.scraping.config import CrawlConfig
 
 BUSY_STATUSES = frozenset({429, 503})
 """The host is overloaded: it is asked less often."""
-PASSING_STATUSES = BUSY_STATUSES | {500, 502, 504}
+PASSING_STATUSES = BUSY_STATUSES | set(range(500, 600)) - {501, 505}
 """Temporary failures: the next try may succeed."""
 
 _LONGEST_BACKOFF_SECONDS = 60.0
+_LONGEST_HEADER = 64
 _RETRY_AFTER = Retry(retry_after_max=sys.maxsize)
 
 
-def make_retrying(config: CrawlConfig, on_retry: Callable[[float], None]) -> Retrying:
+def make_retrying(
+    config: CrawlConfig, on_retry: Callable[[float], None], sleep: Callable[[float], None]
+) -> Retrying:
     """A `Retrying` that calls a function again while it raises SourceUnreachable, after growing waits with full jitter.
 
     Args:
         config: its `max_retries` and `backoff_seconds`.
         on_retry: called before each wait, with its seconds.
+        sleep: waits for so many seconds; an error that it raises ends the tries.
     """
 
     def before_sleep(state: RetryCallState) -> None:
@@ -41,6 +45,7 @@ def make_retrying(config: CrawlConfig, on_retry: Callable[[float], None]) -> Ret
         stop=stop_after_attempt(config.max_retries + 1),
         wait=wait_random_exponential(multiplier=config.backoff_seconds, max=_LONGEST_BACKOFF_SECONDS),
         before_sleep=before_sleep,
+        sleep=sleep,
         reraise=True,
     )
 
@@ -48,8 +53,9 @@ def make_retrying(config: CrawlConfig, on_retry: Callable[[float], None]) -> Ret
 def retry_after_seconds(header: str | None) -> float:
     """The wait that a Retry-After header asks for, given as seconds or as a date; 0 for none or an unreadable one."""
     try:
-        return _RETRY_AFTER.parse_retry_after(header) if header else 0.0
-    except InvalidHeader:
+        seconds = _RETRY_AFTER.parse_retry_after(header[:_LONGEST_HEADER]) if header else 0.0
+        return float(min(seconds, sys.maxsize))
+    except (InvalidHeader, ValueError, OverflowError):  # email.utils raises the latter two for absurd dates
         return 0.0
 
 

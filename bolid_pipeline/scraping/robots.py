@@ -11,6 +11,11 @@ from bolid_pipeline.scraping.rate_limiter import RateLimiter
 
 _logger = logging.getLogger(__name__)
 
+_MAX_ROBOTS_BYTES = 512 * 2**10
+"""RFC 9309 wants at least 500 KiB of robots.txt to be read; what is behind may be left out."""
+_LONGEST_DELAY_SECONDS = 24 * 3600.0
+_DELAY_TO_MENTION_SECONDS = 10.0
+_SHORTEST_DELAY_SECONDS = 1e-6
 _AI_MARKS = frozenset({"noai", "noimageai"})
 _META_NAMES = frozenset({"robots", "bolid-crawler"})
 # Rules of X-Robots-Tag that take a value: a colon follows their names, as it follows a robot's name.
@@ -46,13 +51,22 @@ class RobotsTxt:
             raise RobotsDenied(f"robots.txt of {self._site_url} forbids {url} to {self._robot_name}")
 
     def _read(self) -> Protego:
-        text = self._fetch(f"{self._site_url}/robots.txt").decode("utf-8", errors="replace")
+        text = self._fetch(f"{self._site_url}/robots.txt")[:_MAX_ROBOTS_BYTES].decode(
+            "utf-8", errors="replace"
+        )
         rules = Protego.parse(text)
-        delay_seconds = rules.crawl_delay(self._robot_name)
-        if delay_seconds:
-            _logger.info("robots.txt asks for %s s between requests", delay_seconds)
-            self._limiter.cap_rate(1.0 / delay_seconds)
+        self._obey_delay(rules.crawl_delay(self._robot_name) or 0.0)
         return rules
+
+    def _obey_delay(self, seconds: float) -> None:
+        if not seconds <= _LONGEST_DELAY_SECONDS:
+            raise RobotsDenied(
+                f"robots.txt of {self._site_url} asks for {seconds:g} s between requests, more than a day"
+            )
+        if seconds >= _DELAY_TO_MENTION_SECONDS:
+            _logger.warning("robots.txt of %s asks for %g s between requests", self._site_url, seconds)
+        if seconds >= _SHORTEST_DELAY_SECONDS:
+            self._limiter.cap_rate(1.0 / seconds)
 
 
 def check_headers(url: str, headers: Iterable[str], robot_name: str) -> None:

@@ -74,6 +74,21 @@ def test_another_site_is_read_by_its_own_parsers_and_remembered_by_its_own_addre
     assert deployment.crawl.canonical_base_url == "https://gallery.example"
 
 
+@pytest.mark.parametrize(
+    ("address", "remembered_as"),
+    [
+        ("https://gallery.example", "https://gallery.example"),
+        ("https://93.184.216.34", "https://93.184.216.34"),
+        ("http://127.0.0.1:8600", BODYWORLD_URL),
+        ("http://localhost:8600", BODYWORLD_URL),
+        ("http://stand-in:8600", BODYWORLD_URL),
+        ("", BODYWORLD_URL),
+    ],
+)
+def test_only_a_stand_in_of_the_demo_is_remembered_as_the_drawn_people(address, remembered_as):
+    assert current_deployment({"BOLID_SOURCE_URL": address}).crawl.canonical_base_url == remembered_as
+
+
 def test_the_environment_changes_settings_of_the_training_and_leaves_the_others():
     preset = DEPLOYMENTS["theplace_sd15"](Path("data")).training
     shared = {

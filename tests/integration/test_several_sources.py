@@ -1,5 +1,6 @@
 """One data folder and several sources, one after the other: who came from where is known, and nothing is mixed up."""
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -7,6 +8,7 @@ from fault_server import CANONICAL_URL, FaultySite
 from small_crawls import Crawl, bodies, jpeg, people
 from table_rows import caption, score
 
+from assets.scraping import identity_catalogue, raw_photos
 from bolid_pipeline.cli import main
 from bolid_pipeline.curation.near_duplicates import refresh_clusters
 from bolid_pipeline.errors import ConfigurationError
@@ -14,6 +16,9 @@ from bolid_pipeline.scraping.config import BODYWORLD_URL
 from bolid_pipeline.scraping.crawler import crawl_catalogue, crawl_photos
 from bolid_pipeline.scraping.origins import people_set_aside
 from bolid_pipeline.scraping.sources.site import open_site
+from resources.deployments import demo
+from resources.photo_source import OwnFolder
+from resources.table_store import DataStore
 
 OTHER_URL = "https://other.example"
 
@@ -121,6 +126,21 @@ def test_drawn_people_are_never_mixed_with_others_in_either_order(tmp_path):
         assert crawl.statuses == {"anna": "listed"}
 
 
+def test_the_asset_refuses_to_mix_before_it_reads_a_file(crawl, tmp_path):
+    with FaultySite(people({"anna": {"a": jpeg(1)}})) as site:
+        crawl.run(site, canonical_url=BODYWORLD_URL)
+    resources = {
+        "store": DataStore(data_dir=str(crawl.data_dir)),
+        "deployment": demo(crawl.data_dir),
+        "photo_source": OwnFolder(address=photo_folder(tmp_path / "mine", boris=[3, 4]).as_uri()),
+    }
+    for asset in (identity_catalogue, raw_photos):
+        with pytest.raises(ConfigurationError, match=r"people of the demo.*bolid prune"):
+            dg.materialize([asset], resources=resources)
+    assert crawl.statuses == {"anna": "listed"}
+    assert crawl.tables.count("folder_files") == 0
+
+
 @pytest.fixture
 def bolid(tmp_path):
     """Runs `bolid ARGUMENTS` on a folder of one's own photos, with its data under tmp_path / data."""
@@ -196,3 +216,30 @@ def test_pruned_people_come_back_with_their_source(crawl, bolid, tmp_path):
         ("clara",),
         ("clara",),
     ]
+
+
+def test_a_site_and_then_a_folder_and_the_site_again(crawl, bolid, tmp_path):
+    shared = jpeg(7)
+    mine = photo_folder(tmp_path / "mine", boris=[3, 7])
+    with FaultySite(people({"anna": {"a": jpeg(1), "b": shared}})) as site:
+        crawl.run(site)
+        assert bolid(mine, "crawl", "--min-photos", "1").exit_code == 0
+        assert crawl.statuses == {"anna": "other_source", "boris": "listed"}
+        assert crawl.rows("raw_photos", "identity") == [("anna",), ("boris",), ("boris",)]
+        crawl.run(site)
+        assert crawl.statuses == {"anna": "listed", "boris": "other_source"}
+        assert crawl.rows("raw_photos", "identity") == [("anna",), ("anna",), ("boris",)]
+        assert bolid(mine, "crawl", "--min-photos", "1").exit_code == 0
+    assert crawl.rows("raw_photos", "identity") == [("anna",), ("boris",), ("boris",)]
+    assert len(crawl.stored) == 3
+    assert crawl.refused == {}
+
+
+def test_a_refresh_that_a_budget_stopped_leaves_nobody_of_it_out_when_its_source_comes_back(crawl):
+    with FaultySite(people({name: {name: jpeg(seed)} for seed, name in enumerate("abcd")})) as site:
+        crawl.run(site, max_requests=4)
+        assert 0 < len(crawl.statuses) < 4
+        with FaultySite(people({"x": {"x": jpeg(9)}, "y": {"y": jpeg(8)}})) as other:
+            crawl.run(other, canonical_url=OTHER_URL, max_requests=3)
+        crawl.run(site)
+    assert {name: crawl.statuses[name] for name in "abcd"} == dict.fromkeys("abcd", "listed")

@@ -3,8 +3,11 @@
 import os
 import signal
 import time
+from collections.abc import Collection
 
 from bolid_pipeline.errors import DownloadFailed, PhotoRefused
+from bolid_pipeline.images.examination import PhotoFacts, _facts
+from bolid_pipeline.images.file_types import FileType
 
 
 def length(data: bytes) -> int:
@@ -59,3 +62,14 @@ class OddError(Exception):
 
 def fail_oddly() -> None:
     raise OddError("this", "that")
+
+
+def examine_badly(data: bytes, types: Collection[FileType], max_pixels: int) -> PhotoFacts:
+    """Examine a photo by a decoder that hangs, crashes or takes memory as the last bytes of the file say."""
+    if data.endswith(b"hang"):
+        spin()
+    if data.endswith(b"crash"):
+        crash()
+    if data.endswith(b"memory"):
+        allocate(10**12)
+    return _facts(data, types, max_pixels)

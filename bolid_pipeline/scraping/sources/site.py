@@ -9,12 +9,13 @@ from typing import Protocol, cast
 
 from bolid_pipeline.errors import BudgetSpent, ConfigurationError, LayoutChanged, RobotsDenied, ScrapingError
 from bolid_pipeline.names import identity_of_name
-from bolid_pipeline.records import GalleryPage, IdentityRecord, PhotoPage
+from bolid_pipeline.records import MAX_COUNT, GalleryPage, IdentityRecord, PhotoPage
 from bolid_pipeline.scraping import parsers as theplace
 from bolid_pipeline.scraping.catalogue_crawl import CatalogueCrawl
 from bolid_pipeline.scraping.client import PoliteClient
 from bolid_pipeline.scraping.config import CrawlBounds, CrawlConfig
 from bolid_pipeline.scraping.page_cache import PageCache
+from bolid_pipeline.scraping.page_reading import read_page
 from bolid_pipeline.scraping.photo_crawl import PhotoCrawl
 from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.transfer_counts import TransferCounts
@@ -132,9 +133,9 @@ class SiteSource:
         index_url = f"{self._config.canonical_base_url}{self._parsers.INDEX_PATH}"
         seen: dict[str, str] = {}
         failures: list[ScrapingError] = []
-        for list_url in self._parsers.parse_letter_urls(self._page(index_url, cache), index_url):
+        for list_url in read_page(self._parsers.parse_letter_urls, self._page(index_url, cache), index_url):
             try:
-                cards = self._parsers.parse_cards(self._page(list_url, cache, index_url), list_url)
+                cards = read_page(self._parsers.parse_cards, self._page(list_url, cache, index_url), list_url)
             except BudgetSpent:
                 raise
             except ScrapingError as error:
@@ -167,7 +168,9 @@ class SiteSource:
                 return
             number = min(waiting)
             html = self._page(url, cache) if number == 1 else self._fresh_page(waiting[number], url)
-            page = self._parsers.parse_gallery_page(html, waiting[number])
+            page = read_page(self._parsers.parse_gallery_page, html, waiting[number])
+            if (page.stated_photos or 0) > MAX_COUNT:
+                page = replace(page, stated_photos=None)
             visited.add(number)
             waiting = {n: link for n, link in {**page.linked_pages, **waiting}.items() if n not in visited}
             num_barren = 0 if set(page.photo_page_urls) - shown else num_barren + 1
@@ -176,7 +179,8 @@ class SiteSource:
 
     def picture_urls(self, photo_page: PhotoPage) -> tuple[str, ...]:
         """The addresses of the file that the photo page gives, the original first."""
-        return self._parsers.parse_picture_urls(self._fresh_page(photo_page.page_url), photo_page.page_url)
+        html = self._fresh_page(photo_page.page_url)
+        return read_page(self._parsers.parse_picture_urls, html, photo_page.page_url)
 
     def download(self, picture_url: str, photo_page: PhotoPage) -> bytes:
         """The file's bytes, asked for with the photo page as Referer."""

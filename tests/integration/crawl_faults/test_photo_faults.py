@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 
+import limited_work
+import picture_files
 import pytest
 from fault_server import (
     Page,
@@ -21,7 +24,11 @@ from fault_server import (
 from odd_photo import FINE, GOOD, ODD, ODD_PHOTO, QUICK, break_files, encoded
 from PIL import Image
 
+from bolid_pipeline.images import examination
+from bolid_pipeline.scraping import photo_fetch
 from bolid_pipeline.scraping.outcomes import REJECTION_REASONS
+
+DAMAGED_AVIF = picture_files.FILES["avif"].replace(b"pitm", b"free", 1)
 
 
 def bomb() -> bytes:
@@ -60,6 +67,9 @@ LASTING_FAULTS: dict[str, tuple[Page, str]] = {
     "empty body": (picture(b""), "empty"),
     "GIF as jpg": (picture(encoded(4, "GIF")), "unsupported_type"),
     "BMP as jpg": (picture(encoded(4, "BMP")), "unsupported_type"),
+    "HEIC as jpg": (picture(picture_files.HEIC), "unsupported_type"),
+    "an AVIF whose decoder fails": (picture(DAMAGED_AVIF), "truncated"),
+    "a JPEG of 497 scans": (picture(picture_files.many_scans(497)), "too_many_scans"),
     "41 MP bomb": (picture(bomb()), "too_many_pixels"),
     "stated length over the bound": (Response(body=b"x", stated_length=10**12), "too_large"),
     "body over the bound": (picture(ODD_PHOTO + bytes(50_000)), "too_large"),
@@ -203,3 +213,29 @@ def test_a_picture_on_another_host_is_not_fetched(crawl):
     crawl.run()
     assert crawl.stored == Counter(GOOD.values())
     assert crawl.refused == {photo_path(ODD): "foreign_host"}
+
+
+@pytest.mark.parametrize("end", [b"hang", b"crash", b"memory"])
+def test_a_file_that_no_decoder_survives_costs_its_photo_alone(crawl, monkeypatch, end):
+    monkeypatch.setattr(examination, "_facts", limited_work.examine_badly)
+    monkeypatch.setattr(photo_fetch, "examine", partial(examination.examine, seconds=0.3))
+    break_files(crawl, picture(ODD_PHOTO + end))
+    crawl.run()
+    reason = {b"hang": "took_too_long", b"crash": "crashed_decoder", b"memory": "too_much_memory"}[end]
+    assert crawl.stored == Counter(GOOD.values())
+    assert crawl.refused == {photo_path(ODD): reason}
+    crawl.run()
+    assert crawl.refused == {photo_path(ODD): reason}
+
+
+@pytest.mark.parametrize("kind", ["avif", "mpo", "webp"])
+def test_a_site_may_send_what_browsers_show(crawl, kind):
+    break_files(crawl, picture(picture_files.FILES[kind]))
+    crawl.run()
+    assert crawl.stored == Counter([*GOOD.values(), picture_files.FILES[kind]])
+
+
+def test_behind_a_file_that_cannot_be_decoded_the_other_one_is_taken(crawl):
+    crawl.site.pages[original_path(ODD)] = picture(DAMAGED_AVIF)
+    crawl.run()
+    assert crawl.stored == Counter([*GOOD.values(), ODD_PHOTO])

@@ -7,7 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from bolid_pipeline.cli import main
+from bolid_pipeline.scraping.config import BODYWORLD_URL
+from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.store_lock import hold_store
+from bolid_pipeline.storage.tables import TableStore
 from resources.environment import current_deployment
 from resources.own_photos import environment_for
 
@@ -49,6 +52,17 @@ def test_while_another_run_writes_it_says_so_in_one_line(home):
     assert "run 42" in error
     assert next_step.startswith("Next: ")
     assert "Traceback" not in failed.output
+
+
+def test_the_demos_data_folder_is_refused_before_anything_is_read(home):
+    drawn = {"identity": "drawn", "name": "drawn", "status": "listed", "source": BODYWORLD_URL}
+    blank = dict.fromkeys(SCHEMAS["identity_catalogue"].columns.names)
+    TableStore(home / "data").append("identity_catalogue", [blank | drawn])
+    failed = CliRunner().invoke(main, ["quickstart", "photos"], env={"BOLID_DATA_DIR": "data"})
+    assert failed.exit_code == 1
+    assert "1 people of the demo" in failed.output
+    assert "another BOLID_DATA_DIR" in failed.output
+    assert TableStore(home / "data").read("identity_catalogue")["identity"].to_pylist() == ["drawn"]
 
 
 def test_the_settings_are_those_of_few_photos_and_lie_beside_the_data(home):

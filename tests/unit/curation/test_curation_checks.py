@@ -88,7 +88,17 @@ def why_nobody_is_kept(verdicts):
 
 def test_that_nothing_is_crawled_is_a_problem_with_a_way_out():
     assert why_nobody_is_kept(rejected()).startswith(
-        "0 kept: no photo is stored, 8 of a person are needed: crawl"
+        "0 kept: no photo is stored, 8 of a person are needed. Crawl"
+    )
+
+
+def test_that_everything_is_refused_is_a_problem_with_the_reasons():
+    outcome = every_kept_identity_has_enough_photos(
+        rows("raw_photos"), rejected(), 8, ["truncated", "not_a_picture", "not_a_picture"]
+    )
+    assert outcome.problem == (
+        "0 kept: no photo is stored, 8 of a person are needed. The crawl has refused not_a_picture (2), truncated (1); "
+        "`bolid overview` shows why"
     )
 
 
