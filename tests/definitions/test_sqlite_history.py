@@ -62,7 +62,7 @@ def test_below_a_folder_with_a_percent_sign_one_word_says_what_to_do(
 @pytest.mark.parametrize("name", ["%2F", "50%25", "what?"])
 def test_a_history_that_would_be_written_elsewhere_is_refused(checkout: Checkout, name: str) -> None:
     with (
-        pytest.raises(ConfigurationError, match="Dagster cannot keep its history in .*: rename the folder"),
+        pytest.raises(ConfigurationError, match=r"Dagster cannot keep its history in .*: rename the folder"),
         dg.DagsterInstance.from_config(str(checkout(name))) as instance,
     ):
         instance.get_runs()
