@@ -53,10 +53,11 @@ class CatalogueSync:
         rows = self._tables.read("identity_catalogue").to_pylist()
         theirs = self._label_of(listing, rows)
         previous = {row["identity"]: row for row in rows if is_of(row, theirs)}
-        others = {row["identity"]: row for row in rows if row["identity"] not in previous}
-        self._warn_of(listing)
+        # A folder without anybody is a mistake, most likely, and sets nobody aside.
+        others = {row["identity"]: row for row in rows if listing.people and row["identity"] not in previous}
         self._keep_what_is_hidden(listing, previous)
         self._check_that_it_is_there(listing, previous)
+        self._warn_of(listing)
         self._synchronise(listing, previous, others)
         for table in ("folder_files", "photo_pages", "identity_catalogue"):
             self._tables.tidy(table)

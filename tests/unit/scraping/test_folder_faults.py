@@ -67,7 +67,7 @@ def test_a_file_that_may_not_be_read_keeps_what_is_known_or_is_tried_again(unpri
     assert own.refused == {}
 
 
-def test_an_unplugged_disk_loses_nothing(own, tmp_path):
+def test_an_unplugged_disk_loses_nothing(own, tmp_path, caplog):
     own.add_all(TWO_PEOPLE)
     own.refresh()
     before = own.contents()
@@ -77,6 +77,7 @@ def test_an_unplugged_disk_loses_nothing(own, tmp_path):
     for _ in range(2):
         with pytest.raises(SourceUnreachable, match="8 are known"):
             own.refresh()
+    assert not caplog.messages
     assert own.contents() == before
     (own.root / "hugo").mkdir()
     with pytest.raises(SourceUnreachable, match="plug it in"):
@@ -110,6 +111,16 @@ def test_files_without_a_persons_folder_are_left_out_with_a_word_on_how_to_arran
     assert "holds no person's folder; give each person a folder" in caplog.text
     assert "left out (3)" in caplog.text
     assert own.statuses == {}
+
+
+def test_a_folder_without_anybody_sets_no_other_source_aside(own):
+    own.add_all(TWO_PEOPLE)
+    own.refresh()
+    before = own.contents()
+    own.use(own.root / "hugo", own.data_dir)  # one level too deep
+    own.refresh()
+    assert own.statuses == {"hugo": "listed", "pavel": "listed"}
+    assert own.contents() == before
 
 
 def test_a_fifo_or_a_device_is_no_photo(own):
