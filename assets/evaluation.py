@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 import dagster as dg
+import numpy as np
 
 from assets import training
 from assets.metadata import picture
 from bolid_pipeline.evaluation import report
 from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.evaluation.data import CODE_VERSION, EvaluationData
-from bolid_pipeline.images.decoding import Rgb, decode_rgb
+from bolid_pipeline.images.decoding import LETTERBOX_GREY, Rgb, decode_many, decode_rgb
 from bolid_pipeline.orchestration.fitting import open_training_data
 from bolid_pipeline.orchestration.launchpad import overrides_of
 from resources.deployments import Deployment
@@ -67,4 +68,10 @@ def evaluation_report(
 def _photo_reader(store: DataStore) -> Callable[[str], Rgb]:
     rows = store.kept_photos()
     path_of = dict(zip(rows["photo_id"].to_pylist(), rows["path"].to_pylist(), strict=True))
-    return lambda photo_id: decode_rgb(store.photos.read(path_of[photo_id]))
+
+    def read(photo_id: str) -> Rgb:
+        """The photo; a grey square, and a line in the log, if its file has been damaged since the crawl."""
+        (image,) = decode_many(store.photos.read, [path_of[photo_id]])
+        return np.full((512, 512, 3), LETTERBOX_GREY, np.uint8) if image is None else image
+
+    return read

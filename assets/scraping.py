@@ -78,6 +78,7 @@ def raw_photos(
             "dagster/row_count": rows.num_rows,
             "num_computed": report.photos_new,
             "num_up_to_date": report.photos_known,
+            "num_gone": report.photos_gone,
             **report.costs,
             "num_rejected": report.rejected.total(),
             **counts_as_numbers("num_rejected", report.rejected),

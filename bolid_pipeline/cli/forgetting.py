@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from bolid_pipeline.cli.forgetting_models import forget_in_checkpoints, people_of_banks
+from bolid_pipeline.cli.forgetting_models import ForgottenModels, forget_in_models, people_of_banks
 from bolid_pipeline.errors import UnknownIdentity
 from bolid_pipeline.names import as_identity, did_you_mean
 from bolid_pipeline.overview.page import PAGE_FILE
@@ -38,10 +38,7 @@ class ForgetReport:
     identity: str
     num_photos: int
     num_rows: int
-    checkpoints: tuple[str, ...]
-    """Names of the checkpoints whose body bank held the person."""
-    deleted: tuple[str, ...]
-    """Folders of trainings and reports that were deleted, relative to the local folder."""
+    models: ForgottenModels
     runs: tuple[str, ...]
     """Ids of the runs that named or may have shown the person; deleted unless the history was to be kept."""
 
@@ -74,7 +71,7 @@ def forget(
         tables.delete_set_aside()
         PhotoStore(data_dir).recover()
         _check_known(data_dir, tables, local_dir, identity)
-        remember_to_forget(data_dir, [identity])
+        remember_to_forget(data_dir, identity)
         runs: list[str] = []
         if history is not None:
             runs = history.runs_about(str(data_dir), identity, since=_first_photo_at(tables, identity))
@@ -87,7 +84,7 @@ def _forget(
 ) -> ForgetReport:
     rows = tables.read("raw_photos", ["photo_id", "identity"])
     theirs = rows.filter(pc.field("identity") == identity)
-    checkpoints, deleted = forget_in_checkpoints(local_dir, identity, theirs["photo_id"].to_pylist())
+    models = forget_in_models(local_dir, identity, theirs["photo_id"].to_pylist())
     (local_dir / PAGE_FILE).unlink(
         missing_ok=True
     )  # it holds small pictures; the next refresh writes it anew
@@ -99,8 +96,7 @@ def _forget(
         identity=identity,
         num_photos=removal.num_photos,
         num_rows=num_rows + removal.num_rows,
-        checkpoints=tuple(checkpoints),
-        deleted=tuple(deleted),
+        models=models,
         runs=tuple(runs),
     )
     _logger.info("forgot one person: %d photos, %d rows", report.num_photos, report.num_rows)
@@ -110,7 +106,7 @@ def _forget(
 def _check_known(data_dir: Location, tables: TableStore, local_dir: Path, identity: str) -> None:
     """Raise UnknownIdentity for somebody of whom there is nothing and who was not forgotten either."""
     known = {who for table in ("identity_catalogue", "raw_photos") for who in _people(tables, table)}
-    known.update(who for people in people_of_banks(local_dir).values() for who in people)
+    known.update(people_of_banks(local_dir))
     if identity in known or identity in forgotten_identities(data_dir):
         return
     hint = did_you_mean(identity, known) or "`bolid block` keeps somebody out who was never crawled"

@@ -59,7 +59,7 @@ def block(names: tuple[str, ...]) -> None:
         raise ConfigurationError("one of the names is empty; give the names of people, such as 'anna_bell'")
     deployment = current_deployment()
     with hold_store(deployment.data_dir, "bolid block"):
-        remember_to_forget(deployment.data_dir, names)
+        remember_to_forget(deployment.data_dir, *names)
         catalogue = TableStore(deployment.data_dir).read("identity_catalogue", ["identity"])
     blocked = {same_name(name) for name in names}
     click.echo(f"never crawled: {', '.join(as_identity(name) for name in names)}")
@@ -73,13 +73,14 @@ def block(names: tuple[str, ...]) -> None:
 def _what_was_removed(report: "ForgetReport", *, keeps_history: bool, has_history: bool) -> list[str]:
     who = report.identity
     lines = [f"removed {report.num_photos} photos and {report.num_rows} rows of {who}"]
-    if report.checkpoints:
+    if report.models.checkpoints:
         lines += [
-            f"removed from the body bank of: {', '.join(report.checkpoints)}",
+            f"removed from the body bank of: {', '.join(report.models.checkpoints)}",
             "The branches still hold what they learned from the photos: run full_refresh to train them again.",
         ]
-    if report.deleted:
-        lines.append(f"deleted, because they hold or may show {who}: {', '.join(report.deleted)}")
+    if report.models.deleted:
+        lines.append(f"deleted, because they hold or may show {who}: {', '.join(report.models.deleted)}")
+    lines += report.models.left
     if not has_history:
         lines.append(
             "No run history was looked through: there is neither DAGSTER_HOME nor a dagster.yaml in this folder. "
@@ -91,7 +92,7 @@ def _what_was_removed(report: "ForgetReport", *, keeps_history: bool, has_histor
         )
     elif report.runs:
         lines.append(f"deleted {len(report.runs)} runs of the history, which named or may have shown {who}")
-    if report.num_photos or report.checkpoints:
+    if report.num_photos or report.models.checkpoints:
         lines.append(f"Pictures that `bolid generate` drew of {who} stay where you wrote them.")
     return [printable(line) for line in lines]
 

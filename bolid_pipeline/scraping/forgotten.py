@@ -1,7 +1,5 @@
 """The people who must never be crawled again: one identity per line in `<data_dir>/forgotten.txt`, a file to edit."""
 
-from collections.abc import Iterable
-
 from bolid_pipeline.names import as_identity
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.storage.location import Location, locate
@@ -16,7 +14,7 @@ def forgotten_identities(data_dir: str | Location) -> frozenset[str]:
     return frozenset(as_identity(line) for line in lines if line.strip())
 
 
-def remember_to_forget(data_dir: str | Location, identities: Iterable[str]) -> None:
+def remember_to_forget(data_dir: str | Location, *identities: str) -> None:
     """Add people to the list."""
     lines = sorted({*forgotten_identities(data_dir), *map(as_identity, identities)})
     write_atomically(list_of_forgotten(data_dir), "".join(f"{line}\n" for line in lines).encode())

@@ -38,9 +38,10 @@ class Selection:
         Args:
             listed: everyone whom the source lists.
         """
-        names = {same_name(identity) for identity in listed}
+        included = self._bounds.included_identities
+        names = {same_name(identity) for identity in listed} if included else set[str]()
         sentences: list[str] = []
-        for wanted in sorted(self._bounds.included_identities or ()):
+        for wanted in sorted(included or ()):
             if same_name(wanted) in self._excluded:
                 sentences.append(
                     f"{wanted} is to be crawled, but is forgotten, blocked or excluded, which counts more"

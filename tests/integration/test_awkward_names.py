@@ -53,7 +53,7 @@ def test_a_person_is_forgotten_blocked_and_chosen_by_any_spelling(crawl, tmp_pat
         blocked.run(site, excluded_identities=frozenset({spelling}))
         assert identities(blocked) == {"boris"}
         remembered = Crawl(tmp_path / "remembered")
-        remember_to_forget(remembered.data_dir, [spelling])
+        remember_to_forget(remembered.data_dir, spelling)
         remembered.run(site)
         assert identities(remembered) == {"boris"}
 
@@ -73,12 +73,12 @@ def test_the_list_of_the_forgotten_may_be_edited_by_hand(crawl, text):
     with FaultySite(people({who: {who: jpeg(n)} for n, who in enumerate(["anna", "boris", "carl"])})) as site:
         crawl.run(site)
     assert identities(crawl) == {"carl"}
-    remember_to_forget(crawl.data_dir, ["dora"])
+    remember_to_forget(crawl.data_dir, "dora")
     assert {"anna", "boris", "dora"} <= {who.casefold() for who in forgotten_identities(crawl.data_dir)}
 
 
 def test_a_block_list_counts_more_than_a_wish_and_says_so(crawl, caplog):
-    remember_to_forget(crawl.data_dir, ["boris"])
+    remember_to_forget(crawl.data_dir, "boris")
     with FaultySite(people({who: {who: jpeg(n)} for n, who in enumerate(["anna", "boris", "carl"])})) as site:
         crawl.run(
             site,

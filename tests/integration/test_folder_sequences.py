@@ -134,7 +134,7 @@ class ChangingFolder:
 
 
 @given(changes)
-@settings(max_examples=25, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # shrinking takes minutes
+@settings(max_examples=15, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # shrinking takes minutes
 def test_after_any_changes_the_tables_are_those_of_a_first_refresh(sequence):
     with tempfile.TemporaryDirectory() as base:
         folder = ChangingFolder(Path(base).resolve())

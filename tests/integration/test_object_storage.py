@@ -5,6 +5,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+from own_photos import OwnPhotos
 from refresh_process import run_refresh
 from stored import contents
 
@@ -64,6 +65,20 @@ def test_photos_and_the_forgotten(address):
         photos.read(path)
     remember_to_forget(address, "anna")
     assert forgotten_identities(address) == {"anna"}
+
+
+def test_a_folder_of_ones_own_photos_is_kept_in_step(address, tmp_path):
+    own = OwnPhotos(tmp_path)
+    own.use(own.root, address)
+    own.add_all({"anna/1.jpg": 1, "anna/2.jpg": 2, "boris/3.jpg": 3, "boris/copy.jpg": 3})
+    assert own.refresh().photos_new == 3
+    own.move("anna/1.jpg", "boris/1.jpg")
+    (own.root / "boris/3.jpg").unlink()
+    (own.root / "anna/2.jpg").unlink()
+    report = own.refresh()
+    assert (report.photos_new, report.photos_known, report.photos_gone) == (0, 2, 1)
+    assert own.stored == {"boris/1.jpg": "boris", "boris/copy.jpg": "boris"}
+    own.check_as_fresh()
 
 
 def test_a_killed_crawl_leaves_its_journal(address):

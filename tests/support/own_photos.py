@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from stored import contents
 
 from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.crawler import CrawlReport, crawl_catalogue, crawl_photos
+from bolid_pipeline.scraping.fetch_journal import FetchJournal
 from bolid_pipeline.scraping.outcomes import IDENTITY_STATUSES, REJECTION_REASONS
 from bolid_pipeline.scraping.sources.folder import FolderSource
+from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
@@ -30,7 +32,7 @@ class OwnPhotos:
         self.catalogue: CrawlReport
         self.use(self.root, base / "data")
 
-    def use(self, root: Path, data_dir: Path) -> None:
+    def use(self, root: Path, data_dir: Location) -> None:
         """Work on these folders from now on."""
         self.root, self.data_dir = root, data_dir
         self.tables, self.photos = TableStore(data_dir), PhotoStore(data_dir)
@@ -42,7 +44,7 @@ class OwnPhotos:
         path.write_bytes(jpeg(data) if isinstance(data, int) else data)
         return path
 
-    def add_all(self, files: dict[str, bytes | int]) -> None:
+    def add_all(self, files: Mapping[str, bytes | int]) -> None:
         for place, data in files.items():
             self.add(place, data)
 
@@ -71,13 +73,12 @@ class OwnPhotos:
     def check(self) -> None:
         """Every photo has its bytes, every word is a known one, and no file is there without a row."""
         path_of = dict(self.rows("raw_photos", "photo_id", "path"))
-        files = {str(path.relative_to(self.data_dir)) for path in self.data_dir.glob("photos/*/*")}
-        assert files == set(path_of.values())
+        assert self.photos.paths() == set(path_of.values())
         for photo_id, path in path_of.items():
             assert hashlib.sha256(self.photos.read(path)).hexdigest() == photo_id
         assert set(self.statuses.values()) <= IDENTITY_STATUSES
         assert set(self.refused.values()) <= REJECTION_REASONS
-        assert not (self.data_dir / "fetched.jsonl").exists()
+        assert FetchJournal(self.data_dir, self.photos).is_empty
 
     def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
         return sorted(tuple(row.values()) for row in self.tables.read(table, columns).to_pylist())

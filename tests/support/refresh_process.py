@@ -1,6 +1,7 @@
 """`dataset_refresh` over small photos, each in a separate process that can be killed at a chosen moment."""
 
 import os
+import tempfile
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -99,12 +100,14 @@ def _refresh(data_dir: str, site_url: str, ray: dict[str, Any] | None) -> None:
         curation=CurationConfig(min_side_px=64, min_photos_per_identity=1, max_watermark_prob=1.0),
         captioner=ClipCaptionConfig(num_contexts=1),
     )
+    # The page that the curation writes needs a folder of this machine.
+    local_dir = tempfile.mkdtemp() if "://" in data_dir else None
     graph: list[Any] = [*dg.load_assets_from_modules(MODULES), *dg.load_asset_checks_from_modules(MODULES)]
     dg.materialize(
         graph,
         selection=dg.AssetSelection.assets("captions", "latents").upstream(),
         resources={
-            "store": DataStore(data_dir=data_dir),
+            "store": DataStore(data_dir=data_dir, local_dir=local_dir),
             "photo_source": WebSource(base_url=site_url),
             "model_hub": model_hub_of(deployment),
             "compute_engine": WatchedEngine(**feeding, **ray) if ray else ComputeEngine(**feeding),

@@ -138,7 +138,7 @@ def two_people(tmp_path):
 def test_nothing_that_names_or_shows_the_person_is_left(tmp_path, two_people):
     report = forget(tmp_path, "anna")
     assert report.num_photos == 3
-    assert report.checkpoints == ("run",)
+    assert report.models.checkpoints == ("run",)
     assert mentions(tmp_path, ["anna", *two_people["anna"]]) == []
     assert list((tmp_path / "reports").iterdir()) == []
     assert forgotten_identities(tmp_path) == {"anna"}
@@ -190,7 +190,7 @@ def test_what_a_killed_training_left_goes_and_is_named(tmp_path):
         (tmp_path / "checkpoints" / name).mkdir()
     report = forget(tmp_path, "anna")
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["run"]
-    assert report.deleted == (
+    assert report.models.deleted == (
         "checkpoints/.no_checkpoint_yet.training-0123",
         "checkpoints/.run.partial",
         "checkpoints/.run.previous",
@@ -203,7 +203,7 @@ def test_what_a_killed_training_left_goes_and_is_named(tmp_path):
 def test_a_training_goes_on_if_the_person_has_no_photo_in_it(tmp_path):
     work = killed_training(tmp_path)
     add_person(tmp_path, "carl", 0)
-    assert forget(tmp_path, "carl").deleted == ()
+    assert forget(tmp_path, "carl").models.deleted == ()
     assert work.is_dir()
     assert (tmp_path / "reports" / "run").is_dir()
 
@@ -219,8 +219,24 @@ def test_a_report_goes_unless_it_is_of_a_checkpoint_that_never_held_the_person(t
     (tmp_path / "reports" / "without_checkpoint").mkdir()
     (tmp_path / "reports" / "without_checkpoint" / "samples.png").write_bytes(b"their faces")
     report = forget(tmp_path, "anna")
-    assert report.deleted == ("reports/retrained", "reports/run", "reports/without_checkpoint")
+    assert report.models.deleted == ("reports/retrained", "reports/run", "reports/without_checkpoint")
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["others"]
+
+
+def test_a_damaged_checkpoint_is_named_and_keeps_nothing_else_from_going(tmp_path, two_people):
+    for name in ("cut_short", "of_other_settings"):
+        add_checkpoint(tmp_path, name, two_people)
+    (tmp_path / "checkpoints" / "cut_short" / "body_bank.json").write_text("{")
+    training = tmp_path / "checkpoints" / "of_other_settings" / "training_config.json"
+    training.write_text(json.dumps(json.loads(training.read_text()) | {"config": {"unheard_of": 1}}))
+    report = forget(tmp_path, "anna")
+    assert report.num_photos == 3
+    assert BodyBank.load(tmp_path / "checkpoints" / "run").identities == ("boris",)
+    assert [sentence.split(" may still hold anna")[0] for sentence in report.models.left] == [
+        f"{tmp_path}/checkpoints/cut_short",
+        f"{tmp_path}/checkpoints/of_other_settings",
+    ]
+    assert not (tmp_path / "reports" / "of_other_settings").exists()
 
 
 @pytest.mark.usefixtures("two_people")
