@@ -114,7 +114,7 @@ def check(found):
             assert len(found.name) <= 4096
             check((found.page_url,))
         case str():
-            assert len(found) < 20_000
+            assert len(found) <= 4096
             urlsplit(found)
         case _:
             assert len(found) <= 20_000
