@@ -10,7 +10,7 @@ from bolid_pipeline.images.perceptual_hash import MIN_SIDE_PX, perceptual_hashes
 from bolid_pipeline.workers import run_limited
 
 SECONDS = 20.0
-"""Processor time for one photo; the slowest of the largest allowed take about 3."""
+"""Processor time for one photo; the largest that are allowed take up to 4, and up to 9 as JPEG 2000."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ Rgb = NDArray[np.uint8]
 """(H, W, 3), 0 to 255."""
 
 _EXIF_ORIENTATION = 0x0112
-_TIFF_BITS = 258
+_TIFF_BITS, _TIFF_COLOURS, _WHITE_IS_ZERO = 258, 262, 0
 _STRIP_ROWS = 256
 """Rows that are converted at a time: the copies of a whole large picture would take four times its memory."""
 
@@ -45,6 +45,8 @@ def upright_rgb(picture: Image.Image) -> Rgb:
     for top in range(0, height, _STRIP_ROWS):
         bottom = min(top + _STRIP_ROWS, height)
         image[top:bottom] = _to_rgb(picture.crop((0, top, width, bottom)), num_bits)
+    if _is_negative(picture):
+        np.subtract(255, image, out=image)
     return turned(image, orientation(picture))
 
 
@@ -105,3 +107,9 @@ def _num_bits(picture: Image.Image) -> int:
     """Bits per sample: 16, or fewer by a TIFF's header."""
     (bits, *_) = getattr(picture, "tag_v2", {}).get(_TIFF_BITS, (16,))
     return bits if 8 <= bits <= 16 else 16
+
+
+def _is_negative(picture: Image.Image) -> bool:
+    """True for a TIFF of 16 bits whose 0 is white: Pillow turns only 8 bits of that kind round."""
+    tags = getattr(picture, "tag_v2", {})
+    return picture.mode.startswith("I;16") and tags.get(_TIFF_COLOURS) == _WHITE_IS_ZERO

@@ -159,7 +159,8 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = self._deadline - time.monotonic()
         if left > 0:
-            self._sock.settimeout(min(left, self._longest_silence or left))
+            if self._longest_silence is None or left < self._longest_silence:
+                self._sock.settimeout(left)
             try:
                 return self._raw.readinto(buffer)
             except TimeoutError:

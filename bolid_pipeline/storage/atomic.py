@@ -102,8 +102,9 @@ def _beside(path: Path, put: Callable[[Path, Path], object] = Path.replace) -> I
         with temporary.open("wb") as file:
             yield file
         put(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def _put_new(temporary: Path, path: Path) -> None:
@@ -115,6 +116,8 @@ def _put_new(temporary: Path, path: Path) -> None:
             raise
         path.touch(exist_ok=False)
         temporary.replace(path)
+    else:
+        temporary.unlink()
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """The checks of the curation as Dagster runs them, on a data set of which nobody is kept."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from assets import curation
+from bolid_pipeline.curation.config import CurationConfig
 from bolid_pipeline.curation.curate import REASONS
+from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
 from resources.deployments import demo
 from resources.table_store import DataStore
@@ -69,3 +72,42 @@ def test_rejections_are_numbers_that_dagster_plots(done):
     numbers = {name: value.value for name, value in made.metadata.items() if name.startswith("num_rejected_")}
     assert numbers == {f"num_rejected_{reason}": int(reason == "too_small") for reason in REASONS}
     assert made.tags["dagster/data_version"]
+
+
+@pytest.mark.parametrize("use_other_sources", [False, True])
+def test_people_of_another_source_stay_and_are_not_kept_unless_the_setting_says_so(
+    tmp_path, use_other_sources
+):
+    tables = TableStore(tmp_path)
+    names = {"anna": "other_source", "boris": "listed"}
+    for number, (name, status) in enumerate(names.items()):
+        photo_id = str(number) * 64
+        of_photo = {"photo_id": photo_id, "model_fingerprint": "0"}
+        photo = {
+            "photo_id": photo_id,
+            "identity": name,
+            "perceptual_hash": "0" * 64,
+            "mirrored_hash": "0" * 64,
+        }
+        person = dict.fromkeys(SCHEMAS["identity_catalogue"].columns.names) | {
+            "identity": name,
+            "name": name,
+            "status": status,
+        }
+        tables.append("identity_catalogue", [person])
+        tables.append("raw_photos", [PHOTO | photo])
+        tables.append("watermark_scores", [{**of_photo, "watermark_prob": 0.0}])
+        tables.append("face_detections", [{**of_photo, "num_faces": 1, "num_persons": 1, "faces": []}])
+    limits = CurationConfig(min_side_px=1, min_photos_per_identity=1, use_other_sources=use_other_sources)
+    resources = {
+        "store": DataStore(data_dir=str(tmp_path)),
+        "deployment": replace(demo(tmp_path), curation=limits),
+    }
+    dg.materialize([curation.photo_clusters, curation.curated_photos], resources=resources)
+    verdicts = tables.read("curated_photos", ["identity", "reasons"]).to_pylist()
+    # The two show the same picture: a doubt only if both are used.
+    assert {row["identity"]: row["reasons"] for row in verdicts} == (
+        {name: ["photo_of_another_identity"] for name in names}
+        if use_other_sources
+        else {"anna": ["other_source"], "boris": []}
+    )

@@ -20,15 +20,19 @@ from bolid_pipeline.captioning.config import ClipCaptionConfig, VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.curation.config import CurationConfig
 from bolid_pipeline.curation.near_duplicates import refresh_clusters
+from bolid_pipeline.curation.recipes import PeopleRecipe, WatermarkRecipe
+from bolid_pipeline.latents.recipe import LatentRecipe
+from bolid_pipeline.latents.selection import photos_with_pose
+from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.schemas import SCHEMAS
 from bolid_pipeline.storage.tables import TableStore
 from resources.compute_engine import ComputeEngine
 from resources.deployments import Deployment, demo
-from resources.model_hub import EmbeddedModels
+from resources.model_hub import EmbeddedModels, model_hub_of
 from resources.photo_source import WebSource
-from resources.table_store import DataStore
+from resources.table_store import DataStore, data_store_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -226,3 +230,28 @@ def test_tables_behind_a_changed_folder_say_what_the_folder_says(tmp_path):
     follow(fresh)
     assert tables_of(own) == tables_of(fresh)
     assert {person for _, person, *_ in own.rows("latents", "photo_id", "identity")} == {"anna", "boris_b"}
+
+
+def test_a_batch_of_which_no_photo_can_be_read_is_a_result_of_every_stage(data_dir):
+    for path in (data_dir / "photos").glob("*/*"):
+        path.write_bytes(b"gone bad")
+    deployment = deployment_of(data_dir)
+    store, hub = data_store_of(deployment), model_hub_of(deployment)
+    poses = store.tables.read("poses")
+    photos = photos_with_pose(store.kept_photos(), poses, deployment.latents.min_keypoint_conf)
+    whole = LatentRecipe.from_poses(poses, models=hub.latent_models(), config=deployment.latents)
+    recipes = [
+        WatermarkRecipe(weights=hub.file("watermark_classifier")),
+        PeopleRecipe(
+            face_weights=hub.file("face_detector"),
+            pose_weights=hub.file("pose_estimator"),
+            config=deployment.people,
+        ),
+        CaptionRecipe(model=hub.folder("captioner"), config=deployment.captioner),
+        PoseRecipe(weights=hub.file("pose_estimator"), config=deployment.pose),
+        whole,
+        whole.body,
+    ]
+    made = [recipe.open(store.photos, "cpu")(photos) for recipe in recipes]
+    assert [rows.schema for rows in made] == [recipe.made_columns for recipe in recipes]
+    assert [rows.num_rows for rows in made] == [4, 4, 4, 4, 0, 0]

@@ -109,6 +109,6 @@ def test_the_two_instances_differ_in_their_storage_alone():
     here, there = (
         yaml.safe_load((REPOSITORY / path / "dagster.yaml").read_text()) for path in (".", "deploy/postgres")
     )
-    assert here.pop("storage").keys() == {"sqlite"}
+    assert here.pop("storage")["custom"]["class"] == "SqliteHistory"
     assert there.pop("storage").keys() == {"postgres"}
     assert here == there

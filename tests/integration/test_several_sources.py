@@ -216,3 +216,30 @@ def test_pruned_people_come_back_with_their_source(crawl, bolid, tmp_path):
         ("clara",),
         ("clara",),
     ]
+
+
+def test_a_site_and_then_a_folder_and_the_site_again(crawl, bolid, tmp_path):
+    shared = jpeg(7)
+    mine = photo_folder(tmp_path / "mine", boris=[3, 7])
+    with FaultySite(people({"anna": {"a": jpeg(1), "b": shared}})) as site:
+        crawl.run(site)
+        assert bolid(mine, "crawl", "--min-photos", "1").exit_code == 0
+        assert crawl.statuses == {"anna": "other_source", "boris": "listed"}
+        assert crawl.rows("raw_photos", "identity") == [("anna",), ("boris",), ("boris",)]
+        crawl.run(site)
+        assert crawl.statuses == {"anna": "listed", "boris": "other_source"}
+        assert crawl.rows("raw_photos", "identity") == [("anna",), ("anna",), ("boris",)]
+        assert bolid(mine, "crawl", "--min-photos", "1").exit_code == 0
+    assert crawl.rows("raw_photos", "identity") == [("anna",), ("boris",), ("boris",)]
+    assert len(crawl.stored) == 3
+    assert crawl.refused == {}
+
+
+def test_a_refresh_that_a_budget_stopped_leaves_nobody_of_it_out_when_its_source_comes_back(crawl):
+    with FaultySite(people({name: {name: jpeg(seed)} for seed, name in enumerate("abcd")})) as site:
+        crawl.run(site, max_requests=4)
+        assert 0 < len(crawl.statuses) < 4
+        with FaultySite(people({"x": {"x": jpeg(9)}, "y": {"y": jpeg(8)}})) as other:
+            crawl.run(other, canonical_url=OTHER_URL, max_requests=3)
+        crawl.run(site)
+    assert {name: crawl.statuses[name] for name in "abcd"} == dict.fromkeys("abcd", "listed")

@@ -91,3 +91,24 @@ def many_scans(num_scans: int, side_px: int = 64) -> bytes:
     jpeg = encoded(Image.new("L", (side_px, side_px), 200), "JPEG", progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:last] + jpeg[last:-2] * num_scans + jpeg[-2:]
+
+
+def plain_tiff(width: int, height: int, bits: int, samples: int, photometric: int, pixels: bytes) -> bytes:
+    """An uncompressed TIFF of one strip, of kinds that Pillow reads and does not write."""
+    at = 8 + 2 + 10 * 12 + 4  # behind the header and the directory, where the bits of each sample stand first
+    stated = (bits, *([0] if samples == 1 else []))
+    entries = [
+        (256, 4, 1, struct.pack("<I", width)),
+        (257, 4, 1, struct.pack("<I", height)),
+        (258, 3, samples, struct.pack("<HH", *stated) if samples == 1 else struct.pack("<I", at)),
+        (259, 3, 1, struct.pack("<HH", 1, 0)),
+        (262, 3, 1, struct.pack("<HH", photometric, 0)),
+        (273, 4, 1, struct.pack("<I", at + 2 * samples)),
+        (277, 3, 1, struct.pack("<HH", samples, 0)),
+        (278, 4, 1, struct.pack("<I", height)),
+        (279, 4, 1, struct.pack("<I", len(pixels))),
+        (284, 3, 1, struct.pack("<HH", 1, 0)),
+    ]
+    directory = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    head = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + directory + bytes(4)
+    return head + struct.pack("<H", bits) * samples + pixels

@@ -11,6 +11,7 @@ from PIL import Image
 
 from bodyworld.site.server import BodyworldSite
 from bolid_pipeline.cli import main
+from bolid_pipeline.storage.tables import TableStore
 
 NUMBERS = ("-1", "0", "nan", "inf", "-inf", "1e400", "1e-320", "9" * 30, "", " ", "abc", "1,5", "٣")
 TEXTS = ("", "  ", "a\nb", "\x1b[31m", "x" * 5000, "../..", "a\udce9b", "\u202egnp.exe", "\N{SNOWMAN}")
@@ -105,6 +106,15 @@ def test_places_of_pictures_and_checkpoints(bolid: Run, command: tuple[str, ...]
     for place in PLACES:
         if command[0] != "overview" or place != "file":
             bolid(*command, place)
+
+
+@pytest.mark.parametrize("name", ["a 100% b", "%2F", "a#b", "what?", "with blanks", "zoë", "a%25b", "[x]*"])
+def test_a_data_folder_may_have_any_name(bolid: Run, tmp_path: Path, name: str) -> None:
+    done = bolid("crawl", "--min-photos", "1", BOLID_DATA_DIR=name)
+    assert "1 new photos" in done.output
+    again = bolid("crawl", "--min-photos", "1", BOLID_DATA_DIR=name)
+    assert "0 new photos, 1 known" in again.output
+    assert TableStore(tmp_path / name).read("raw_photos")["identity"].to_pylist() == ["anna"]
 
 
 def test_places_of_settings(bolid: Run, tmp_path: Path) -> None:

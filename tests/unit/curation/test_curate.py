@@ -66,6 +66,11 @@ def test_each_filter_rejects_its_own_photo_and_no_other(reason):
     assert reasons_against(photo, CONFIG) == [reason]
 
 
+def test_people_of_other_sources_are_kept_if_the_setting_says_so():
+    photo = PhotoFacts(**GOOD | BAD["other_source"])
+    assert reasons_against(photo, CurationConfig(use_other_sources=True)) == []
+
+
 def test_a_photo_on_the_border_is_kept():
     assert reasons_against(PhotoFacts(**GOOD), CONFIG) == []
 

@@ -67,7 +67,7 @@ def test_a_file_that_may_not_be_read_keeps_what_is_known_or_is_tried_again(unpri
     assert own.refused == {}
 
 
-def test_an_unplugged_disk_loses_nothing(own, tmp_path):
+def test_an_unplugged_disk_loses_nothing(own, tmp_path, caplog):
     own.add_all(TWO_PEOPLE)
     own.refresh()
     before = own.contents()
@@ -77,6 +77,7 @@ def test_an_unplugged_disk_loses_nothing(own, tmp_path):
     for _ in range(2):
         with pytest.raises(SourceUnreachable, match="8 are known"):
             own.refresh()
+    assert not caplog.messages
     assert own.contents() == before
     (own.root / "hugo").mkdir()
     with pytest.raises(SourceUnreachable, match="plug it in"):
@@ -112,6 +113,16 @@ def test_files_without_a_persons_folder_are_left_out_with_a_word_on_how_to_arran
     assert own.statuses == {}
 
 
+def test_a_folder_without_anybody_sets_no_other_source_aside(own):
+    own.add_all(TWO_PEOPLE)
+    own.refresh()
+    before = own.contents()
+    own.use(own.root / "hugo", own.data_dir)  # one level too deep
+    own.refresh()
+    assert own.statuses == {"hugo": "listed", "pavel": "listed"}
+    assert own.contents() == before
+
+
 def test_a_fifo_or_a_device_is_no_photo(own):
     own.add_all(TWO_PEOPLE)
     os.mkfifo(own.root / "hugo/pipe.jpg")
@@ -135,3 +146,22 @@ def test_a_budget_ends_a_refresh_that_the_next_one_finishes(own):
     report = own.refresh()
     assert (report.photos_new, report.requests) == (5, 5)
     own.check_as_fresh()
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"max_body_bytes": 1000}, "too_large"),
+        ({"max_pixels": 1000}, "too_many_pixels"),
+        ({"min_side_px": 500}, "too_small"),
+    ],
+)
+def test_photos_refused_by_a_limit_are_read_again_once_it_is_changed(own, limit, reason):
+    own.add_all(TWO_PEOPLE)
+    assert own.refresh(**limit).rejected == {reason: 8}
+    assert own.refresh(**limit).requests == 0
+    own.move("hugo/0.jpg", "hugo/moved.jpg")
+    report = own.refresh()
+    assert (report.photos_new, report.requests) == (8, 8)
+    assert own.refused == {}
+    assert own.refresh(**limit).photos_known == 8
