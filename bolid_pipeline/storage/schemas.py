@@ -115,6 +115,7 @@ SCHEMAS: dict[str, TableSchema] = {
         ("is_read", pa.bool_()),
         ("sha256", pa.string()),
         ("reason", pa.string()),
+        ("limits", pa.string()),
     ),
     "watermark_scores": _table(
         "photo_id",

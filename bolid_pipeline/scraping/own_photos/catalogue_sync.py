@@ -9,8 +9,9 @@ from typing import Any
 
 from bolid_pipeline.errors import SourceUnreachable
 from bolid_pipeline.records import OTHER_SOURCE
-from bolid_pipeline.scraping.config import CrawlBounds
+from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.origins import is_of, name_taken, set_aside, source_of
+from bolid_pipeline.scraping.own_photos.content import is_settled
 from bolid_pipeline.scraping.own_photos.walk import FolderListing, FoundFile, FoundPerson, walk
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer
 from bolid_pipeline.scraping.selection import Selection
@@ -36,7 +37,7 @@ class CatalogueSync:
         tables: what is known.
     """
 
-    def __init__(self, root: Path, label: str, bounds: CrawlBounds, tables: TableStore) -> None:
+    def __init__(self, root: Path, label: str, bounds: CrawlConfig, tables: TableStore) -> None:
         self._root = root
         self._label = label
         self._bounds = bounds
@@ -186,16 +187,16 @@ class CatalogueSync:
         return "listed" if len(person.files) >= self._bounds.min_photos else "too_few_photos"
 
     def _changed_files(self, person: FoundPerson) -> Iterable[_Row]:
-        """The rows of files that are new or have another size or time, to be read; they keep what was read before."""
+        """The rows of files to read, because they or the limits have changed; they keep what was read before."""
         for file in person.files:
-            row = self._files.get(file.page_url) or {"sha256": None, "reason": None}
+            row: _Row = self._files.get(file.page_url) or {"sha256": None, "reason": None, "limits": None}
             now = {
                 "page_url": file.page_url,
                 "identity": person.identity,
                 "size_bytes": file.size_bytes,
                 "mtime_ns": file.mtime_ns,
             }
-            if not now.items() <= row.items():
+            if not now.items() <= row.items() or not is_settled(row, self._bounds):
                 yield {**row, **now, "is_read": False}
 
     def _changed_pages(self, person: FoundPerson) -> Iterable[_Row]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bolid_pipeline.errors import PhotoRefused
 from bolid_pipeline.images.examination import examine
@@ -16,6 +17,18 @@ from bolid_pipeline.scraping.own_photos.walk import path_of
 from bolid_pipeline.scraping.run_budget import RunBudget
 from bolid_pipeline.scraping.transfer_counts import TransferCounts
 from bolid_pipeline.storage.photos import PhotoStore
+
+_REASONS_OF_LIMITS = frozenset({"too_small", "too_large", "too_many_pixels"})
+
+
+def limits_of(bounds: CrawlConfig) -> str:
+    """The limits of a file's size, in one text: a file that was refused for its size is read again if they change."""
+    return f"{bounds.min_side_px}-{bounds.max_pixels} px, {bounds.max_body_bytes} bytes"
+
+
+def is_settled(file: Mapping[str, Any], bounds: CrawlConfig) -> bool:
+    """False for a row of `folder_files` that was refused by other limits."""
+    return file["reason"] not in _REASONS_OF_LIMITS or file["limits"] == limits_of(bounds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bolid_pipeline.scraping.config import CrawlConfig
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto
 from bolid_pipeline.scraping.origins import is_of
 from bolid_pipeline.scraping.outcomes import SHARED
-from bolid_pipeline.scraping.own_photos.content import ReadFile, UnreadableFile
+from bolid_pipeline.scraping.own_photos.content import ReadFile, UnreadableFile, is_settled, limits_of
 from bolid_pipeline.scraping.own_photos.settlement import Settlement, settle
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
@@ -26,11 +27,13 @@ class FolderTables:
         tables: the tables.
         photos: the photo store.
         label: the folder's address; people of other sources are left alone.
+        bounds: the limits by which files are refused.
     """
 
-    def __init__(self, tables: TableStore, photos: PhotoStore, label: str) -> None:
+    def __init__(self, tables: TableStore, photos: PhotoStore, label: str, bounds: CrawlConfig) -> None:
         self._tables = tables
         self._photos = photos
+        self._limits = limits_of(bounds)
         catalogue = tables.read("identity_catalogue").to_pylist()
         self._own_people = {row["identity"] for row in catalogue if is_of(row, label)}
         self._others = {row["identity"] for row in catalogue} - self._own_people
@@ -38,7 +41,9 @@ class FolderTables:
         pages = tables.read("photo_pages", ["page_url", "identity", "vanished_at"]).to_pylist()
         known = {row["page_url"]: row for row in tables.read("folder_files").to_pylist()}
         self.reason_of_content: Mapping[str, str] = {
-            row["sha256"]: row["reason"] for row in known.values() if row["sha256"] and row["reason"]
+            row["sha256"]: row["reason"]
+            for row in known.values()
+            if row["sha256"] and row["reason"] and is_settled(row, bounds)
         }
         """sha256 -> reason, of known content that is refused, whoever's it is."""
         self._files = {
@@ -93,7 +98,7 @@ class FolderTables:
         """Note what a file was found to be: a photo, or refused for a reason."""
         row = self._files[file.page_url]
         if isinstance(file, ReadFile):
-            row.update(vars(file), reason=reason, is_read=True)
+            row.update(vars(file), reason=reason, is_read=True, limits=self._limits)
         else:
             self._num_unreadable += 1
             _logger.warning("%s cannot be read (%s); the next refresh tries again", file.page_url, file.why)
@@ -183,5 +188,5 @@ class FolderTables:
 
 
 def _unknown_file(page: _Row) -> _Row:
-    facts = dict.fromkeys(("size_bytes", "mtime_ns", "sha256", "reason"))
+    facts = dict.fromkeys(("size_bytes", "mtime_ns", "sha256", "reason", "limits"))
     return {"page_url": page["page_url"], "identity": page["identity"], **facts, "is_read": False}

@@ -50,7 +50,7 @@ class PhotoSync:
         self._bounds = bounds
         self._counts = counts
         self._plan = plan_photos(tables, bounds, label)
-        self._known = FolderTables(tables, photos, label)
+        self._known = FolderTables(tables, photos, label, bounds)
         self._journal = FetchJournal(tables.root.parent, photos)
         self._journal.discard(self._known.path_of_photo.values())
         self._read = ContentReader(

@@ -146,3 +146,22 @@ def test_a_budget_ends_a_refresh_that_the_next_one_finishes(own):
     report = own.refresh()
     assert (report.photos_new, report.requests) == (5, 5)
     own.check_as_fresh()
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"max_body_bytes": 1000}, "too_large"),
+        ({"max_pixels": 1000}, "too_many_pixels"),
+        ({"min_side_px": 500}, "too_small"),
+    ],
+)
+def test_photos_refused_by_a_limit_are_read_again_once_it_is_changed(own, limit, reason):
+    own.add_all(TWO_PEOPLE)
+    assert own.refresh(**limit).rejected == {reason: 8}
+    assert own.refresh(**limit).requests == 0
+    own.move("hugo/0.jpg", "hugo/moved.jpg")
+    report = own.refresh()
+    assert (report.photos_new, report.requests) == (8, 8)
+    assert own.refused == {}
+    assert own.refresh(**limit).photos_known == 8
