@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bolid_pipeline.curation.config import CurationConfig
 from bolid_pipeline.images.decoding import decode_many, encode_jpeg
@@ -189,7 +189,7 @@ def _verdict(reason: str) -> Words:
 
 def _place(address: str | None) -> str:
     """Where a photo comes from, as people write it: the address on the site, or the path in the folder."""
-    if address is None or urlsplit(address).scheme in ("http", "https"):
+    if address is None or address.startswith(("http://", "https://")):
         return address or ""
     return unquote(address.removeprefix("file://"), errors="surrogateescape")
 
