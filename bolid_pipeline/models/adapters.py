@@ -204,12 +204,7 @@ def write_adapter(state: AdapterState, path: Path) -> None:
 
 
 def read_adapter(path: Path) -> AdapterState:
-    """Read an IP-Adapter file.
-
-    Raises:
-        WeightsMissing: the file is missing.
-        WeightsMismatch: the file is damaged or something else.
-    """
+    """Read an IP-Adapter file. Raises WeightsMissing, and WeightsMismatch if it is damaged or something else."""
     if not path.is_file():
         raise WeightsMissing(f"no adapter file {path}: give the folder of a whole BoLID checkpoint")
     state: AdapterState = {"image_proj": {}, "ip_adapter": {}}

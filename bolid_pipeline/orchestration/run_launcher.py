@@ -4,8 +4,8 @@ Dagster's queue holds back new runs while one is in progress, and the default la
 killed: the queue would wait for it for ever. This one asks the lock that each run holds (`resources.dead_runs`), so
 that run monitoring closes a dead run, whether it was started here or by `dagster job execute`.
 
-The one file that imports Dagster's private modules: a launcher has to answer a health check with these two types, and
-Dagster exports neither of them.
+It imports Dagster's private modules, as `sqlite_history` does and nothing else: a launcher has to answer a health check
+with these two types, and Dagster exports neither of them.
 """
 
 import dagster as dg

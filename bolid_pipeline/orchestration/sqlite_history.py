@@ -1,4 +1,7 @@
-"""Dagster's history in SQLite files, with a word about the folders that it cannot live in."""
+"""Dagster's history in SQLite files, with a word about the folders that it cannot live in.
+
+Dagster exports the storage that it uses by default from a private module only.
+"""
 
 from pathlib import Path
 from typing import Any, Self

@@ -1,16 +1,20 @@
-"""The journal of downloads since the last commit, so that a killed crawl fetches no photo a second time.
+"""The journal of answers since the last commit, so that a killed crawl asks for no page and no file a second time.
 
 Rows are committed in batches, photos in the gallery's order; until then this journal says what became of each page.
 A line is written before the photo's file, so that every file which exists is known. Neither is fsynced before the
 commit: both survive the end of the process, and a power cut costs a few downloads (`storage/journal.py`).
 """
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from bolid_pipeline.storage.journal import open_journal
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
+
+_DAY_SECONDS = 24 * 3600
+"""After this time a page may show another file, and is read anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +34,21 @@ class FetchedPhoto:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadPage:
+    """A photo page that was read, and the possible addresses of its file."""
+
+    page_url: str
+    picture_urls: tuple[str, ...]
+    read_at: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RefusedFile:
-    """A file that was fetched and is not a usable photo."""
+    """A file, or a photo page, that is refused for good."""
 
     source_url: str
+    """Its address."""
     reason: str
 
 
@@ -44,7 +59,12 @@ class FetchJournal:
         self._journal = open_journal(data_dir, "fetched")
         self._photos = photos
         left_over = self._journal.entries()
-        self._left_photos = {entry["page_url"]: entry for entry in left_over if "page_url" in entry}
+        self._left_photos = {entry["page_url"]: entry for entry in left_over if "photo_id" in entry}
+        self._left_pages = {
+            entry["page_url"]: tuple[str, ...](entry["picture_urls"])
+            for entry in left_over
+            if "picture_urls" in entry and time.time() - entry["read_at"] < _DAY_SECONDS
+        }
         self._left_refusals = {
             entry["source_url"]: entry["reason"] for entry in left_over if "reason" in entry
         }
@@ -52,7 +72,7 @@ class FetchJournal:
     @property
     def is_empty(self) -> bool:
         """True if the last crawl came to its end."""
-        return not self._left_photos and not self._left_refusals
+        return not (self._left_photos or self._left_pages or self._left_refusals)
 
     def photo(self, page_url: str, placeholders: Collection[str]) -> FetchedPhoto | None:
         """The photo that a killed crawl fetched from the page and did not commit; None unless its file is whole.
@@ -64,11 +84,15 @@ class FetchJournal:
             return None
         return FetchedPhoto(**entry)
 
+    def picture_urls(self, page_url: str) -> tuple[str, ...]:
+        """The addresses that a killed crawl read on the photo page; none if it did not read it."""
+        return self._left_pages.get(page_url, ())
+
     def refusal(self, source_url: str) -> str | None:
-        """The reason for which a killed crawl refused the file at the address; None if it did not."""
+        """The reason for which a killed crawl refused the file or page at the address; None if it did not."""
         return self._left_refusals.get(source_url)
 
-    def add(self, fetched: FetchedPhoto | RefusedFile) -> None:
+    def add(self, fetched: FetchedPhoto | ReadPage | RefusedFile) -> None:
         """Write a line."""
         self._journal.add(dict(vars(fetched)))
 

@@ -192,7 +192,7 @@ def _absolute(link: str, page_url: str) -> str | None:
         urlsplit(url)
     except ValueError:
         return None
-    return url
+    return url if len(url) <= _MAX_ADDRESS else None
 
 
 def _links(links: list[Any], page_url: str) -> tuple[str, ...]:

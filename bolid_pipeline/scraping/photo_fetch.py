@@ -1,7 +1,9 @@
 """Fetching one photo page: the best file behind it that is a whole photo, or the reason why there is none."""
 
 import logging
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
@@ -9,7 +11,7 @@ from bolid_pipeline.images.examination import PhotoFacts, examine
 from bolid_pipeline.images.file_types import SITE_TYPES
 from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
-from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
+from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, ReadPage, RefusedFile
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
 from bolid_pipeline.scraping.sources.base import PagedSource
 from bolid_pipeline.storage.photos import PhotoStore
@@ -30,13 +32,13 @@ class RefusedPage:
 
 
 class PhotoFetcher:
-    """Fetches photo pages, from any number of threads; a file that a killed crawl has fetched is not asked for again.
+    """Fetches photo pages, from any number of threads; what has answered a killed crawl is not asked for again.
 
     Args:
         source: where the pages are.
         tables: pages that no parser understands are kept beside them.
         photos: where the files go.
-        journal: what a killed crawl has fetched.
+        journal: what a killed crawl has asked for.
         placeholders: ids of files that are known to stand for a missing photo; may grow.
     """
 
@@ -67,36 +69,44 @@ class PhotoFetcher:
             return self._fetch_best(page)
         except BudgetSpent:
             raise
-        except ScrapingError as error:
+        except (ScrapingError, PhotoRefused) as error:
             return _refused(page, None, error)
 
     def _fetch_best(self, page: PhotoPage) -> FetchedPhoto | RefusedPage:
         """The first file that is a whole photo; without one, the refusal of the first file that exists."""
-        with keep_changed_pages(self._tables):
-            urls = self._source.picture_urls(page)
         failures: list[tuple[str, DownloadFailed | PhotoRefused]] = []
-        for url in urls:
+        for url in self._journal.picture_urls(page.page_url) or self._read(page):
             try:
-                return self._keep(page, url, self._download(page, url))
+                with self._refusals_noted(url):
+                    return self._keep(page, url, self._source.download(url, page))
             except (DownloadFailed, PhotoRefused) as error:
                 failures.append((url, error))
         existing = (failure for failure in failures if failure[1].reason != "not_found")
         return _refused(page, *next(existing, failures[0]))
 
-    def _download(self, page: PhotoPage, url: str) -> bytes:
-        """The file's bytes. Raises PhotoRefused if a killed crawl has already refused them."""
+    def _read(self, page: PhotoPage) -> tuple[str, ...]:
+        """The addresses of the page's files. Raises PhotoRefused if a killed crawl has already refused the page."""
+        with self._refusals_noted(page.page_url), keep_changed_pages(self._tables):
+            urls = self._source.picture_urls(page)
+        self._journal.add(ReadPage(page_url=page.page_url, picture_urls=urls, read_at=time.time()))
+        return urls
+
+    @contextmanager
+    def _refusals_noted(self, url: str) -> Iterator[None]:
+        """Note for good what the block finds about an address. Raises PhotoRefused if a killed crawl has noted it."""
         refusal = self._journal.refusal(url)
         if refusal is not None:
             raise PhotoRefused(refusal)
-        return self._source.download(url, page)
+        try:
+            yield
+        except (DownloadFailed, PhotoRefused) as error:
+            if error.reason not in RETRIED_REASONS:
+                self._journal.add(RefusedFile(source_url=url, reason=error.reason))
+            raise
 
     def _keep(self, page: PhotoPage, url: str, data: bytes) -> FetchedPhoto:
         """Check the bytes and store them. Raises PhotoRefused."""
-        try:
-            photo = self._check(data)
-        except PhotoRefused as refusal:
-            self._journal.add(RefusedFile(source_url=url, reason=refusal.reason))
-            raise
+        photo = self._check(data)
         photo_id, path = self._photos.address(data, photo.extension)
         fetched = FetchedPhoto(
             page_url=page.page_url,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.storage import sqlite_storage
 
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.orchestration.sqlite_history import sqlite_storage
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ def killed(own: OwnPhotos, base: Path, numbers: range) -> list[Path]:
     """Copies of the data folder, each after a refresh that was killed before its n-th change; the late ones end."""
     copies = {number: base / f"killed {number}" for number in numbers}
     for copy in copies.values():
-        shutil.copytree(own.data_dir, copy) if own.data_dir.exists() else copy.mkdir()
+        shutil.copytree(base / "data", copy) if own.data_dir.exists() else copy.mkdir()
     places = [str(word) for number, copy in copies.items() for word in (copy, number)]
     run = subprocess.run(
         [sys.executable, str(SCRIPT), str(own.root), *places], capture_output=True, text=True, check=False

@@ -68,7 +68,8 @@ class OwnPhotos:
         return report
 
     def source(self, **bounds: Any) -> FolderSource:
-        return FolderSource(self.root, CrawlConfig(**({"min_photos": 1} | bounds)))
+        limits: dict[str, Any] = {"min_photos": 1}
+        return FolderSource(self.root, CrawlConfig(**(limits | bounds)))
 
     def check(self) -> None:
         """Every photo has its bytes, every word is a known one, and no file is there without a row."""

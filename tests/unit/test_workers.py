@@ -93,14 +93,13 @@ def test_a_forked_process_has_workers_of_its_own():
 
 
 PROGRAM = """
-import os, signal, sys
+import sys
 from bolid_pipeline.workers import run_limited
 import limited_work as work
 print(run_limited(work.process_id, seconds=5), flush=True)
 if sys.argv[1] == "hang":
     run_limited(work.spin, seconds=1)
-if sys.argv[1] == "wait":
-    signal.pause()
+sys.stdin.readline()
 """
 
 
@@ -112,12 +111,15 @@ def test_workers_end_with_their_process_and_need_no_main_guard(end, tmp_path):
     with subprocess.Popen(
         [sys.executable, script, end],
         env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         worker = psutil.Process(int(process.stdout.readline()))
-        if end != "normal":
+        if end == "normal":
+            process.stdin.close()
+        else:
             process.send_signal(signal.SIGKILL)
         assert process.wait() == (0 if end == "normal" else -signal.SIGKILL)
         assert process.stderr.read() == ""

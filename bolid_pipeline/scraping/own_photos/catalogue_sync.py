@@ -189,7 +189,7 @@ class CatalogueSync:
     def _changed_files(self, person: FoundPerson) -> Iterable[_Row]:
         """The rows of files to read, because they or the limits have changed; they keep what was read before."""
         for file in person.files:
-            row = self._files.get(file.page_url) or dict.fromkeys(("sha256", "reason", "limits"))
+            row: _Row = self._files.get(file.page_url) or {"sha256": None, "reason": None, "limits": None}
             now = {
                 "page_url": file.page_url,
                 "identity": person.identity,

@@ -1,8 +1,9 @@
+import time
 from pathlib import Path
 
 import pytest
 
-from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, RefusedFile
+from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, ReadPage, RefusedFile
 from bolid_pipeline.storage.photos import PhotoStore
 
 
@@ -37,6 +38,18 @@ def test_the_next_crawl_knows_what_was_fetched_and_what_was_no_photo(tmp_path):
     assert journal.photo("https://gallery.example/other", ()) is None
     assert journal.refusal("https://gallery.example/bad.jpg") == "truncated"
     assert journal.refusal(photo.source_url) is None
+
+
+@pytest.mark.parametrize(("hours", "is_known"), [(1, True), (25, False)])
+def test_the_next_crawl_knows_for_a_day_what_a_page_has_shown(tmp_path, hours, is_known):
+    photos = PhotoStore(tmp_path)
+    urls = ("https://gallery.example/original.jpg", "https://gallery.example/resized.jpg")
+    read_at = time.time() - 3600 * hours
+    FetchJournal(tmp_path, photos).add(ReadPage(page_url="https://p", picture_urls=urls, read_at=read_at))
+    journal = FetchJournal(tmp_path, photos)
+    assert journal.picture_urls("https://p") == (urls if is_known else ())
+    assert journal.picture_urls("https://other") == ()
+    assert journal.photo("https://p", ()) is None
 
 
 def test_a_photo_whose_file_was_not_written_is_fetched_again_unless_it_was_a_placeholder(tmp_path):
