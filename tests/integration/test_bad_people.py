@@ -98,7 +98,7 @@ def test_pages_that_failed_last_time_are_asked_for_after_the_new_ones(crawl):
     with FaultySite(make_pages("a_bad", num_photos=2) | files_answer(FORBIDDEN)("a_bad")) as site:
         with pytest.raises(DownloadFailed):
             crawl.run(site)
-        site.pages |= make_pages("a_bad", "b_new", num_photos=2)
+        site.pages.update(make_pages("a_bad", "b_new", num_photos=2))
         site.log.clear()
         crawl.run(site, max_concurrency=1)
         owners = [path.split("/")[2] for path in bodies(site)]
@@ -182,7 +182,7 @@ def test_people_whose_galleries_fail_by_the_site_are_visited_after_the_others_ne
         assert crawl.run(site).photos_new == 12
         assert crawl.catalogue.failures == {"unreachable": 7}
         assert crawl.run(site).photos_new == 0
-        site.pages |= make_pages(*GOOD, *SEVEN)
+        site.pages.update(make_pages(*GOOD, *SEVEN))
         assert crawl.run(site).photos_new == 7 * 6
     assert set(crawl.statuses.values()) == {"listed"}
 
@@ -205,7 +205,7 @@ def test_a_listed_person_whom_robots_txt_forbids_from_now_on_is_left_alone_and_k
     pages = make_pages(*GOOD)
     with FaultySite(pages) as site:
         crawl.run(site)
-        site.pages |= make_pages(*GOOD, num_photos=8)
+        site.pages.update(make_pages(*GOOD, num_photos=8))
         site.pages["/robots.txt"] = Response(body=b"User-agent: *\nDisallow: /photos/a_one/\n")
         assert crawl.run(site).photos_new == 2
     assert crawl.statuses == {"a_one": "robots_denied", "c_two": "listed"}

@@ -42,7 +42,7 @@ STAGES = ("watermark_scores", "face_detections", "curated_photos", "captions", "
 BUNDLED = weights_folder("clip").parent
 
 
-def deployment_of(data_dir: Path) -> Deployment:
+def deployment_of(data_dir: Location) -> Deployment:
     """The demo, for small photos of which all pass the curation but for what a test asks."""
     curation_config = CurationConfig(min_side_px=64, min_photos_per_identity=1, max_watermark_prob=1.0)
     return replace(demo(data_dir), curation=curation_config, captioner=ClipCaptionConfig(num_contexts=1))

@@ -68,7 +68,7 @@ def test_a_kept_person_with_too_few_photos_is_named():
     assert outcome.numbers == {"num_identities": 2, "fewest_photos": 1, "num_with_too_few": 1}
 
 
-def rejected(*reasons, identities="anna"):
+def rejected(*reasons, identities=("anna",)):
     """Verdicts on rejected photos, each with the reasons of one argument."""
     found = [
         {
@@ -103,7 +103,7 @@ def test_that_everything_is_refused_is_a_problem_with_the_reasons():
 
 
 def test_that_nobody_is_kept_is_a_problem_with_what_is_there_and_what_is_needed():
-    assert why_nobody_is_kept(rejected(*[["too_few_photos"]] * 5, identities=["anna"])) == (
+    assert why_nobody_is_kept(rejected(*[["too_few_photos"]] * 5, identities=("anna",))) == (
         "0 kept: 5 photos of 1 person, 8 needed of each. Rejected as too_few_photos (5); `bolid overview` shows "
         "them. Ways out: add photos of each person or set a lower curation.min_photos_per_identity"
     )
@@ -111,7 +111,7 @@ def test_that_nobody_is_kept_is_a_problem_with_what_is_there_and_what_is_needed(
 
 def test_the_ways_out_follow_from_the_reasons():
     said = why_nobody_is_kept(
-        rejected(["watermarked"], ["other_source"], ["other_source"], identities=["anna", "boris"])
+        rejected(["watermarked"], ["other_source"], ["other_source"], identities=("anna", "boris"))
     )
     assert said.startswith(
         "0 kept: 3 photos of 2 people, 8 needed of each. Rejected as other_source (2), watermarked (1)"
