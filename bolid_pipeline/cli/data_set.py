@@ -76,7 +76,7 @@ def _overridden(manners: CrawlConfig, options: Mapping[str, Any]) -> CrawlConfig
 @one_line_errors
 def prune(*, yes: bool) -> None:
     """Delete the people of other sources than BOLID_SOURCE_URL. A crawl of their source brings them back."""
-    from bolid_pipeline.scraping.origins import people_of_others
+    from bolid_pipeline.scraping.origins import people_to_prune
     from bolid_pipeline.storage.people import delete_people
     from bolid_pipeline.storage.photos import PhotoStore
     from bolid_pipeline.storage.store_lock import hold_store
@@ -87,7 +87,7 @@ def prune(*, yes: bool) -> None:
     tables, photos = TableStore(deployment.data_dir), PhotoStore(deployment.data_dir)
     with photo_source_of(deployment).open(deployment.crawl) as source:
         current = source.label
-    others = people_of_others(tables, current)
+    others = people_to_prune(tables, current)
     if not others:
         click.echo(f"nothing to delete: {deployment.data_dir} holds people of {current} only")
         return

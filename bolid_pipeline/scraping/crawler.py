@@ -6,6 +6,7 @@ seen), `raw_photos` (what is stored) and `rejected_downloads` (what was refused)
 fetched again; `fetch_journal.FetchJournal` knows what was fetched since the last commit.
 """
 
+from bolid_pipeline.scraping.lost_files import drop_photos_without_file
 from bolid_pipeline.scraping.origins import refuse_to_mix_drawn_people
 from bolid_pipeline.scraping.report import CrawlReport
 from bolid_pipeline.scraping.selection import CrawlPlan, plan_photos
@@ -34,12 +35,14 @@ def crawl_catalogue(source: PhotoSource, tables: TableStore) -> CrawlReport:
 def crawl_photos(source: PhotoSource, tables: TableStore, photos: PhotoStore) -> CrawlReport:
     """Fetch the photos of `listed` people that are neither stored nor refused.
 
-    A photo that cannot be fetched is recorded in `rejected_downloads`, and the crawl goes on. A spent budget ends it
-    early, which the report says.
+    A photo that cannot be fetched is recorded in `rejected_downloads`, and the crawl goes on. A stored photo whose file
+    was lost is fetched again. A spent budget ends the crawl early, which the report says.
 
     Raises:
         ConfigurationError: drawn people would be mixed with others.
         ScrapingError: the site fails for several people in a row, or it refuses every page.
+        TableError: the photo store holds none of the photos of the tables.
     """
     refuse_to_mix_drawn_people(tables, source.label)
+    drop_photos_without_file(tables, photos)
     return source.refresh_photos(tables, photos)

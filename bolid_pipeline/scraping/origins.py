@@ -59,6 +59,23 @@ def people_of_others(tables: TableStore, source: str) -> dict[str, list[str]]:
     return dict(people)
 
 
+def people_to_prune(tables: TableStore, source: str) -> dict[str, list[str]]:
+    """As `people_of_others`.
+
+    Raises:
+        ConfigurationError: they may be the source's own, because it may be a folder that was moved.
+    """
+    others = people_of_others(tables, source)
+    rows = tables.read("identity_catalogue", ["page_url", "source"]).to_pylist()
+    is_known = any(is_of(row, source) for row in rows)
+    if source.startswith("file:") and not is_known and any(label.startswith("file:") for label in others):
+        raise ConfigurationError(
+            f"{source} was not read yet: run `bolid crawl` first, which finds out whether it is a known folder that "
+            "was moved"
+        )
+    return others
+
+
 def refuse_to_mix_drawn_people(tables: TableStore, source: str) -> None:
     """Raise ConfigurationError if a crawl of `source` put the demo's drawn people and others into one data folder."""
     others = people_of_others(tables, source)

@@ -80,6 +80,8 @@ class PersonPlan:
 class CrawlPlan:
     """The photo pages that are left to fetch, person by person in the order of the crawl."""
 
+    source: str
+    """Label of the source."""
     people: tuple[PersonPlan, ...]
 
     @property
@@ -89,8 +91,8 @@ class CrawlPlan:
 
     @property
     def estimated_requests(self) -> int:
-        """Requests for each photo's page and file; there are more where an original is missing or a try fails."""
-        return 2 * self.num_photos
+        """Requests for each photo's page and file, more where an original is missing or a try fails; 0 for a folder."""
+        return 0 if self.source.startswith("file:") else 2 * self.num_photos
 
     def __str__(self) -> str:
         """One line per person, and the sum."""
@@ -99,8 +101,8 @@ class CrawlPlan:
             f"{person.num_wanted} to fetch"
             for person in self.people
         ]
-        total = f"{len(self.people)} people, {self.num_photos} photos to fetch"
-        return "\n".join([*lines, f"{total}, about {self.estimated_requests} requests"])
+        requests = f", about {self.estimated_requests} requests" if self.estimated_requests else ""
+        return "\n".join([*lines, f"{len(self.people)} people, {self.num_photos} photos to fetch{requests}"])
 
 
 def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPlan:
@@ -133,7 +135,7 @@ def plan_photos(tables: TableStore, bounds: CrawlBounds, source: str) -> CrawlPl
                 num_wanted=min(len(left), num_open),
             )
         )
-    return CrawlPlan(people=tuple(people))
+    return CrawlPlan(source=source, people=tuple(people))
 
 
 def settled_pages(tables: TableStore) -> set[str]:

@@ -197,6 +197,17 @@ def add_rows_about(crawl):
     refresh_clusters(crawl.tables)
 
 
+def test_pruning_takes_no_moved_folder_for_another_source(bolid, tmp_path):
+    mine = photo_folder(tmp_path / "mine", boris=[3, 4])
+    assert bolid(mine, "crawl", "--min-photos", "1").exit_code == 0
+    moved = mine.rename(tmp_path / "moved")
+    refused = bolid(moved, "prune", "--yes")
+    assert refused.exit_code == 1
+    assert "run `bolid crawl` first" in refused.output
+    assert bolid(moved, "crawl", "--min-photos", "1").exit_code == 0
+    assert "nothing to delete" in bolid(moved, "prune", "--yes").output
+
+
 def test_pruned_people_come_back_with_their_source(crawl, bolid, tmp_path):
     shared = 7
     first = photo_folder(tmp_path / "first", anna=[1, shared])
