@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 UV_RUN := uv run --env-file .env
 # Number of test processes; each takes up to 3 GB.
-WORKERS := 2
+WORKERS := 3
 
 .PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden picture bench
 

@@ -21,9 +21,11 @@ LONGEST_FIRST = (
     "test_killed_runs.py",
     "test_crash_refresh.py",
     "test_killed_crawls.py",
+    "test_own_photos.py",
+    "test_object_storage.py",
     "test_several_processes.py",
 )
-"""Files of tests that take a minute or more."""
+"""Files of tests that take half a minute or more."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

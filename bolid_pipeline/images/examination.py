@@ -27,7 +27,12 @@ class PhotoFacts:
 
 
 def examine(
-    data: bytes, types: Collection[FileType], max_pixels: int, seconds: float = SECONDS
+    data: bytes,
+    types: Collection[FileType],
+    max_pixels: int,
+    *,
+    min_side_px: int = 0,
+    seconds: float = SECONDS,
 ) -> PhotoFacts:
     """The facts of the photo that `data` holds. May be called from any thread, and takes at most its time.
 
@@ -35,19 +40,23 @@ def examine(
         data: the bytes of a file.
         types: the file types to read, such as `file_types.SITE_TYPES`.
         max_pixels: a picture with more is refused without decoding it.
+        min_side_px: a picture with a shorter side is refused as `too_small`.
         seconds: of processor time.
 
     Raises:
-        PhotoRefused: with one of `refusals.REFUSALS` as its `reason`.
+        PhotoRefused: with `too_small` or one of `refusals.REFUSALS` as its `reason`.
     """
     try:
-        return run_limited(_facts, data, frozenset(types), max_pixels, seconds=seconds)
+        photo = run_limited(_facts, data, frozenset(types), max_pixels, seconds=seconds)
     except TookTooLong:
         raise PhotoRefused("took_too_long") from None
     except WorkerDied:
         raise PhotoRefused("crashed_decoder") from None
     except MemoryError:
         raise PhotoRefused("too_much_memory") from None
+    if min(photo.width_px, photo.height_px) < min_side_px:
+        raise PhotoRefused("too_small")
+    return photo
 
 
 def _facts(data: bytes, types: Collection[FileType], max_pixels: int) -> PhotoFacts:

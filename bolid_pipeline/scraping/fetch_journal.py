@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from bolid_pipeline.images.examination import PhotoFacts
 from bolid_pipeline.storage.journal import open_journal
 from bolid_pipeline.storage.location import Location
 from bolid_pipeline.storage.photos import PhotoStore
@@ -91,6 +92,32 @@ class FetchJournal:
     def refusal(self, source_url: str) -> str | None:
         """The reason for which a killed crawl refused the file or page at the address; None if it did not."""
         return self._left_refusals.get(source_url)
+
+    def store(self, page_url: str, source_url: str, data: bytes, facts: PhotoFacts) -> FetchedPhoto:
+        """Store a photo's file, after its line in the journal.
+
+        Args:
+            page_url: the photo page.
+            source_url: the file's address.
+            data: the file's bytes.
+            facts: what was found in them.
+        """
+        photo_id, path = self._photos.address(data, facts.extension)
+        photo = FetchedPhoto(
+            page_url=page_url,
+            source_url=source_url,
+            photo_id=photo_id,
+            path=path,
+            width_px=facts.width_px,
+            height_px=facts.height_px,
+            size_bytes=len(data),
+            content_type=facts.content_type,
+            perceptual_hash=facts.perceptual_hash,
+            mirrored_hash=facts.mirrored_hash,
+        )
+        self.add(photo)
+        self._photos.write(path, data)
+        return photo
 
     def add(self, fetched: FetchedPhoto | ReadPage | RefusedFile) -> None:
         """Write a line."""

@@ -39,7 +39,7 @@ class PhotoCrawl:
         self._bounds = source.bounds
         self._journal = FetchJournal(tables.root.parent, photos)
         self._ledger = PhotoLedger(tables, photos, self._bounds.min_placeholder_pages)
-        self._fetch = PhotoFetcher(source, tables, photos, self._journal, self._ledger.placeholders)
+        self._fetch = PhotoFetcher(source, tables, self._journal, self._ledger.placeholders)
         self._under_way: deque[tuple[str, Future[FetchedPhoto | RefusedPage]]] = deque()
         self._streak = FailureStreak(self._bounds)
 

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bolid_pipeline.errors import BudgetSpent, DownloadFailed, PhotoRefused, ScrapingError
-from bolid_pipeline.images.examination import PhotoFacts, examine
+from bolid_pipeline.images.examination import examine
 from bolid_pipeline.images.file_types import SITE_TYPES
 from bolid_pipeline.records import PhotoPage
 from bolid_pipeline.scraping.changed_pages import keep_changed_pages
 from bolid_pipeline.scraping.fetch_journal import FetchedPhoto, FetchJournal, ReadPage, RefusedFile
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
 from bolid_pipeline.scraping.sources.base import PagedSource
-from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
 _logger = logging.getLogger(__name__)
@@ -37,8 +36,7 @@ class PhotoFetcher:
     Args:
         source: where the pages are.
         tables: pages that no parser understands are kept beside them.
-        photos: where the files go.
-        journal: what a killed crawl has asked for.
+        journal: what a killed crawl has asked for, and where files go.
         placeholders: ids of files that are known to stand for a missing photo; may grow.
     """
 
@@ -46,13 +44,11 @@ class PhotoFetcher:
         self,
         source: PagedSource,
         tables: TableStore,
-        photos: PhotoStore,
         journal: FetchJournal,
         placeholders: Collection[str],
     ) -> None:
         self._source = source
         self._tables = tables
-        self._photos = photos
         self._journal = journal
         self._placeholders = placeholders
 
@@ -106,30 +102,9 @@ class PhotoFetcher:
 
     def _keep(self, page: PhotoPage, url: str, data: bytes) -> FetchedPhoto:
         """Check the bytes and store them. Raises PhotoRefused."""
-        photo = self._check(data)
-        photo_id, path = self._photos.address(data, photo.extension)
-        fetched = FetchedPhoto(
-            page_url=page.page_url,
-            source_url=url,
-            photo_id=photo_id,
-            path=path,
-            width_px=photo.width_px,
-            height_px=photo.height_px,
-            size_bytes=len(data),
-            content_type=photo.content_type,
-            perceptual_hash=photo.perceptual_hash,
-            mirrored_hash=photo.mirrored_hash,
-        )
-        self._journal.add(fetched)
-        self._photos.write(path, data)
-        return fetched
-
-    def _check(self, data: bytes) -> PhotoFacts:
-        """The photo's facts, if it is whole and large enough. Raises PhotoRefused."""
-        photo = examine(data, SITE_TYPES, self._source.bounds.max_pixels)
-        if min(photo.width_px, photo.height_px) < self._source.bounds.min_side_px:
-            raise PhotoRefused("too_small")
-        return photo
+        bounds = self._source.bounds
+        facts = examine(data, SITE_TYPES, bounds.max_pixels, min_side_px=bounds.min_side_px)
+        return self._journal.store(page.page_url, url, data, facts)
 
 
 def _refused(page: PhotoPage, url: str | None, error: ScrapingError | PhotoRefused) -> RefusedPage:

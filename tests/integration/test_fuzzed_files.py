@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import picture_files as files
-import psutil
 import pytest
+from worker_processes import worker_processes
 
 from bolid_pipeline.errors import PhotoRefused
 from bolid_pipeline.images.decoding import decode_rgb
@@ -63,7 +63,7 @@ def test_every_damaged_file_is_a_photo_or_a_refusal(fuzz_seeds):
             except PhotoRefused as refused:
                 outcomes.add(refused.reason)
             assert time.monotonic() - started < 4 * SECONDS_PER_FILE + 1, (name, seed)
-        for worker in psutil.Process().children():
+        for worker in worker_processes():
             assert worker.memory_info().rss < MEMORY_BYTES, seed
     assert outcomes - {"photo"} <= set(REFUSALS)
     assert {"photo", "truncated", "not_a_picture"} <= outcomes

@@ -9,9 +9,9 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import numpy as np
-import psutil
 from fault_server import gallery_page, index_page, letter_page, photo_page
 from small_crawls import grid_page
+from worker_processes import worker_processes
 
 from bolid_pipeline.errors import ScrapingError
 from bolid_pipeline.records import MAX_COUNT, GalleryPage, IdentityRecord
@@ -142,7 +142,7 @@ def test_every_damaged_page_is_read_or_refused(fuzz_seeds):
                     outcomes[error.reason] += 1
                 assert time.process_time() - worked < SECONDS_PER_PAGE, (name, seed)
                 assert time.monotonic() - started < 4 * SECONDS_PER_PAGE + 5, (name, seed)
-        for worker in psutil.Process().children():
+        for worker in worker_processes():
             assert worker.memory_info().rss < MEMORY_BYTES, seed
     assert set(outcomes) <= {"read", "layout_changed", "no_ai", "took_too_long"}
     assert outcomes["took_too_long"] <= outcomes["read"] / 100

@@ -125,7 +125,7 @@ class DecodeCount:
         self._decode = decode
         self.count_of: dict[str, int] = {}
 
-    def __call__(self, data: bytes, *args: Any) -> Any:
+    def __call__(self, data: bytes, *args: Any, **options: Any) -> Any:
         sha256 = hashlib.sha256(data).hexdigest()
         self.count_of[sha256] = self.count_of.get(sha256, 0) + 1
-        return self._decode(data, *args)
+        return self._decode(data, *args, **options)

@@ -143,22 +143,6 @@ class ContentReader:
 
     def _store(self, page_url: str, data: bytes) -> None:
         """Decode and store a photo. Raises PhotoRefused."""
-        photo = examine(data, ALL_TYPES, self._bounds.max_pixels)
-        if min(photo.width_px, photo.height_px) < self._bounds.min_side_px:
-            raise PhotoRefused("too_small")
-        photo_id, path = self._photos.address(data, photo.extension)
-        found = FetchedPhoto(
-            page_url=page_url,
-            source_url=page_url,
-            photo_id=photo_id,
-            path=path,
-            width_px=photo.width_px,
-            height_px=photo.height_px,
-            size_bytes=len(data),
-            content_type=photo.content_type,
-            perceptual_hash=photo.perceptual_hash,
-            mirrored_hash=photo.mirrored_hash,
-        )
-        self._journal.add(found)
-        self._photos.write(path, data)
-        self._new_photos.append(found)
+        bounds = self._bounds
+        facts = examine(data, ALL_TYPES, bounds.max_pixels, min_side_px=bounds.min_side_px)
+        self._new_photos.append(self._journal.store(page_url, page_url, data, facts))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from own_photos import TWO_PEOPLE, OwnPhotos
 from small_crawls import jpeg
+from worker_processes import start_all_workers
 
 from bolid_pipeline.errors import SourceUnreachable
 from bolid_pipeline.scraping.sources.folder import FolderSource
@@ -16,6 +17,7 @@ from bolid_pipeline.scraping.sources.folder import FolderSource
 @pytest.fixture
 def unprivileged():
     """A folder of somebody who is not root, who may read everything."""
+    start_all_workers()  # somebody else may not be allowed to start this Python
     user = os.geteuid()
     os.seteuid(user or 65534)
     with tempfile.TemporaryDirectory() as base:
