@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pyarrow as pa
@@ -17,6 +17,7 @@ from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 from resources.dead_runs import hold_store_for_run
 from resources.deployments import Deployment
+from resources.source_address import folder_of, is_folder
 
 
 class DataStore(dg.ConfigurableResource["DataStore"]):
@@ -71,8 +72,8 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
     def write_overview(self, deployment: Deployment, path: Path | None = None) -> Path:
         """Bring the page of what the data set holds up to date; `overview.html` beside the checkpoints by default."""
         path = path or self.local_root / PAGE_FILE
-        address = urlsplit(deployment.source_url or "")
-        source = unquote(address.path) if address.scheme == "file" else address.hostname  # without a password
+        address = deployment.source_url or ""
+        source = str(folder_of(address)) if is_folder(address) else urlsplit(address).hostname
         write_overview(
             path, DataSet(self.tables), self.photos, deployment.curation, source or "the synthetic world"
         )

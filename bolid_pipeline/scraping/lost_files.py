@@ -9,8 +9,8 @@ from bolid_pipeline.storage.tables import TableStore
 _logger = logging.getLogger(__name__)
 
 
-def drop_photos_without_file(tables: TableStore, photos: PhotoStore) -> int:
-    """Delete the rows of `raw_photos` whose file is not in the photo store; returns how many.
+def drop_photos_without_file(tables: TableStore, photos: PhotoStore) -> None:
+    """Delete the rows of `raw_photos` whose file is not in the photo store.
 
     Raises:
         TableError: none of the files is there. The folder was probably moved, or its disk is missing.
@@ -26,4 +26,3 @@ def drop_photos_without_file(tables: TableStore, photos: PhotoStore) -> int:
     if lost:
         _logger.warning("%d photos have lost their file and are fetched again", len(lost))
         tables.delete("raw_photos", "photo_id", lost)
-    return len(lost)

@@ -33,6 +33,11 @@ def is_of(row: _Row, source: str) -> bool:
     return row["source"] == source if row["source"] else row["page_url"].startswith(source)
 
 
+def is_folder(source: str) -> bool:
+    """True if a label is that of a folder of one's own photos."""
+    return source.startswith("file:")
+
+
 def set_aside(rows: Iterable[_Row]) -> list[dict[str, Any]]:
     """The rows of other sources' people as they must be written; none for those who are set aside already."""
     return [
@@ -68,7 +73,7 @@ def people_to_prune(tables: TableStore, source: str) -> dict[str, list[str]]:
     others = people_of_others(tables, source)
     rows = tables.read("identity_catalogue", ["page_url", "source"]).to_pylist()
     is_known = any(is_of(row, source) for row in rows)
-    if source.startswith("file:") and not is_known and any(label.startswith("file:") for label in others):
+    if is_folder(source) and not is_known and any(map(is_folder, others)):
         raise ConfigurationError(
             f"{source} was not read yet: run `bolid crawl` first, which finds out whether it is a known folder that "
             "was moved"

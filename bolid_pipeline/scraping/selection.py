@@ -9,7 +9,7 @@ from typing import Any
 from bolid_pipeline.names import did_you_mean, same_name
 from bolid_pipeline.scraping.config import CrawlBounds
 from bolid_pipeline.scraping.forgotten import forgotten_identities
-from bolid_pipeline.scraping.origins import is_of
+from bolid_pipeline.scraping.origins import is_folder, is_of
 from bolid_pipeline.scraping.outcomes import RETRIED_REASONS
 from bolid_pipeline.storage.tables import TableStore
 
@@ -92,7 +92,7 @@ class CrawlPlan:
     @property
     def estimated_requests(self) -> int:
         """Requests for each photo's page and file, more where an original is missing or a try fails; 0 for a folder."""
-        return 0 if self.source.startswith("file:") else 2 * self.num_photos
+        return 0 if is_folder(self.source) else 2 * self.num_photos
 
     def __str__(self) -> str:
         """One line per person, and the sum."""

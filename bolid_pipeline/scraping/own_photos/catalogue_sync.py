@@ -10,7 +10,7 @@ from typing import Any
 from bolid_pipeline.errors import SourceUnreachable
 from bolid_pipeline.records import OTHER_SOURCE
 from bolid_pipeline.scraping.config import CrawlConfig
-from bolid_pipeline.scraping.origins import is_of, name_taken, set_aside, source_of
+from bolid_pipeline.scraping.origins import is_folder, is_of, name_taken, set_aside, source_of
 from bolid_pipeline.scraping.own_photos.content import is_settled
 from bolid_pipeline.scraping.own_photos.walk import FolderListing, FoundFile, FoundPerson, walk
 from bolid_pipeline.scraping.report import CrawlReport, CrawlTimer
@@ -75,7 +75,7 @@ class CatalogueSync:
         known: dict[str, Counter[int]] = {}
         for file in self._listed_files():
             label = label_of.get(file["identity"], "")
-            if label.startswith("file:"):
+            if is_folder(label):
                 known.setdefault(label, Counter())[file["size_bytes"]] += 1
         found = Counter(file.size_bytes for person in listing.people.values() for file in person.files)
         shares = {label: (found & sizes).total() / sizes.total() for label, sizes in known.items()}

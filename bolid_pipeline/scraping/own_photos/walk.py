@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote_to_bytes
 
 from bolid_pipeline.errors import SourceUnreachable
@@ -60,7 +60,8 @@ class FolderListing:
 
     def hides(self, page_url: str) -> bool:
         """True if this walk could not see whether there is a file at the address."""
-        return any(page_url == place or page_url.startswith(f"{place}/") for place in self.unreadable)
+        places = (page_url, *map(str, PurePosixPath(page_url).parents))
+        return any(place in self.unreadable for place in places)
 
 
 def walk(root: Path) -> FolderListing:

@@ -21,7 +21,7 @@ class Scores(Recipe):
     word: str = "a"
 
     def open(self, photos, device):
-        raise NotImplementedError
+        pytest.fail(f"recipes are compared here and never opened: {photos} on {device}")
 
 
 class NewerScores(Scores):
