@@ -46,7 +46,7 @@ class PictureFolder:
     def save(self, image: Image, *, prompt: str, identity: str | None, seed: int) -> Path:
         """Write a picture, and return its path."""
         png = generated_png(image, prompt=prompt, identity=identity)
-        name = "-".join(filter(None, (_slug(identity or ""), _slug(prompt), str(seed))))
+        name = "-".join(filter(None, (slug(identity or ""), slug(prompt), str(seed))))
         path, number = self._folder / f"{name}.png", 1
         while not self._put(path, png):
             number += 1
@@ -66,7 +66,7 @@ class PictureFolder:
         return True
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """The words of a text in lower case, joined by underscores, as many letters as fit into a file name."""
     words = re.sub(r"[^\w+]+", "_", unicodedata.normalize("NFC", text).casefold()).strip("_")
     return words.encode()[:_MOST_BYTES].decode(errors="ignore").strip("_")

@@ -1,11 +1,11 @@
 """A picture of each person of a checkpoint's body bank, in a folder of its own."""
 
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bolid_pipeline.cli.picture_folder import slug
 from bolid_pipeline.evaluation.drawn_people import who_is
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.storage.atomic import write_atomically
@@ -34,7 +34,7 @@ def draw_people(deployment: Deployment, store: DataStore, folder: Path, max_peop
     checkpoint, config = store.checkpoints / deployment.name, deployment.evaluation
     people = BodyBank.load(checkpoint).identities[:max_people]
     prompts = {person: config.prompts[0].format(who=who) for person, who in _words_for(store, people).items()}
-    paths = {person: folder / f"{n:02d}-{_file_name(person)}.png" for n, person in enumerate(people, start=1)}
+    paths = {person: folder / f"{n:02d}-{slug(person)}.png" for n, person in enumerate(people, start=1)}
     made_at = (checkpoint / CONFIG_FILE).stat().st_mtime
     if folder.is_dir() and any(path.stat().st_mtime < made_at for path in folder.iterdir()):
         shutil.rmtree(folder)  # of an older checkpoint, which may have had other people
@@ -76,8 +76,3 @@ def _words_for(store: DataStore, people: tuple[str, ...]) -> dict[str, str]:
         if row["identity"] in of_person and row["photo_id"] in captions:
             of_person[row["identity"]].append(captions[row["photo_id"]])
     return {person: who_is(texts) for person, texts in of_person.items()}
-
-
-def _file_name(person: str) -> str:
-    """The person's name for a file, short enough for every file system."""
-    return re.sub(r"[^\w]+", "_", person)[:60].strip("_")
