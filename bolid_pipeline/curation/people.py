@@ -10,7 +10,7 @@ from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
 
-class PeopleStage(PhotoStage[list[Rgb | None]]):
+class PeopleStage(PhotoStage[Rgb | None]):
     """Rows of `face_detections` for photos with `photo_id`, `path`, `width_px` and `height_px`.
 
     Face boxes are in px of the photo as stored; counts and faces are null for an unreadable photo.

@@ -12,7 +12,7 @@ from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
 
-class PoseStage(PhotoStage[list[Rgb | None]]):
+class PoseStage(PhotoStage[Rgb | None]):
     """Rows of `poses` for photos with `photo_id`, `path`, `width_px` and `height_px`.
 
     The surest person's box (x1, y1, x2, y2) and 17 keypoints (x, y, confidence), in px of the photo as
