@@ -10,7 +10,7 @@ from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.pretrained.hub import FoundModel, find_or_fetch
 from bolid_pipeline.pretrained.pins import Pin, pin_of, read_pins
 from bolid_pipeline.pretrained.published import PublishedModel
-from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.pretrained.weights import Weights, WeightsFile
 from resources.deployments import Deployment, Role
 from resources.embedded_world import needing_bodyworld
 from resources.published_models import published_model
@@ -30,6 +30,10 @@ class ModelHub(dg.ConfigurableResource["ModelHub"]):
         Raises:
             WeightsMissing, ConfigurationError.
         """
+
+    @abstractmethod
+    def weights(self, role: Role) -> Weights:
+        """The file or folder of a role whose models come as either. Raises WeightsMissing, ConfigurationError."""
 
     def latent_models(self) -> LatentModels:
         """The models that make latents: the base model's VAE and the reference branch's image encoder."""
@@ -54,6 +58,10 @@ class EmbeddedModels(ModelHub):
                 f"{self.folder(role)} holds {len(files)} safetensors files, not one; {_RESTORE}"
             )
         return WeightsFile(path=files[0])
+
+    def weights(self, role: Role) -> WeightsFile:
+        """The role's file: the embedded detectors are YOLO networks."""
+        return self.file(role)
 
     def folder(self, role: Role) -> Path:
         """The role's folder."""
@@ -86,6 +94,10 @@ class PublishedModels(ModelHub):
         if model.is_file:
             raise ConfigurationError(f"the model of {role} is a folder, but {model.address} is one file")
         return self._found(role).path
+
+    def weights(self, role: Role) -> Weights:
+        """The role's file if its address is that of one, else its folder."""
+        return self.file(role) if self.model(role).is_file else self.folder(role)
 
     def model(self, role: Role) -> PublishedModel:
         """What is known of the role's model. Raises ConfigurationError."""
@@ -123,6 +135,7 @@ def model_hub_of(deployment: Deployment) -> ModelHub:
 
 
 _EMBEDDED = {
+    "person_detector": "pose_estimator",
     "captioner": "clip",
     "image_encoder": "base_model/image_encoder",
     "feature_extractor": "base_model/feature_extractor",
