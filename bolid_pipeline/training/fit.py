@@ -14,7 +14,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
-from bolid_pipeline.models.body_prior import text_vector
 from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
 from bolid_pipeline.settings import to_json
 from bolid_pipeline.training import checkpoint
@@ -31,13 +30,14 @@ from bolid_pipeline.training.objective import DiffusionObjective
 from bolid_pipeline.training.previews import Previews
 from bolid_pipeline.training.prior import fit_body_prior
 from bolid_pipeline.training.system import BoLIDSystem
+from bolid_pipeline.training.text_encoders import TextEncoders
 from bolid_pipeline.training.trainer import new_trainer, quiet_lightning
 from bolid_pipeline.training.views import encode_body
 
 _logger = logging.getLogger(__name__)
 
 _STATE_FILE = "state.ckpt"
-_CAPTIONS_PER_CALL = 256
+_VECTORS_FILE = "text_vectors.bin"
 
 
 def fit(
@@ -86,7 +86,7 @@ def fit(
         bank = _body_bank(system, batches, device)
         system.branches.save(folder, bank)
         if config.prior is not None:
-            prior = _fit_prior(config.prior, config.seed, bank, batches, device)
+            prior = _fit_prior(config.prior, system, bank, batches, work / _VECTORS_FILE, device)
             prior.save_pretrained(folder / BODY_PRIOR_FOLDER)
         losses = join_logs(work, folder / checkpoint.LOSSES_FILE)
         if (work / checkpoint.PREVIEWS).is_dir():
@@ -121,10 +121,11 @@ def make_system(
     opened = LossNetworks(config, networks or LossNetworkFiles(), base.vae)
     batches = BoLIDDataModule(config, data, base, clip=opened.clip)
     branches = Branches(config, base, data.latents.layout.image_embed_dim)
-    conditioner = Conditioner(config.dropout, branches, base, lambda: batches.prompts.empty)
+    texts = TextEncoders(base)
+    conditioner = Conditioner(config.dropout, branches, base, texts)
     diffusion = DiffusionObjective(config.diffusion, base, conditioner, opened)
     few_step = config.few_step and FewStepObjective(config.few_step, base, conditioner, opened)
-    return BoLIDSystem(config, branches, opened, diffusion, few_step), batches
+    return BoLIDSystem(config, branches, opened, texts, diffusion, few_step), batches
 
 
 def _train(
@@ -164,16 +165,19 @@ def _body_bank(system: BoLIDSystem, batches: BoLIDDataModule, device: torch.devi
 
 
 def _fit_prior(
-    config: PriorConfig, seed: int, bank: BodyBank, batches: BoLIDDataModule, device: torch.device
+    config: PriorConfig,
+    system: BoLIDSystem,
+    bank: BodyBank,
+    batches: BoLIDDataModule,
+    vectors_file: Path,
+    device: torch.device,
 ) -> PriorTransformer:
     """The body prior of the bank's people and the captions of their training photos, trained on the device."""
-    captions = [batches.captions[row] for row in batches.train_rows]
-    texts = [
-        text_vector(batches.prompts.gather(captions[start : start + _CAPTIONS_PER_CALL]).hidden_BLD)
-        for start in range(0, len(captions), _CAPTIONS_PER_CALL)
-    ]
+    texts = system.texts.to(device)
+    text_MF = texts.map_vectors([batches.captions[row] for row in batches.train_rows], vectors_file)
+    texts.cpu()
     identities = [batches.latents.identities[row] for row in batches.train_rows]
-    return fit_body_prior(config, bank, identities, torch.cat(texts), seed=seed, device=device)
+    return fit_body_prior(config, bank, identities, text_MF, seed=system.config.seed, device=device)
 
 
 def _metrics(
