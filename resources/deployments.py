@@ -31,6 +31,7 @@ from resources.source_address import folder_path, source_address
 Role = Literal[
     "watermark_classifier",
     "face_detector",
+    "person_detector",
     "pose_estimator",
     "captioner",
     "clip",
@@ -207,6 +208,7 @@ DEPLOYMENTS: dict[str, Callable[[Location], Deployment]] = {
 _PUBLISHED: dict[Role, str] = {
     "watermark_classifier": "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth",
     "face_detector": "AdamCodd/YOLOv11n-face-detection/model.pt",
+    "person_detector": "Ultralytics/YOLO11/yolo11n-pose.pt",
     "pose_estimator": "Ultralytics/YOLO11/yolo11n-pose.pt",
     "captioner": "Qwen/Qwen2.5-VL-3B-Instruct",
     "clip": "openai/clip-vit-large-patch14",

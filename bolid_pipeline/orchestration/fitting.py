@@ -56,7 +56,7 @@ def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, de
 
     config = deployment.training
     networks = LossNetworkFiles(
-        pose=model_hub.file("pose_estimator") if config.needs_pose else None,
+        pose=model_hub.weights("pose_estimator") if config.needs_pose else None,
         clip=model_hub.folder("clip") if config.needs_clip else None,
     )
     folder = store.checkpoints / deployment.name

@@ -18,6 +18,10 @@ class WeightsFile:
     sha256: str | None = None
 
 
+Weights = WeightsFile | Path
+"""Pretrained weights: one file, or a model folder."""
+
+
 def verify(weights: WeightsFile) -> Path:
     """Check a file against its pinned sha256, and return its path.
 
