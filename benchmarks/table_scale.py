@@ -58,10 +58,11 @@ class RandomLatentStage(PhotoStage[None]):
         self._recipe = recipe
         self._rng = np.random.default_rng(0)
 
-    def read(self, photos: pa.Table) -> None:
+    def read(self, photos: pa.Table) -> list[None]:
         """Reads nothing."""
+        return [None] * photos.num_rows
 
-    def compute(self, photos: pa.Table, read: None) -> pa.Table:  # noqa: ARG002 - nothing was read
+    def compute(self, photos: pa.Table, read: list[None]) -> pa.Table:  # noqa: ARG002 - nothing was read
         """Rows with the columns of `LatentStage`."""
         count, layout = photos.num_rows, self._recipe.layout
         shape = next(iter(layout.latent_shapes.values()))

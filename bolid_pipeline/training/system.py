@@ -62,9 +62,9 @@ class BoLIDSystem(lightning.LightningModule):
         """All trained parameters, in a fixed order."""
         return self.branches.trainable_parameters()
 
-    def start_from(self, checkpoint: Path) -> None:
-        """Copy the weights of a checkpoint folder. Raises as `Branches.load`."""
-        self.branches.load(checkpoint)
+    def start_from(self, start: Path) -> None:
+        """Copy the weights of a checkpoint folder or an IP-Adapter file. Raises as `Branches.load`."""
+        self.branches.load(start)
         self.ema = self._new_ema()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
