@@ -54,7 +54,7 @@ class PromptCache:
             pooled = () if text.pooled_BD is None else (text.pooled_BD,)
             return tuple(tensor.half() for tensor in (text.hidden_BLD, *pooled))
 
-        with _text_encoders_on(device, base):
+        with text_encoders_on(device, base):
             self._cache = TextCache(prompts, encode)
             empty = empty_text(base, num_windows=num_windows)
         pooled_1D = None if empty.pooled_BD is None else empty.pooled_BD.cpu()
@@ -73,7 +73,7 @@ def clip_text_cache(captions: Sequence[str], clip: ClipSimilarity, device: torch
 
 
 @contextmanager
-def _text_encoders_on(device: torch.device, base: BaseModel) -> Iterator[None]:
+def text_encoders_on(device: torch.device, base: BaseModel) -> Iterator[None]:
     """The base model with its text encoders on a device; the trainer's module lacks them, so it does not move them."""
     encoders = [base.text_encoder, getattr(base, "text_encoder_2", None)]
     moved = [(encoder, encoder.device) for encoder in encoders if encoder is not None]
