@@ -15,7 +15,6 @@ from bolid_pipeline.models.provenance import provenance_text
 from bolid_pipeline.storage.atomic import write_atomically
 from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.system import BoLIDSystem
-from bolid_pipeline.training.text_cache import text_encoders_on
 from bolid_pipeline.training.views import encode_body
 
 _NUM_PEOPLE = 4
@@ -51,11 +50,8 @@ class Previews(lightning.Callback):
         pl_module.ema.store(parameters)
         pl_module.ema.copy_to(parameters)
         try:
-            # The trainer moves what it trains; the text encoders are elsewhere, and weights may differ in precision.
-            with (
-                text_encoders_on(pl_module.device, self._data.base),
-                trainer.precision_plugin.forward_context(),
-            ):
+            # Frozen and trained weights may differ in precision, as in a step.
+            with trainer.precision_plugin.forward_context():
                 sheet = self._draw(pl_module)
         finally:
             pl_module.ema.restore(parameters)
