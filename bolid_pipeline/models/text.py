@@ -30,13 +30,22 @@ class EncodedText:
         pooled_BD = None if self.pooled_BD is None else self.pooled_BD.expand(num_prompts, -1)
         return EncodedText(self.hidden_BLD.expand(num_prompts, -1, -1), pooled_BD)
 
+    def to(self, like: torch.Tensor) -> "EncodedText":
+        """The texts with the device and dtype of another tensor."""
+        return EncodedText(
+            self.hidden_BLD.to(like), None if self.pooled_BD is None else self.pooled_BD.to(like)
+        )
+
     def added_conditions(self, height_px: int, width_px: int) -> dict[str, torch.Tensor]:
         """SDXL's further conditions: the pooled text and the size of an uncropped picture. Empty before SDXL."""
         if self.pooled_BD is None:
             return {}
         sizes = [height_px, width_px, 0, 0, height_px, width_px]
-        time_ids = torch.tensor([sizes], device=self.pooled_BD.device, dtype=self.pooled_BD.dtype)
-        return {"text_embeds": self.pooled_BD, "time_ids": time_ids.expand(len(self.pooled_BD), -1)}
+        # Filled on the device: to copy them there from the CPU would make a step wait.
+        time_ids_B6 = torch.stack(
+            [self.pooled_BD.new_full((len(self.pooled_BD),), size) for size in sizes], dim=1
+        )
+        return {"text_embeds": self.pooled_BD, "time_ids": time_ids_B6}
 
 
 def encode_text(

@@ -48,12 +48,13 @@ class Conditioner:
         self._branches = branches
         self._pixels_per_latent = 2 ** (len(base.vae.config.block_out_channels) - 1)
         self._empty_text = empty_text
+        self._empty: EncodedText | None = None
 
     def draw(self, batch: Batch, randomness: StepRandomness) -> DrawnConditions:
         """Conditions with gradient; the body's sample and the dropout come from the given randomness alone."""
         posterior = self._branches.body_encoder(batch["views_BNCGG"], batch["weights_BN"])
         c_body_BD = posterior.sample(randomness.normal(*posterior.mean_BD.shape))
-        kept = draw_kept_conditions(len(c_body_BD), self._dropout, randomness).to(c_body_BD.device)
+        kept = draw_kept_conditions(len(c_body_BD), self._dropout, randomness)
         height, width = batch["latents_BCHW"].shape[-2:]
         conditions = Conditions(
             self._text(batch, kept.text_B),
@@ -67,10 +68,12 @@ class Conditioner:
     def _text(self, batch: Batch, is_kept_B: torch.Tensor) -> EncodedText:
         """The captions, the empty prompt in place of dropped ones."""
         text_BLD, pooled_BD = batch["text_BLD"], batch.get("pooled_text_BD")
-        empty = self._empty_text()
+        if self._empty is None:
+            self._empty = self._empty_text().to(text_BLD)
+        empty = self._empty
         if pooled_BD is not None and empty.pooled_BD is not None:
-            pooled_BD = torch.where(is_kept_B[:, None], pooled_BD, empty.pooled_BD.to(pooled_BD))
-        hidden_BLD = torch.where(is_kept_B[:, None, None], text_BLD, empty.hidden_BLD.to(text_BLD))
+            pooled_BD = torch.where(is_kept_B[:, None], pooled_BD, empty.pooled_BD)
+        hidden_BLD = torch.where(is_kept_B[:, None, None], text_BLD, empty.hidden_BLD)
         return EncodedText(hidden_BLD, pooled_BD)
 
     def _ref(self, batch: Batch) -> torch.Tensor:

@@ -71,8 +71,8 @@ class FewStepObjective:
         drawn = self._conditioner.draw(batch, randomness)
         conditions, kept = drawn.conditions.first(count), drawn.kept.first(count)
         targets_BCHW = batch["latents_BCHW"][:count]
-        noise_BCHW = randomness.normal(*targets_BCHW.shape).to(targets_BCHW.device)
-        gradient_steps = draw_gradient_steps(self._config, randomness.generator)
+        noise_BCHW = randomness.normal(*targets_BCHW.shape)
+        gradient_steps = draw_gradient_steps(self._config, randomness)
         terms: dict[Loss, torch.Tensor] = {}
         with_identity = CrossAttentionRecord() if wanted & _ALIGNMENT else None
         before_sampling = randomness.generator.get_state()
@@ -156,7 +156,8 @@ def few_step_sample(
     """Clean latents from noise; scaled, as the U-Net knows them.
 
     The arithmetic of the sampler keeps its gradient in every step, so that a gradient passes by the steps whose
-    prediction has none.
+    prediction has none. The sampler's tables stay on the CPU: it decides by their numbers, and to read them from a
+    device would wait for it.
 
     Args:
         predict: the U-Net under its conditions.
@@ -165,20 +166,22 @@ def few_step_sample(
         noise_BCHW: standard normal.
         generator: for samplers that add noise between steps (LCM, TCD).
     """
-    scheduler.set_timesteps(num_steps, device=noise_BCHW.device)
+    scheduler.set_timesteps(num_steps)
     latents_BCHW = noise_BCHW * scheduler.init_noise_sigma
     for step, timestep in enumerate(scheduler.timesteps):
         inputs_BCHW = scheduler.scale_model_input(latents_BCHW, timestep)
-        prediction_BCHW = predict(step, inputs_BCHW, timestep.expand(len(latents_BCHW)))
+        timesteps_B = torch.full(
+            (len(latents_BCHW),), timestep.item(), dtype=timestep.dtype, device=latents_BCHW.device
+        )
+        prediction_BCHW = predict(step, inputs_BCHW, timesteps_B)
         latents_BCHW = scheduler.step(
             prediction_BCHW.float(), timestep, latents_BCHW, generator=generator
         ).prev_sample
     return latents_BCHW
 
 
-def draw_gradient_steps(config: FewStepConfig, generator: torch.Generator) -> frozenset[int]:
+def draw_gradient_steps(config: FewStepConfig, randomness: StepRandomness) -> frozenset[int]:
     """The last k sampler steps, or k drawn at random."""
     if config.gradient_from == "last":
         return frozenset(range(config.num_steps - config.gradient_steps, config.num_steps))
-    order = torch.randperm(config.num_steps, generator=generator).tolist()
-    return frozenset(order[: config.gradient_steps])
+    return randomness.choice(config.num_steps, config.gradient_steps)

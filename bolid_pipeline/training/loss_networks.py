@@ -45,6 +45,8 @@ class LossNetworks(nn.Module):
             PoseNetwork(files.pose, config.pose_image_size_px) if config.needs_pose and files.pose else None
         )
         self.clip = ClipSimilarity(files.clip) if config.needs_clip and files.clip else None
+        if config.hardware.gradient_checkpointing:
+            vae.enable_gradient_checkpointing()
         self._scaling_factor: float = vae.config.scaling_factor
         self.vae = vae
 
