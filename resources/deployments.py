@@ -31,12 +31,14 @@ from resources.source_address import folder_path, source_address
 Role = Literal[
     "watermark_classifier",
     "face_detector",
+    "person_detector",
     "pose_estimator",
     "captioner",
     "clip",
     "base_model",
     "image_encoder",
     "feature_extractor",
+    "ip_adapter",
 ]
 """The uses of pretrained weights."""
 
@@ -161,7 +163,11 @@ def theplace_sd15(data_dir: Location) -> Deployment:
         name="theplace_sd15",
         data_dir=data_dir,
         source_url=THEPLACE_URL,
-        weight_repositories={**_PUBLISHED, "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5"},
+        weight_repositories={
+            **_PUBLISHED,
+            "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "ip_adapter": "h94/IP-Adapter/models/ip-adapter_sd15.safetensors",
+        },
         crawl=CrawlConfig(
             canonical_url=THEPLACE_URL,
             min_photos=200,
@@ -169,7 +175,7 @@ def theplace_sd15(data_dir: Location) -> Deployment:
             max_identities=500,
         ),
         latents=LatentConfig(resolution_px=512, bucket_multiple_px=64),
-        training=training_presets.sd15(),
+        training=replace(training_presets.sd15(), start_from="ip_adapter"),
         evaluation=evaluation_presets.sd15(),
     )
 
@@ -177,14 +183,19 @@ def theplace_sd15(data_dir: Location) -> Deployment:
 def theplace_sdxl(data_dir: Location) -> Deployment:
     """As theplace_sd15, on Stable Diffusion XL at 1024 px."""
     sd15 = theplace_sd15(data_dir)
-    repositories = {**sd15.weight_repositories, "base_model": "stabilityai/stable-diffusion-xl-base-1.0"}
+    repositories = {
+        **sd15.weight_repositories,
+        "base_model": "stabilityai/stable-diffusion-xl-base-1.0",
+        # The one for the same image encoder as SD 1.5's; ip-adapter_sdxl.safetensors needs a larger one.
+        "ip_adapter": "h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+    }
     latents = LatentConfig(resolution_px=1024, bucket_multiple_px=64)
     return replace(
         sd15,
         name="theplace_sdxl",
         weight_repositories=repositories,
         latents=latents,
-        training=training_presets.sdxl(),
+        training=replace(training_presets.sdxl(), start_from="ip_adapter"),
     )
 
 
@@ -197,6 +208,7 @@ DEPLOYMENTS: dict[str, Callable[[Location], Deployment]] = {
 _PUBLISHED: dict[Role, str] = {
     "watermark_classifier": "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth",
     "face_detector": "AdamCodd/YOLOv11n-face-detection/model.pt",
+    "person_detector": "Ultralytics/YOLO11/yolo11n-pose.pt",
     "pose_estimator": "Ultralytics/YOLO11/yolo11n-pose.pt",
     "captioner": "Qwen/Qwen2.5-VL-3B-Instruct",
     "clip": "openai/clip-vit-large-patch14",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bolid_pipeline.errors import ConfigurationError, WeightsMissing
 from bolid_pipeline.latents.config import LatentModels
-from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.pretrained.weights import Weights, WeightsFile
 from resources.deployments import Deployment, Role
 from resources.embedded_world import needing_bodyworld
 
@@ -28,6 +28,10 @@ class ModelHub(dg.ConfigurableResource["ModelHub"]):
         Raises:
             WeightsMissing, ConfigurationError.
         """
+
+    @abstractmethod
+    def weights(self, role: Role) -> Weights:
+        """The file or folder of a role whose models come as either. Raises WeightsMissing, ConfigurationError."""
 
     def latent_models(self) -> LatentModels:
         """The models that make latents: the base model's VAE and the reference branch's image encoder."""
@@ -52,6 +56,10 @@ class EmbeddedModels(ModelHub):
                 f"{self.folder(role)} holds {len(files)} safetensors files, not one; {_RESTORE}"
             )
         return WeightsFile(path=files[0])
+
+    def weights(self, role: Role) -> WeightsFile:
+        """The role's file: the embedded detectors are YOLO networks."""
+        return self.file(role)
 
     def folder(self, role: Role) -> Path:
         """The role's folder."""
@@ -89,6 +97,10 @@ class HubModels(ModelHub):
         patterns = [f"{path}/*" for path in inside] or None
         root = Path(snapshot_download(f"{owner}/{name}", revision=revision, allow_patterns=patterns))
         return root.joinpath(*inside)
+
+    def weights(self, role: Role) -> Weights:
+        """The role's file if its path ends like that of one, else its folder."""
+        return self.file(role) if Path(self.repositories[role]).suffix in _SINGLE_FILES else self.folder(role)
 
     def _pin(self, role: Role) -> "Pin":
         pins = read_pins(self.pins_file)
@@ -131,7 +143,9 @@ def read_pins(pins_file: str | None) -> dict[str, Pin]:
         raise ConfigurationError(f"BOLID_WEIGHT_PINS={pins_file} holds no pins: {error}") from error
 
 
+_SINGLE_FILES = (".safetensors", ".pt", ".pth", ".onnx")
 _EMBEDDED = {
+    "person_detector": "pose_estimator",
     "captioner": "clip",
     "image_encoder": "base_model/image_encoder",
     "feature_extractor": "base_model/feature_extractor",

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bolid_pipeline.detection.yolo import load_yolo
 from bolid_pipeline.errors import ConfigurationError
 from bolid_pipeline.images.decoding import LETTERBOX_GREY
 from bolid_pipeline.pretrained.weights import WeightsFile
-from bolid_pipeline.pretrained.yolo import load_yolo
 
 
 @dataclass(frozen=True)
