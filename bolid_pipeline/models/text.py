@@ -30,12 +30,6 @@ class EncodedText:
         pooled_BD = None if self.pooled_BD is None else self.pooled_BD.expand(num_prompts, -1)
         return EncodedText(self.hidden_BLD.expand(num_prompts, -1, -1), pooled_BD)
 
-    def to(self, like: torch.Tensor) -> "EncodedText":
-        """The texts with the device and dtype of another tensor."""
-        return EncodedText(
-            self.hidden_BLD.to(like), None if self.pooled_BD is None else self.pooled_BD.to(like)
-        )
-
     def added_conditions(self, height_px: int, width_px: int) -> dict[str, torch.Tensor]:
         """SDXL's further conditions: the pooled text and the size of an uncropped picture. Empty before SDXL."""
         if self.pooled_BD is None:

@@ -14,8 +14,8 @@ from diffusers import DDPMScheduler
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.conditioner import Conditioner
-from bolid_pipeline.training.conditions import predict
 from bolid_pipeline.training.config import DiffusionConfig, Loss
+from bolid_pipeline.training.denoiser import Denoiser
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.losses.diffusion import (
     diffusion_loss,
@@ -34,16 +34,22 @@ class DiffusionObjective:
 
     Args:
         config: settings of the diffusion half.
-        base: the base model that the branches are attached to.
+        base: the base model; its noise schedule and the scale of its latents are used.
+        denoiser: predicts by the U-Net of that base model with the branches.
         conditioner: draws the conditions of a batch.
         networks: the decoder and the pose network of L_id.
     """
 
     def __init__(
-        self, config: DiffusionConfig, base: BaseModel, conditioner: Conditioner, networks: LossNetworks
+        self,
+        config: DiffusionConfig,
+        base: BaseModel,
+        denoiser: Denoiser,
+        conditioner: Conditioner,
+        networks: LossNetworks,
     ) -> None:
         self._config = config
-        self._unet = base.unet
+        self._denoiser = denoiser
         self._scaling_factor: float = base.vae.config.scaling_factor
         self._scheduler = DDPMScheduler.from_config(base.scheduler.config)
         self._conditioner = conditioner
@@ -60,7 +66,7 @@ class DiffusionObjective:
         timesteps_B = randomness.integers(num_timesteps, len(latents_BCHW))
         noisy_BCHW = self._scheduler.add_noise(latents_BCHW, noise_BCHW, timesteps_B)
         drawn = self._conditioner.draw(batch, randomness)
-        prediction_BCHW = predict(self._unet, noisy_BCHW, timesteps_B, drawn.conditions)
+        prediction_BCHW = self._denoiser(noisy_BCHW, timesteps_B, drawn.conditions)
         terms = {
             Loss.L_DIFF: diffusion_loss(
                 prediction_BCHW,

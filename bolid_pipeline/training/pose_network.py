@@ -54,7 +54,8 @@ class PoseNetwork(nn.Module):
     def forward(self, pixels_B3HW: torch.Tensor) -> FoundKeypoints:
         """Keypoints of pictures with values in [0, 1], of the network's dtype."""
         squares_B3SS, scale, (left, top) = self._letterbox(pixels_B3HW)
-        cells_BXA = self.network(squares_B3SS)[0]
+        with torch.autocast(squares_B3SS.device.type, enabled=False):  # in bfloat16 keypoints are 4 px coarse
+            cells_BXA = self.network(squares_B3SS)[0]
         scores_BA = cells_BXA[:, 4 : 4 + self._num_classes].amax(1)
         best_B = scores_BA.argmax(1)
         rows = torch.arange(len(cells_BXA), device=cells_BXA.device)

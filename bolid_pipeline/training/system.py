@@ -19,6 +19,7 @@ from bolid_pipeline.training.config import Loss, TrainingConfig
 from bolid_pipeline.training.few_step import FewStepObjective
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.objective import DiffusionObjective
+from bolid_pipeline.training.precision import halve_frozen_weights, precision_of
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
 from bolid_pipeline.training.text_encoders import TextEncoders
@@ -105,10 +106,15 @@ class BoLIDSystem(lightning.LightningModule):
         self.ema.load_state_dict(checkpoint["ema"])
 
     def configure_model(self) -> None:
-        """Leave this process only its share of the frozen weights, if the settings ask for that."""
+        """Give the frozen weights the precision and layout of the device, or leave this process its share of them."""
+        device_type = self.trainer.strategy.root_device.type
+        if precision_of(self.config.hardware) == "bf16-mixed":
+            halve_frozen_weights(self.branches, self.networks, self.texts)
         if self.config.hardware.shard_frozen_weights and self.trainer.world_size > 1:
-            device_type = self.trainer.strategy.root_device.type
             share_frozen_weights(self, self.branches.unet, device_type, self.trainer.world_size)
+        elif device_type == "cuda":
+            for module in (self.branches.unet, self.networks.decoder):
+                module.to(memory_format=torch.channels_last)
 
     def on_fit_start(self) -> None:
         """Move the running mean to the device of the weights."""
