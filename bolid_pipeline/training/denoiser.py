@@ -27,7 +27,8 @@ class Denoiser:
             num_graphs: how many kinds there are at most.
             backend: as of `torch.compile`.
         """
-        settings = torch._dynamo.config  # noqa: SLF001 - torch.compile itself takes a limit only since 2.12
+        # torch.compile itself takes a limit in the newest versions only.
+        settings = torch._dynamo.config  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         settings.recompile_limit = max(settings.recompile_limit, num_graphs)
         self._compiled = torch.compile(self.unet.forward, dynamic=False, fullgraph=True, backend=backend)
 
