@@ -217,7 +217,7 @@ class HardwareConfig:
     gradient_checkpointing: bool = False
     """Recompute the activations of the U-Net and of the decoder of pictures instead of keeping them."""
     compile_unet: bool = False
-    """On a GPU, let torch.compile fuse the U-Net: minutes at the start for every size of pictures, then faster steps."""
+    """On a GPU, let torch.compile fuse the U-Net: minutes at the start per picture size, then faster steps."""
 
     @property
     def num_processes(self) -> int:
