@@ -58,8 +58,8 @@ def face_detections(
 ) -> dg.MaterializeResult:
     """Faces and persons per photo; counting persons finds those whose face is hidden."""
     recipe = PeopleRecipe(
-        face_weights=model_hub.file("face_detector"),
-        pose_weights=model_hub.file("pose_estimator"),
+        face_weights=model_hub.weights("face_detector"),
+        person_weights=model_hub.weights("person_detector"),
         config=deployment.people,
     )
     photos = store.tables.read("raw_photos")

@@ -27,7 +27,11 @@ def poses(
 ) -> dg.MaterializeResult:
     """17 COCO keypoints and the box of each kept person, in pixels of the photo."""
     photos = store.kept_photos()
-    recipe = PoseRecipe(weights=model_hub.file("pose_estimator"), config=deployment.pose)
+    recipe = PoseRecipe(
+        weights=model_hub.weights("pose_estimator"),
+        person_weights=model_hub.weights("person_detector"),
+        config=deployment.pose,
+    )
     report = compute_engine.refresh(store, recipe, photos)
     sample = skeleton_sheet(store.photos, spread(photos, 16), store.tables.read("poses"))
     return dg.MaterializeResult(

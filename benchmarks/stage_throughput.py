@@ -32,12 +32,12 @@ from bolid_pipeline.curation.watermark_network import (
     WatermarkClassifier,
     load_watermark_classifier,
 )
+from bolid_pipeline.detection.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.images.decoding import decode_rgb, encode_jpeg, resize_to
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.config import LatentConfig, LatentModels
 from bolid_pipeline.latents.recipe import LatentRecipe
 from bolid_pipeline.pretrained.weights import WeightsFile
-from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.stages.batches import run_stage
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
@@ -98,7 +98,7 @@ def people(store: PhotoStore, folder: Path) -> tuple[PhotoStage[Any], Bare]:
         ]
 
     face, pose = (WeightsFile(path=path) for path in paths)
-    recipe = PeopleRecipe(face_weights=face, pose_weights=pose, config=config)
+    recipe = PeopleRecipe(face_weights=face, person_weights=pose, config=config)
     return recipe.open(store, "cpu"), bare
 
 

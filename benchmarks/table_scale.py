@@ -58,10 +58,11 @@ class RandomLatentStage(PhotoStage[None]):
         self._recipe = recipe
         self._rng = np.random.default_rng(0)
 
-    def read(self, photos: pa.Table) -> None:
+    def read(self, photos: pa.Table) -> list[None]:
         """Reads nothing."""
+        return [None] * photos.num_rows
 
-    def compute(self, photos: pa.Table, read: None) -> pa.Table:  # noqa: ARG002 - nothing was read
+    def compute(self, photos: pa.Table, read: list[None]) -> pa.Table:  # noqa: ARG002 - nothing was read
         """Rows with the columns of `LatentStage`."""
         count, layout = photos.num_rows, self._recipe.layout
         shape = next(iter(layout.latent_shapes.values()))
@@ -176,7 +177,6 @@ def _measure_batches(base: BaseModel, tables: TableStore) -> dict[str, Any]:
     captions = {photo_id: f"photo {row % 4}" for row, photo_id in enumerate(latents.photo_ids)}
     trained_on = TrainingData(base_model=weights_folder("base_model"), latents=latents, captions=captions)
     data = BoLIDDataModule(demo(), trained_on, base)
-    data.setup("fit")
     data._num_steps = NUM_BATCHES  # noqa: SLF001 - the demo trains for less
     batches = iter(data.train_dataloader())
     next(batches)

@@ -24,6 +24,7 @@ BolidError
  +-- WorkError
  |    +-- TookTooLong        work on bytes from outside reached its limit of time
  |    +-- WorkerDied         the process that did such work crashed or was killed
+ +-- OutOfMemory             the least that can be computed at once does not fit in the device's memory
  +-- NotEnoughData           a stage has nothing, or too little, to work on
  +-- UnknownIdentity         a person the data set or the checkpoint does not hold
 """
@@ -173,6 +174,10 @@ class TookTooLong(WorkError):
 
 class WorkerDied(WorkError):
     """The process that did the work crashed or was killed."""
+
+
+class OutOfMemory(BolidError):
+    """The least that can be computed at once does not fit in the memory of the device."""
 
 
 class NotEnoughData(BolidError):

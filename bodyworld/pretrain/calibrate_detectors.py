@@ -14,8 +14,8 @@ from bodyworld.pretrain.face_detector import WEIGHTS_NAME as FACE_WEIGHTS_NAME
 from bodyworld.pretrain.photos import photo_paths, read_labels, render_part
 from bodyworld.pretrain.pose_estimator import WEIGHTS_NAME as POSE_WEIGHTS_NAME
 from bodyworld.weights import WeightsRole, weights_folder
+from bolid_pipeline.detection.yolo import detect, load_yolo
 from bolid_pipeline.images.decoding import Rgb, decode_rgb
-from bolid_pipeline.pretrained.yolo import detect, load_yolo
 
 LEVELS = np.arange(0.15, 0.86, 0.05)
 _BATCH_SIZE = 25

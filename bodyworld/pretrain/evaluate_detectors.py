@@ -94,8 +94,8 @@ def evaluate(
     pose_weights = WeightsFile(path=weights_folder("pose_estimator") / POSE_WEIGHTS_NAME)
     watermark_weights = WeightsFile(path=weights_folder("watermark_classifier") / "model.safetensors")
     find_watermarks = WatermarkRecipe(weights=watermark_weights)
-    count_people = PeopleRecipe(face_weights=face_weights, pose_weights=pose_weights, config=people)
-    find_poses = PoseRecipe(weights=pose_weights, config=pose)
+    count_people = PeopleRecipe(face_weights=face_weights, person_weights=pose_weights, config=people)
+    find_poses = PoseRecipe(weights=pose_weights, person_weights=pose_weights, config=pose)
     watermark_rows, people_rows, pose_rows = (
         rows_by(recipe, store, photos) for recipe in (find_watermarks, count_people, find_poses)
     )

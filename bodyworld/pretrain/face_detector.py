@@ -13,7 +13,7 @@ from bodyworld.pretrain.photos import LetterboxedPhotos
 from bodyworld.pretrain.pose_estimator import WEIGHTS_NAME as POSE_WEIGHTS_NAME
 from bodyworld.pretrain.yolo_training import train_yolo, yolo_export
 from bodyworld.weights import weights_folder
-from bolid_pipeline.pretrained.yolo import build_yolo, load_yolo
+from bolid_pipeline.detection.yolo import build_yolo, load_yolo
 
 CONFIG_NAME = "yolo11n.yaml"
 WEIGHTS_NAME = "yolo11n-face.safetensors"

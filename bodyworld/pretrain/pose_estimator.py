@@ -11,8 +11,8 @@ from bodyworld.pretrain.command import PretrainRun, photos_option, pretrain_comm
 from bodyworld.pretrain.photos import LetterboxedPhotos
 from bodyworld.pretrain.yolo_training import train_yolo, yolo_export
 from bodyworld.weights import weights_folder
+from bolid_pipeline.detection.yolo import build_yolo, load_yolo
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
-from bolid_pipeline.pretrained.yolo import build_yolo, load_yolo
 
 CONFIG_NAME = "yolo11n-pose.yaml"
 WEIGHTS_NAME = "yolo11n-pose.safetensors"

@@ -19,11 +19,11 @@ from bodyworld.pretrain.command import Losses, PretrainRun
 from bodyworld.pretrain.photos import LetterboxedPhotos, Target
 from bodyworld.pretrain.shuffled_order import ShuffledOrder
 from bodyworld.pretrain.timed_training import half_precision
+from bolid_pipeline.detection.yolo import save_yolo
 from bolid_pipeline.images.decoding import LETTERBOX_GREY
 from bolid_pipeline.pose.skeleton import FLIP_INDEX
-from bolid_pipeline.pretrained.yolo import save_yolo
 
-import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics # isort: skip
+import bolid_pipeline.detection.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics # isort: skip
 from ultralytics.cfg import get_cfg  # isort: skip
 
 Example = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]

@@ -23,7 +23,7 @@ class Captioner(Protocol):
         ...
 
 
-class CaptionStage(PhotoStage[list[Rgb | None]]):
+class CaptionStage(PhotoStage[Rgb | None]):
     """Rows of `captions` for photos with `photo_id` and `path`; a null caption for an unreadable photo."""
 
     def __init__(self, recipe: CaptionRecipe, photos: PhotoStore, device: str = "cpu") -> None:

@@ -3,13 +3,14 @@
 import pyarrow as pa
 
 from bolid_pipeline.curation.recipes import PeopleRecipe
+from bolid_pipeline.detection.detector import Detections
+from bolid_pipeline.detection.opening import open_face_detector, open_person_detector
 from bolid_pipeline.images.decoding import Rgb, decode_many
-from bolid_pipeline.pretrained.yolo import Detections, detect, load_yolo
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
 
-class PeopleStage(PhotoStage[list[Rgb | None]]):
+class PeopleStage(PhotoStage[Rgb | None]):
     """Rows of `face_detections` for photos with `photo_id`, `path`, `width_px` and `height_px`.
 
     Face boxes are in px of the photo as stored; counts and faces are null for an unreadable photo.
@@ -18,8 +19,8 @@ class PeopleStage(PhotoStage[list[Rgb | None]]):
     def __init__(self, recipe: PeopleRecipe, photos: PhotoStore, device: str = "cpu") -> None:
         self._recipe = recipe
         self._photos = photos
-        self._faces = load_yolo(recipe.face_weights.path, recipe.face_weights.sha256).to(device)
-        self._persons = load_yolo(recipe.pose_weights.path, recipe.pose_weights.sha256).to(device)
+        self._faces = open_face_detector(recipe.face_weights).to(device)
+        self._persons = open_person_detector(recipe.person_weights).to(device)
 
     def read(self, photos: pa.Table) -> list[Rgb | None]:
         """Each photo, no larger than the networks need."""
@@ -31,15 +32,11 @@ class PeopleStage(PhotoStage[list[Rgb | None]]):
         """Faces and persons of each photo that could be read; nulls for the others."""
         config = self._recipe.config
         readable = [image for image in read if image is not None]
-        faces = detect(
-            self._faces, readable, image_size=config.face_image_size_px, conf=config.face_conf, iou=config.iou
+        faces = self._faces.detect(
+            readable, image_size=config.face_image_size_px, conf=config.face_conf, iou=config.iou
         )
-        persons = detect(
-            self._persons,
-            readable,
-            image_size=config.person_image_size_px,
-            conf=config.person_conf,
-            iou=config.iou,
+        persons = self._persons.detect(
+            readable, image_size=config.person_image_size_px, conf=config.person_conf, iou=config.iou
         )
         found = iter(zip(readable, faces, persons, strict=True))
         facts = photos.select(["photo_id", "width_px", "height_px"]).to_pylist()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bolid_pipeline.curation.config import PeopleConfig
-from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.pretrained.weights import Weights, WeightsFile
 from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.storage.photos import PhotoStore
 
@@ -27,13 +27,13 @@ class WatermarkRecipe(Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class PeopleRecipe(Recipe):
-    """Faces and persons in a photo, by a face detector and a pose network."""
+    """Faces and persons in a photo, by a detector of each."""
 
     table = "face_detections"
     code_version = "1"
 
-    face_weights: WeightsFile
-    pose_weights: WeightsFile
+    face_weights: Weights
+    person_weights: Weights
     config: PeopleConfig
 
     def open(self, photos: PhotoStore, device: str) -> PhotoStage[Any]:

@@ -14,7 +14,7 @@ from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
 
-class WatermarkStage(PhotoStage[list[torch.Tensor | None]]):
+class WatermarkStage(PhotoStage[torch.Tensor | None]):
     """Rows of `watermark_scores` for photos with `photo_id` and `path`; unreadable ones get a null."""
 
     def __init__(self, recipe: WatermarkRecipe, photos: PhotoStore, device: str = "cpu") -> None:

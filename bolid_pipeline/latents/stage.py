@@ -19,7 +19,7 @@ from bolid_pipeline.storage.photos import PhotoStore
 _MIN_OVERSAMPLING = 2  # a photo is decoded at no less than twice the bucket's resolution
 
 
-class _LatentStage(PhotoStage[list[PreparedPhoto | None]]):
+class _LatentStage(PhotoStage[PreparedPhoto | None]):
     """Common part of both stages: the VAE, and photos cut to their buckets."""
 
     def __init__(self, recipe: LatentRecipe, photos: PhotoStore, device: str = "cpu") -> None:

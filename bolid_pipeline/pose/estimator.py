@@ -4,15 +4,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from bolid_pipeline.errors import WeightsMismatch
+from bolid_pipeline.detection.detector import Detections
+from bolid_pipeline.detection.opening import open_pose_estimator
 from bolid_pipeline.images.decoding import Rgb, decode_many
 from bolid_pipeline.pose.recipe import PoseRecipe
-from bolid_pipeline.pretrained.yolo import Detections, detect, load_yolo
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
 
-class PoseStage(PhotoStage[list[Rgb | None]]):
+class PoseStage(PhotoStage[Rgb | None]):
     """Rows of `poses` for photos with `photo_id`, `path`, `width_px` and `height_px`.
 
     The surest person's box (x1, y1, x2, y2) and 17 keypoints (x, y, confidence), in px of the photo as
@@ -22,7 +22,7 @@ class PoseStage(PhotoStage[list[Rgb | None]]):
     def __init__(self, recipe: PoseRecipe, photos: PhotoStore, device: str = "cpu") -> None:
         self._recipe = recipe
         self._photos = photos
-        self._model = load_yolo(recipe.weights.path, recipe.weights.sha256).to(device)
+        self._model = open_pose_estimator(recipe.weights, recipe.person_weights).to(device)
 
     def read(self, photos: pa.Table) -> list[Rgb | None]:
         """Each photo, no larger than the network needs."""
@@ -34,12 +34,8 @@ class PoseStage(PhotoStage[list[Rgb | None]]):
         config = self._recipe.config
         readable = [image for image in read if image is not None]
         people = iter(
-            detect(
-                self._model,
-                readable,
-                image_size=config.image_size_px,
-                conf=config.person_conf,
-                iou=config.iou,
+            self._model.detect(
+                readable, image_size=config.image_size_px, conf=config.person_conf, iou=config.iou
             )
         )
         facts = photos.select(["photo_id", "width_px", "height_px"]).to_pylist()
@@ -52,17 +48,15 @@ class PoseStage(PhotoStage[list[Rgb | None]]):
 
 def _row(photo: dict[str, Any], image: Rgb | None, people: Detections | None) -> dict[str, Any]:
     """The pose of the surest person in `image`, which may be a smaller decoding of the photo."""
-    if image is None or people is None or not len(people.conf):
-        return {"photo_id": photo["photo_id"], "keypoints": None, "person_box": None}
+    nobody = {"photo_id": photo["photo_id"], "keypoints": None, "person_box": None}
+    if image is None or people is None:
+        return nobody
     scaled = people.scaled(photo["width_px"] / image.shape[1], photo["height_px"] / image.shape[0])
-    keypoints_NK3 = scaled.keypoints
-    if keypoints_NK3 is None:
-        raise WeightsMismatch(
-            "the pose estimator finds no keypoints: a plain detector was loaded in its place"
-        )
+    if scaled.keypoints is None or not len(scaled.conf):
+        return nobody
     best = int(scaled.conf.argmax())
     return {
         "photo_id": photo["photo_id"],
-        "keypoints": keypoints_NK3[best].tolist(),
+        "keypoints": scaled.keypoints[best].tolist(),
         "person_box": scaled.boxes_xyxy[best].tolist(),
     }

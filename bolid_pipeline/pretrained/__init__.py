@@ -1,1 +1,1 @@
-"""Pretrained weights: files that are checked before they are opened, and the YOLO networks that load them."""
+"""Pretrained weights: files that are checked before they are opened, and the devices that run them."""

@@ -18,6 +18,10 @@ class WeightsFile:
     sha256: str | None = None
 
 
+Weights = WeightsFile | Path
+"""Pretrained weights: one file, or a model folder."""
+
+
 def verify(weights: WeightsFile) -> Path:
     """Check a file against its pinned sha256, and return its path.
 
@@ -43,6 +47,11 @@ def file_sha256(path: Path) -> str:
     except FileNotFoundError:
         raise WeightsMissing(f"no weights at {path}") from None
     return _sha256(path, status.st_mtime_ns, status.st_size)
+
+
+def content_sha256(place: Path) -> str:
+    """The sha256 in hex of a file, or of a model folder. Raises WeightsMissing."""
+    return folder_sha256(place) if place.is_dir() else file_sha256(place)
 
 
 def folder_sha256(folder: Path) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from bolid_pipeline.pretrained.device import Device, find_device
+from bolid_pipeline.pretrained.memory import BatchSize, free_memory
 from bolid_pipeline.stages.prefetch import prefetch
 from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.storage.photos import PhotoStore
@@ -16,15 +17,38 @@ _BATCHES_AHEAD = 2
 def compute_here(
     recipe: Recipe, store: PhotoStore, photos: pa.Table, *, batch_size: int = 16, device: Device = "auto"
 ) -> Iterator[pa.Table]:
-    """The rows of each batch of photos, in order, computed in this process."""
-    yield from run_stage(recipe.open(store, find_device(device)), cut(photos, batch_size))
+    """The rows of each batch of photos, in order, computed in this process.
+
+    The stage's models leave the device at the end, before those of the next stage come.
+    """
+    try:
+        yield from run_stage(recipe.open(store, find_device(device)), cut(photos, batch_size))
+    finally:
+        free_memory()
 
 
 def run_stage(stage: PhotoStage[Any], batches: Sequence[pa.Table]) -> Iterator[pa.Table]:
-    """The rows of each batch, in order; the next batches are read while the model computes one."""
+    """The rows of each batch, in order; the next batches are read while the model computes one.
+
+    A batch that does not fit in the device's memory is computed in halves, and so are those after it.
+
+    Raises:
+        OutOfMemory: a single photo does not fit.
+    """
+    size = BatchSize(max((batch.num_rows for batch in batches), default=0), "photos")
     read = prefetch(stage.read, batches, _BATCHES_AHEAD)
     for batch, of_batch in zip(batches, read, strict=True):
-        yield stage.compute(batch, of_batch)
+        yield _compute(stage, size, batch, of_batch)
+
+
+def _compute(stage: PhotoStage[Any], size: BatchSize, photos: pa.Table, read: list[Any]) -> pa.Table:
+    """The rows of a batch, made in as many parts as the device's memory asks for."""
+    return pa.concat_tables(
+        size.batches(
+            photos.num_rows,
+            lambda part: stage.compute(photos.slice(part.start, part.stop - part.start), read[part]),
+        )
+    )
 
 
 def cut(photos: pa.Table, batch_size: int) -> list[pa.Table]:
@@ -37,7 +61,9 @@ class StageActor:
 
     def __init__(self, recipe: Recipe, store: PhotoStore, device: Device) -> None:
         self._stage = recipe.open(store, find_device(device))
+        self._size: BatchSize | None = None
 
     def __call__(self, photos: pa.Table) -> pa.Table:
-        """The rows of a batch."""
-        return self._stage(photos)
+        """The rows of a batch; as in `run_stage`, in halves where it does not fit in the device's memory."""
+        self._size = self._size or BatchSize(photos.num_rows, "photos")
+        return _compute(self._stage, self._size, photos, self._stage.read(photos))

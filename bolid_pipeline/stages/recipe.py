@@ -42,12 +42,15 @@ class PhotoStage(ABC, Generic[Read]):
         return self.compute(photos, self.read(photos))
 
     @abstractmethod
-    def read(self, photos: pa.Table) -> Read:
-        """The input of the model: photos decoded, cut and scaled. Runs in a separate thread."""
+    def read(self, photos: pa.Table) -> list[Read]:
+        """The input of the model for each photo: decoded, cut and scaled. Runs in a separate thread."""
 
     @abstractmethod
-    def compute(self, photos: pa.Table, read: Read) -> pa.Table:
-        """The rows, by the model: the recipe's `made_columns`, at most one row per photo, order kept."""
+    def compute(self, photos: pa.Table, read: list[Read]) -> pa.Table:
+        """The rows, by the model: the recipe's `made_columns`, at most one row per photo, order kept.
+
+        A batch that does not fit in the device's memory is computed again in halves.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -212,11 +212,12 @@ class HardwareConfig:
     shard_frozen_weights: bool = False
     """Each process keeps a share of the frozen weights of the U-Net, and fetches the others of a block when it runs."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """"auto" is bf16-mixed on a GPU that supports bfloat16, and float32 elsewhere."""
+    """"auto" is bf16-mixed on a GPU that supports bfloat16, and float32 elsewhere; in bf16-mixed the frozen weights are
+    bfloat16 and the trained ones float32."""
     gradient_checkpointing: bool = False
-    """Recompute the activations of the U-Net instead of keeping them."""
+    """Recompute the activations of the U-Net and of the decoder of pictures instead of keeping them."""
     compile_unet: bool = False
-    """Let torch.compile fuse the U-Net: minutes at the start, faster steps on a GPU."""
+    """On a GPU, let torch.compile fuse the U-Net: minutes at the start per picture size, then faster steps."""
 
     @property
     def num_processes(self) -> int:
@@ -254,6 +255,9 @@ class TrainingConfig:
     ref_encoder_layers: Step = 0
     """0: the reference branch sees one photo of the person. More: it sees the photos that the body is encoded from,
     through this many self-attention blocks across them (the thesis' prototype, `models.reference_encoder`)."""
+    start_from: str | None = None
+    """Weights that training starts with: the role of published ones ("ip_adapter", the reference branch), or the path
+    of an IP-Adapter file (the same) or of a whole BoLID checkpoint; None starts with new branches."""
     pose_image_size_px: YoloSizePx = 640
     """Side of the square that the pose network of L_id sees."""
     optimizer: OptimizerConfig = OptimizerConfig()

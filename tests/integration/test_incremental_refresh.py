@@ -244,11 +244,15 @@ def test_a_batch_of_which_no_photo_can_be_read_is_a_result_of_every_stage(data_d
         WatermarkRecipe(weights=hub.file("watermark_classifier")),
         PeopleRecipe(
             face_weights=hub.file("face_detector"),
-            pose_weights=hub.file("pose_estimator"),
+            person_weights=hub.file("person_detector"),
             config=deployment.people,
         ),
         CaptionRecipe(model=hub.folder("captioner"), config=deployment.captioner),
-        PoseRecipe(weights=hub.file("pose_estimator"), config=deployment.pose),
+        PoseRecipe(
+            weights=hub.file("pose_estimator"),
+            person_weights=hub.file("person_detector"),
+            config=deployment.pose,
+        ),
         whole,
         whole.body,
     ]

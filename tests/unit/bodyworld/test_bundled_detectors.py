@@ -13,8 +13,8 @@ from bodyworld.weights import weights_folder
 from bodyworld.world.defects import add_watermark, encode_jpeg
 from bodyworld.world.photographs import add_companions
 from bolid_pipeline.curation.watermark_network import load_watermark_classifier, watermark_input
+from bolid_pipeline.detection.yolo import detect, load_yolo
 from bolid_pipeline.images.decoding import Rgb, decode_rgb
-from bolid_pipeline.pretrained.yolo import detect, load_yolo
 
 HELD_OUT_SEED = 30_001
 FACE_IMAGE_SIZE_PX = 192

@@ -9,9 +9,9 @@ import torch
 
 from bolid_pipeline.curation.config import PeopleConfig
 from bolid_pipeline.curation.recipes import PeopleRecipe
+from bolid_pipeline.detection.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.images.decoding import encode_jpeg
 from bolid_pipeline.pretrained.weights import WeightsFile
-from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.storage.photos import PhotoStore
 
 CONFIG = PeopleConfig(face_conf=0.01, person_conf=0.01, face_image_size_px=64, person_image_size_px=96)
@@ -33,7 +33,7 @@ def weights(tmp_path_factory) -> tuple[Path, Path]:
 
 def recipe_of(face, pose, config=CONFIG):
     return PeopleRecipe(
-        face_weights=WeightsFile(path=face), pose_weights=WeightsFile(path=pose), config=config
+        face_weights=WeightsFile(path=face), person_weights=WeightsFile(path=pose), config=config
     )
 
 

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 import torch
 
+from bolid_pipeline.detection.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images.decoding import encode_jpeg, resize_to
 from bolid_pipeline.pose.config import PoseConfig
 from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.pretrained.weights import WeightsFile
-from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.storage.photos import PhotoStore
 
 CONFIG = PoseConfig(image_size_px=96, person_conf=0.01)
@@ -32,7 +32,8 @@ def weights(tmp_path_factory):
 
 
 def recipe_of(path, config=CONFIG):
-    return PoseRecipe(weights=WeightsFile(path=path), config=config)
+    weights = WeightsFile(path=path)
+    return PoseRecipe(weights=weights, person_weights=weights, config=config)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from bolid_pipeline.stages.recipe import PhotoStage
 PHOTOS = pa.table({"photo_id": [f"{row:02d}" for row in range(20)]})
 
 
-class OverlappingStage(PhotoStage[list[str]]):
+class OverlappingStage(PhotoStage[str]):
     """Computes the first batch only once the second one has been read."""
 
     def __init__(self):

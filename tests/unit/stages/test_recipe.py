@@ -82,9 +82,9 @@ def test_a_recipe_of_every_stage_can_be_pickled(tmp_path):
 
     weights = WeightsFile(path=tmp_path / "a")
     for recipe in (
-        PoseRecipe(weights=weights, config=PoseConfig()),
+        PoseRecipe(weights=weights, person_weights=weights, config=PoseConfig()),
         WatermarkRecipe(weights=weights),
-        PeopleRecipe(face_weights=weights, pose_weights=weights, config=PeopleConfig()),
+        PeopleRecipe(face_weights=weights, person_weights=weights, config=PeopleConfig()),
         CaptionRecipe(model=tmp_path, config=ClipCaptionConfig()),
     ):
         assert pickle.loads(pickle.dumps(recipe)) == recipe  # noqa: S301 - our own bytes

@@ -4,6 +4,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from bolid_pipeline.stages.batches import compute_here
 from bolid_pipeline.stages.recipe import PhotoStage, Recipe
@@ -13,8 +14,11 @@ from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.tables import TableStore
 
 
-class Scorer(PhotoStage[list[str]]):
-    """Scores every photo 0.5 but those whose id says `skip`; raises at the id `boom`."""
+class Scorer(PhotoStage[str]):
+    """Scores every photo 0.5 but those whose id says `skip`; raises at the id `boom`.
+
+    Two photos at most fit beside one whose id says `big`.
+    """
 
     def __init__(self, recipe):
         self.recipe = recipe
@@ -26,7 +30,9 @@ class Scorer(PhotoStage[list[str]]):
         ids = read
         self.recipe.seen.append(ids)
         if "boom" in ids:
-            raise RuntimeError("out of memory")
+            raise RuntimeError("an illegal memory access was encountered")
+        if len(ids) > 2 and any(photo_id.startswith("big") for photo_id in ids):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
         assert ids == photos["photo_id"].to_pylist()
         told = [photo_id for photo_id in ids if not photo_id.startswith("skip")]
         return pa.table({"photo_id": told, "watermark_prob": [0.5] * len(told)}, self.recipe.made_columns)
@@ -112,7 +118,7 @@ def test_photos_without_a_row_are_counted(tables):
 
 def test_a_failure_keeps_what_was_committed_before(tables):
     ids = ["a", "b", "c", "d", "boom"]
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match="illegal memory access"):
         refresh(tables, ids, batch_size=1, rows_per_commit=2)
     assert tables.read("watermark_scores")["photo_id"].to_pylist() == ["a", "b", "c", "d"]
 
@@ -120,6 +126,14 @@ def test_a_failure_keeps_what_was_committed_before(tables):
 def test_batches_hold_at_most_batch_size_photos(tables):
     _, seen = refresh(tables, list("abcde"), batch_size=2)
     assert seen == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_batch_that_does_not_fit_in_memory_is_computed_in_halves_and_the_run_goes_on(tables):
+    ids = ["a", "b", "c", "d", "big e", "f", "g", "h", "i", "j", "k", "l"]
+    report, seen = refresh(tables, ids, batch_size=8)
+    assert [len(batch) for batch in seen] == [8, 4, 4, 2, 2, 2, 2]
+    assert report.num_computed == len(ids)
+    assert sorted(tables.read("watermark_scores")["photo_id"].to_pylist()) == sorted(ids)
 
 
 def test_no_photos_at_all(tables):

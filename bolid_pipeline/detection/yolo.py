@@ -5,21 +5,21 @@ Shapes: B images, N detections, K keypoints.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
-import bolid_pipeline.pretrained.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics
+import bolid_pipeline.detection.telemetry  # noqa: F401 # pyright: ignore[reportUnusedImport] - before ultralytics
+from bolid_pipeline.detection.detector import Detections, Detector
 from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.loading import first_words, loading
 from bolid_pipeline.pretrained.states import load_safetensors, verify_pickle
+from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.storage.atomic import write_atomically
 
 from ultralytics.data.augment import LetterBox  # isort: skip
@@ -30,24 +30,32 @@ from ultralytics.utils.nms import non_max_suppression  # isort: skip
 # ultralytics drops the detections that it did not reach in time; a busy machine must not lose people.
 _NMS_SECONDS_PER_IMAGE = 60.0
 
+Wanted = Literal["face", "person"]
+"""The classes that are looked for."""
 
-@dataclass(frozen=True)
-class Detections:
-    """The detections in one image, surest first."""
 
-    boxes_xyxy: NDArray[np.float32]
-    """(N, 4): x1, y1, x2, y2 in px."""
-    conf: NDArray[np.float32]
-    """(N,) in [0, 1]."""
-    keypoints: NDArray[np.float32] | None
-    """(N, K, 3): x_px, y_px, confidence in [0, 1]; None if the network finds no keypoints."""
+class YoloDetector(Detector):
+    """A YOLO network that finds faces or persons, and keypoints if it is a pose network."""
 
-    def scaled(self, factor_x: float, factor_y: float) -> "Detections":
-        """Convert to the px of a picture `factor_x` times as wide and `factor_y` times as high."""
-        boxes = self.boxes_xyxy * np.array([factor_x, factor_y, factor_x, factor_y], np.float32)
-        if self.keypoints is None:
-            return Detections(boxes, self.conf, None)
-        return Detections(boxes, self.conf, self.keypoints * np.array([factor_x, factor_y, 1], np.float32))
+    def __init__(self, weights: WeightsFile, wanted: Wanted) -> None:
+        """Open a network of the task.
+
+        Args:
+            weights: see `load_yolo`.
+            wanted: the class to find. A network of one class is taken for it, unless that class has another's name.
+
+        Raises:
+            WeightsMissing: the file is missing.
+            WeightsMismatch: the file has another hash, or holds a network of another task.
+        """
+        super().__init__()
+        self._network = load_yolo(weights.path, weights.sha256)
+        self._classes = [_class_index(self._network, wanted, weights.path)]
+        self.num_keypoints = getattr(_detection_head(self._network), "kpt_shape", (0,))[0]
+
+    def detect(self, images: Sequence[Rgb], *, image_size: int, conf: float, iou: float) -> list[Detections]:
+        """See `Detector.detect`; all images in one pass, each scaled to fit a grey square, aspect kept."""
+        return detect(self._network, images, image_size=image_size, conf=conf, iou=iou, classes=self._classes)
 
 
 def build_yolo(config_name: str, num_classes: int = 1, kpt_shape: tuple[int, int] | None = None) -> nn.Module:
@@ -104,7 +112,13 @@ def load_yolo(weights: Path, sha256: str | None = None) -> nn.Module:
 
 @torch.inference_mode()
 def detect(
-    model: nn.Module, images: Sequence[Rgb], *, image_size: int, conf: float, iou: float = 0.7
+    model: nn.Module,
+    images: Sequence[Rgb],
+    *,
+    image_size: int,
+    conf: float,
+    iou: float = 0.7,
+    classes: Sequence[int] | None = None,
 ) -> list[Detections]:
     """Detect in several images by one forward pass.
 
@@ -114,6 +128,7 @@ def detect(
         image_size: side of the square in px, a multiple of 32.
         conf: least confidence of a detection.
         iou: of two boxes that overlap by more than this, the less sure one is dropped.
+        classes: indices of the classes that count; None for all.
 
     Returns:
         The detections of each image, in px of that image, clipped to it.
@@ -126,7 +141,13 @@ def detect(
     weight = next(model.parameters())
     inputs_B3SS = torch.from_numpy(squares).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
     found: Any = non_max_suppression(
-        model(inputs_B3SS), conf, iou, nc=head.nc, max_time_img=_NMS_SECONDS_PER_IMAGE, end2end=head.end2end
+        model(inputs_B3SS),
+        conf,
+        iou,
+        classes=None if classes is None else list(classes),
+        nc=head.nc,
+        max_time_img=_NMS_SECONDS_PER_IMAGE,
+        end2end=head.end2end,
     )
     kpt_shape = getattr(head, "kpt_shape", None)
     return [
@@ -139,6 +160,19 @@ def _detection_head(model: nn.Module) -> Any:
     """The last layer of an ultralytics network, which knows the number of classes and of keypoints."""
     layers: Any = model.model
     return layers[-1]
+
+
+def _class_index(model: nn.Module, wanted: Wanted, weights: Path) -> int:
+    """The index of the wanted class. Raises WeightsMismatch if the network finds other things."""
+    network: Any = model
+    names: dict[int, str] = {index: str(name).lower() for index, name in network.names.items()}
+    for index, name in names.items():
+        if name == wanted:
+            return index
+    if len(names) == 1 and not set(names.values()) & set(get_args(Wanted)):
+        return 0
+    listed = ", ".join(list(names.values())[:3]) + (" ..." if len(names) > 3 else "")
+    raise WeightsMismatch(f"{weights} finds {listed}, not a {wanted}: weights of another task")
 
 
 def _to_detections(

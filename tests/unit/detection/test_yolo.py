@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from bolid_pipeline.detection.yolo import build_yolo, detect, load_yolo, save_yolo
 from bolid_pipeline.errors import UnreadablePhoto, WeightsMismatch, WeightsMissing
 from bolid_pipeline.images.decoding import decode_rgb
-from bolid_pipeline.pretrained.yolo import build_yolo, detect, load_yolo, save_yolo
 
 from ultralytics.utils import AUTOINSTALL, ONLINE, SETTINGS  # isort: skip
 from ultralytics.utils.events import events  # isort: skip
