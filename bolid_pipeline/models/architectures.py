@@ -6,8 +6,17 @@ They tell what a training costs before anything is downloaded.
 from dataclasses import dataclass
 from typing import Any
 
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from bolid_pipeline.models.base import BaseModel
 
 _UNET = {"layers_per_block": 2, "norm_num_groups": 32}
 _VAE = {
@@ -48,35 +57,45 @@ class Architecture:
     Attributes:
         unet: configuration of the U-Net.
         vae: configuration of the autoencoder.
-        text_encoders: configurations of the text encoders, beside 49408 tokens and 77 positions.
-        pooled_text_dim: length of the pooled text embedding; None if the U-Net takes none.
+        text_encoders: configurations of the text encoders: one, or SDXL's two.
         resolution_px: side of the pictures that the model was trained on.
     """
 
     unet: dict[str, Any]
     vae: dict[str, Any]
     text_encoders: tuple[dict[str, Any], ...]
-    pooled_text_dim: int | None
     resolution_px: int
 
-    def new_unet(self) -> UNet2DConditionModel:
-        """The U-Net with new weights, on torch's default device."""
-        return UNet2DConditionModel(**self.unet)
+    def new_base(self, tokenizer: CLIPTokenizer | None = None) -> BaseModel:
+        """The base model with new weights, frozen and in eval mode, on torch's default device.
 
-    def new_vae(self) -> AutoencoderKL:
-        """The autoencoder with new weights, on torch's default device."""
-        return AutoencoderKL(**self.vae)
-
-    def new_scheduler(self) -> DDIMScheduler:
-        """The noise schedule."""
-        return DDIMScheduler(**_SCHEDULER)
-
-    def text_configs(self) -> list[CLIPTextConfig]:
-        """The text encoders' configurations."""
-        return [
+        Args:
+            tokenizer: of all text encoders; without one, texts cannot be encoded.
+        """
+        configs = [
             CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, **encoder)
             for encoder in self.text_encoders
         ]
+        parts: dict[str, Any] = {
+            "vae": AutoencoderKL(**self.vae),
+            "unet": UNet2DConditionModel(**self.unet),
+            "text_encoder": CLIPTextModel(configs[0]),
+            "tokenizer": tokenizer,
+            "scheduler": DDIMScheduler(**_SCHEDULER),
+        }
+        if len(configs) == 1:
+            base: BaseModel = StableDiffusionPipeline(
+                **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+            )
+        else:
+            second = CLIPTextModelWithProjection(configs[1])
+            base = StableDiffusionXLPipeline(
+                **parts, text_encoder_2=second, tokenizer_2=tokenizer, add_watermarker=False
+            )
+        for part in base.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.requires_grad_(False).eval()
+        return base
 
 
 SD15 = Architecture(
@@ -89,7 +108,6 @@ SD15 = Architecture(
     },
     vae={**_VAE, "scaling_factor": 0.18215},
     text_encoders=(_CLIP_L,),
-    pooled_text_dim=None,
     resolution_px=512,
 )
 SDXL = Architecture(
@@ -109,8 +127,19 @@ SDXL = Architecture(
     },
     vae={**_VAE, "scaling_factor": 0.13025},
     text_encoders=(_CLIP_L, _OPENCLIP_G),
-    pooled_text_dim=1280,
     resolution_px=1024,
 )
 IMAGE_EMBED_DIM = 1024
 """Length of the embedding of CLIP ViT-H, the image encoder of IP-Adapter for both."""
+CLIP_VIT_L = {
+    "vision_config": {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+    },
+    "text_config": _CLIP_L,
+    "projection_dim": 768,
+}
+"""The CLIP of L_CLIP."""

@@ -1,42 +1,42 @@
-"""Counters of what PyTorch code takes: bytes that are alive at once, and floating-point operations.
-
-Both count fake tensors too, which have shapes and no content, so that a step of a large model is counted on any machine
-in seconds.
-"""
+"""A counter of what PyTorch code takes: bytes that are alive at once, and floating-point operations."""
 
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
-class MemoryMeter(TorchDispatchMode):
-    """Counts the bytes of the tensors that are made inside it, for as long as they live.
+
+class Meter(TorchDispatchMode):
+    """Counts the operations inside it, and the tensors that they make for as long as these live; fake tensors too.
 
     Attributes:
-        live_bytes: held now.
-        peak_bytes: the most that were held at once since the last `reset_peak`.
+        live_bytes: memory of these tensors now.
+        peak_bytes: the most that it was since `reset`.
+        operations: floating-point operations of matrix products, convolutions and attention since `reset`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.live_bytes = 0
         self.peak_bytes = 0
+        self.operations = 0
         self._counted: set[int] = set()
 
-    def reset_peak(self) -> None:
-        """Start to look for the peak anew."""
+    def reset(self) -> None:
+        """Count operations, and look for the peak, anew."""
         self.peak_bytes = self.live_bytes
+        self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation, and count the memory of its results."""
+        """Run an operation and count it."""
         del types
-        result = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if (formula := flop_registry.get(func.overloadpacket)) is not None:
+            self.operations += formula(*args, **kwargs, out_val=result)
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor):
                 self._count(leaf.untyped_storage())
@@ -54,5 +54,3 @@ class MemoryMeter(TorchDispatchMode):
     def _forget(self, number: int, size: int) -> None:
         self._counted.discard(number)
         self.live_bytes -= size
-
-
