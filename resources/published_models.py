@@ -67,6 +67,8 @@ _MODELS = (
         files=("config.json", "model.safetensors"),
         licence=APACHE,
     ),
+    PublishedModel(address="h94/IP-Adapter/models/ip-adapter_sd15.safetensors", licence=APACHE),
+    PublishedModel(address="h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors", licence=APACHE),
     PublishedModel(address="boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth"),
     PublishedModel(address="AdamCodd/YOLOv11n-face-detection/model.pt", licence=AGPL),
     PublishedModel(address="Ultralytics/YOLO11/yolo11n-pose.pt", licence=AGPL),
