@@ -88,7 +88,7 @@ def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str
     bank = bank.without(identity)
     shutil.rmtree(folder / checkpoint.PREVIEWS, ignore_errors=True)
     training = checkpoint.read_training(folder)
-    theirs = set(photo_ids)
+    started_from, theirs = training.get("start_from"), set(photo_ids)
     for name in (checkpoint.TRAIN_PHOTOS_FILE, checkpoint.HELDOUT_PHOTOS_FILE):
         kept = [photo_id for photo_id in checkpoint.read_photo_ids(folder / name) if photo_id not in theirs]
         checkpoint.write_photo_ids(folder / name, kept)
@@ -96,6 +96,7 @@ def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str
     card = model_card(
         checkpoint.read_config(folder),
         base_model=training["base_model"],
+        start_from=started_from and Path(started_from["place"]).name,
         identities=people,
         metrics=checkpoint.read_metrics(folder),
     )

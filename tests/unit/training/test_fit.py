@@ -48,6 +48,8 @@ def test_the_folder_is_the_contracts(trained):
         "metrics.json",
         "ref_adapter.safetensors",
         "training_config.json",
+        "train_photos.txt",
+        "heldout_photos.txt",
     }
     assert [path.name for path in trained.parent.iterdir()] == ["demo"]
 
