@@ -6,13 +6,15 @@ in under a minute. They pretend to lie on the CPU, because a backward pass of fa
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @contextmanager
@@ -28,13 +30,13 @@ def as_on_a_gpu() -> Iterator[None]:
         yield
 
 
-def without_content(module: nn.Module, mode: FakeTensorMode) -> nn.Module:
-    """The module with fake parameters in place of its real ones, in place."""
-    with mode, torch.no_grad():
-        return _apply(module, torch.empty_like)
+def without_content(module: M, mode: FakeTensorMode) -> M:
+    """Replace the parameters and buffers of a module by fake ones, in place; returns the module."""
+    with mode:
+        return _apply(module, lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
 
 
-def _apply(module: nn.Module, change: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:  # noqa: FBT001, FBT002 - the signature is torch's
+def _apply(module: nn.Module, change: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
     """`Module._apply` by new parameters in place of old ones."""
     for part in module.modules() if recurse else [module]:
         for name, parameter in part.named_parameters(recurse=False):

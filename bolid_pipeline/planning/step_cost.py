@@ -6,6 +6,8 @@ T positions of a window, D features, N views, G side of the body encoder's view 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import lightning
 import torch
@@ -14,20 +16,23 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import CLIPConfig, CLIPModel
 
+from bolid_pipeline.detection.yolo import build_yolo, save_yolo
 from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, Architecture
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_encoder import num_view_channels
 from bolid_pipeline.models.text import EncodedText
 from bolid_pipeline.planning.meters import Meter
-from bolid_pipeline.planning.pretence import as_on_a_gpu
+from bolid_pipeline.planning.pretence import as_on_a_gpu, without_content
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
+from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.batches_ahead import BatchesAhead
-from bolid_pipeline.training.config import DiffusionConfig, TrainingConfig
+from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.fit import assemble
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.losses.clip import ClipSimilarity
 from bolid_pipeline.training.losses.proportions import LIMBS
+from bolid_pipeline.training.pose_network import PoseNetwork
 from bolid_pipeline.training.text_encoders import TextEncoders
 from bolid_pipeline.training.trainer import quiet_lightning
 
@@ -65,10 +70,11 @@ def count_step(
     """
     config = _one_kind_of_step(config, with_few_step=with_few_step)
     mode, meter = FakeTensorMode(allow_non_fake_inputs=True), Meter()
+    pose = _pose_network(config, mode) if config.needs_pose else None
     with as_on_a_gpu(), quiet_lightning(), meter:
         with mode:
             base = architecture.new_base()
-            networks = _LossNetworks(config, base, has_tiny_decoder=has_tiny_decoder)
+            networks = _LossNetworks(config, base, pose, has_tiny_decoder=has_tiny_decoder)
             system = assemble(config, base, networks, _TextEncoders(base), IMAGE_EMBED_DIM)
             batch = _batch(config, architecture, with_clip=config.needs_clip)
         trainer = lightning.Trainer(
@@ -151,14 +157,25 @@ class _TextEncoders(TextEncoders):
 class _LossNetworks(LossNetworks):
     """The networks of the losses in their published shapes, without files."""
 
-    def __init__(self, config: TrainingConfig, base: BaseModel, *, has_tiny_decoder: bool) -> None:
+    def __init__(
+        self, config: TrainingConfig, base: BaseModel, pose: PoseNetwork | None, *, has_tiny_decoder: bool
+    ) -> None:
         nn.Module.__init__(self)
-        self.pose = None
+        self.pose = pose
         self.clip = _Clip() if config.needs_clip else None
         self.decoder = AutoencoderTiny() if has_tiny_decoder else base.vae
         self.decoder.requires_grad_(False).eval()
         if config.hardware.gradient_checkpointing:
             self.decoder.enable_gradient_checkpointing()
+
+
+def _pose_network(config: TrainingConfig, mode: FakeTensorMode) -> PoseNetwork:
+    """A new YOLO11n pose network. It is made with content, because its constructor looks at numbers."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "yolo11n-pose.safetensors"
+        save_yolo(build_yolo("yolo11n-pose.yaml", 1, (NUM_KEYPOINTS, 3)), file, "yolo11n-pose.yaml")
+        network = PoseNetwork(WeightsFile(path=file), config.pose_image_size_px)
+    return without_content(network, mode)
 
 
 class _Clip(ClipSimilarity):
