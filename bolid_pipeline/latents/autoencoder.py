@@ -16,6 +16,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import variant_of
 
 
 class LatentEncoder:
@@ -26,7 +27,12 @@ class LatentEncoder:
         _require(folder)
         with loading(folder):
             vae: Any = AutoencoderKL.from_pretrained(
-                folder, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
+                folder,
+                variant=variant_of(folder),
+                use_safetensors=True,
+                local_files_only=True,
+                torch_dtype=torch.float32,
+                low_cpu_mem_usage=False,
             )
         self._vae = vae.to(device).eval().requires_grad_(False)
         self._device = device
@@ -50,7 +56,11 @@ class ImageEncoder:
             self._processor = CLIPImageProcessor.from_pretrained(feature_extractor, local_files_only=True)
         with loading(folder):
             model: Any = CLIPVisionModelWithProjection.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32
+                folder,
+                variant=variant_of(folder),
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
             )
         self._model = model.to(device).eval().requires_grad_(False)
         self._device = device

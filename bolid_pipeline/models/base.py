@@ -11,6 +11,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import variant_of
 
 BaseModel = StableDiffusionPipeline | StableDiffusionXLPipeline
 
@@ -37,27 +38,45 @@ def load_base_model(
 
     Raises:
         WeightsMissing: the folder, or a part that its model_index.json lists, is missing.
-        WeightsMismatch: a file is damaged.
+        WeightsMismatch: a file is damaged, or a network is there as a pickle only.
     """
     folder = Path(folder)
-    index = _read_index(folder)
-    if "XL" in str(index["_class_name"]):
+    if is_sdxl_folder(folder):
         pipeline_class, options = StableDiffusionXLPipeline, {"add_watermarker": False}
     else:
         pipeline_class = StableDiffusionPipeline
         options = {"safety_checker": None, "requires_safety_checker": False}
     with loading(folder):
         base: BaseModel = pipeline_class.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **options
+            folder,
+            dtype=dtype,
+            variant=_variant(folder),
+            use_safetensors=True,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
+            **options,
         )
     if base.image_encoder is None and image_encoder is not None:
-        base.register_modules(image_encoder=_load(CLIPVisionModelWithProjection, image_encoder, dtype=dtype))
+        of_weights = {"dtype": dtype, "variant": variant_of(Path(image_encoder)), "use_safetensors": True}
+        base.register_modules(image_encoder=_load(CLIPVisionModelWithProjection, image_encoder, **of_weights))
     if base.feature_extractor is None and feature_extractor is not None:
         base.register_modules(feature_extractor=_load(CLIPImageProcessor, feature_extractor))
     for module in base.components.values():
         if isinstance(module, torch.nn.Module):
             module.requires_grad_(False).eval()
     return base
+
+
+def is_sdxl_folder(folder: Path) -> bool:
+    """True if a base model's folder is that of an SDXL. Raises WeightsMissing, WeightsMismatch."""
+    return "XL" in str(_read_index(folder)["_class_name"])
+
+
+def _variant(folder: Path) -> str | None:
+    """The variant in which a base model's networks are stored. Raises WeightsMissing, WeightsMismatch."""
+    networks = ("unet", "vae", "text_encoder", "text_encoder_2", "image_encoder")
+    variants = {variant_of(folder / name) for name in networks if (folder / name).is_dir()}
+    return "fp16" if "fp16" in variants else None
 
 
 def _load(
