@@ -97,9 +97,13 @@ class Deployment:
     parsers: str = "bolid_pipeline.scraping.parsers"
     """Module that reads the site's pages."""
     weight_repositories: Mapping[Role, str] = Field(default_factory=dict[Role, str])
-    """Role -> `owner/name` on the Hugging Face hub, or `owner/name/path` of a part; empty for the embedded models."""
+    """Role -> `owner/name` on the Hugging Face hub, `owner/name/path` of a part, or the absolute path of your own;
+    empty for the embedded models."""
     weight_pins: Folder | None = None
-    """JSON file with the revision and sha256 of each published model."""
+    """JSON file with the revision and hashes of published models, which `bolid models pin` writes; None for
+    weight_pins.json in `local_dir`."""
+    weights_dir: Folder | None = None
+    """Folder that holds published models as `owner/name/...`, where to look before the Hugging Face cache."""
     ray: RayConfig | None = None
     """The cluster that stages run on; None for the run's own process."""
     crawl: CrawlConfig
@@ -123,6 +127,11 @@ class Deployment:
     def local_root(self) -> Path:
         """The folder of this machine."""
         return local_root(self.data_dir, self.local_dir)
+
+    @property
+    def pins_file(self) -> Path:
+        """The JSON file of the pins; it need not exist."""
+        return self.weight_pins or self.local_root / "weight_pins.json"
 
 
 _EMBEDDED_FACE_IMAGE_SIZE_PX = 192
