@@ -4,7 +4,6 @@ diffusers renames the layers. What it does not find in the file it leaves at ran
 counted first.
 """
 
-import os
 import shutil
 import tempfile
 from math import prod
@@ -54,6 +53,10 @@ def unpack_single_file(file: Path, layout: Path, folder: Path) -> Path:
     """
     if folder.is_dir():
         return folder
+    if file.suffix != ".safetensors":
+        raise WeightsMismatch(
+            f"{file} is no .safetensors, and a pickle can run code: take the .safetensors of the same model"
+        )
     is_sdxl = is_sdxl_folder(layout)
     dtype = _check_numbers(file, layout, is_sdxl=is_sdxl)
     options: dict[str, Any] = {"add_watermarker": False} if is_sdxl else {"requires_safety_checker": False}
@@ -67,7 +70,7 @@ def unpack_single_file(file: Path, layout: Path, folder: Path) -> Path:
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         pipe.save_pretrained(partial)
-        os.rename(partial, folder)
+        Path(partial).rename(folder)
     except OSError:
         if not folder.is_dir():  # else another process was quicker
             raise

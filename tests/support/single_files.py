@@ -136,9 +136,8 @@ def _vae_state(state: State, num_blocks: int) -> Iterator[tuple[str, Tensor]]:
         if "mid_block.attentions.0." in renamed:
             for ours, theirs in _VAE_ATTENTION.items():
                 renamed = renamed.replace(f"mid_block.attentions.0.{ours}.", f"mid.attn_1.{theirs}.")
-            if tensor.ndim == 2:
-                tensor = tensor[:, :, None, None]
-        yield renamed, tensor
+        is_attention = "mid.attn_1." in renamed and tensor.ndim == 2
+        yield renamed, tensor[:, :, None, None] if is_attention else tensor
 
 
 def _open_clip_state(state: State) -> Iterator[tuple[str, Tensor]]:
