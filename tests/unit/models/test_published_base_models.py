@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from bolid_pipeline.errors import WeightsError
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.models.single_file import unpack_single_file
+from resources.deployments import DEPLOYMENTS, Role
+from resources.model_hub import ModelHub, model_hub_of
+from resources.published_models import published_model
 
 NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2", "image_encoder")
 
@@ -78,8 +82,6 @@ def test_a_single_file_is_unpacked_to_the_same_weights(
 def test_the_names_of_the_real_sizes_are_those_that_diffusers_reads(kind: str) -> None:
     networks = meta_networks(SD15 if kind == "sd15" else SDXL)
     state = single_file_state(networks, is_sdxl=kind == "sdxl")
-    # As many tensors as v1-5-pruned-emaonly.safetensors and sd_xl_base_1.0.safetensors hold.
-    assert len(state) == {"sd15": 1131, "sdxl": 2515}[kind]
     read: dict[str, dict[str, Any]] = {
         "unet": convert_ldm_unet_checkpoint(dict(state), networks["unet"].config),
         "vae": convert_ldm_vae_checkpoint(dict(state), networks["vae"].config),
@@ -133,7 +135,9 @@ def test_a_single_file_that_does_not_fit_is_one_line(damage: str, files: Path, t
 
 
 def test_a_single_file_that_is_a_pickle_is_refused(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"v1-5-pruned\.ckpt is no \.safetensors, and a pickle can run code"):
+    with pytest.raises(
+        WeightsError, match=r"v1-5-pruned\.ckpt is no \.safetensors, and a pickle can run code"
+    ):
         unpack_single_file(tmp_path / "v1-5-pruned.ckpt", files / "sd15", tmp_path / "unpacked")
 
 
@@ -239,3 +243,62 @@ def test_an_image_encoder_of_older_libraries_lies_beside_its_pickle(
         for each in (folder, tiny_clip_vision)
     )
     assert np.array_equal(found, expected)
+
+
+def _hub(kind: str, address: str, folder: Path) -> ModelHub:
+    """The hub of a deployment whose base model has this address, and whose weights lie in `folder`."""
+    deployment = DEPLOYMENTS[f"theplace_{kind}"](folder / "data")
+    repositories: dict[Role, str] = {**deployment.weight_repositories, "base_model": address}
+    return model_hub_of(replace(deployment, weight_repositories=repositories, weights_dir=folder / "weights"))
+
+
+def _as_published_tokenizer(folder: Path) -> None:
+    """The files of older libraries: vocab.json, merges.txt and special_tokens_map.json in place of tokenizer.json."""
+    model = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "special_tokens_map.json").write_text("{}")
+    (folder / "tokenizer.json").unlink()
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sdxl"])
+def test_a_deployment_reads_exactly_the_files_that_it_names(
+    kind: str, tiny_stable_diffusion: Path, sdxl: Path, tmp_path: Path
+) -> None:
+    expected = {"sd15": tiny_stable_diffusion, "sdxl": sdxl}[kind]
+    address = DEPLOYMENTS[f"theplace_{kind}"](tmp_path).weight_repositories["base_model"]
+    published = tmp_path / "published"
+    shutil.copytree(expected, tmp_path / "all")
+    index = json.loads((expected / "model_index.json").read_text())
+    index |= {
+        "image_encoder": [None, None],
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+    }
+    (tmp_path / "all" / "model_index.json").write_text(json.dumps(index))
+    for tokenizer in (tmp_path / "all").glob("tokenizer*"):
+        _as_published_tokenizer(tokenizer)
+    for pattern in published_model(address).files:
+        for file in (tmp_path / "all").glob(pattern):
+            target = published / file.relative_to(tmp_path / "all")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+
+    folder = _hub(kind, str(published), tmp_path).folder("base_model")
+
+    assert folder == published
+    found, whole = load_base_model(folder), load_base_model(expected)
+    assert_same(found, whole, NETWORKS[:-1])
+    assert found.tokenizer("a photo").input_ids == whole.tokenizer("a photo").input_ids
+
+
+def test_a_deployment_takes_a_base_model_of_one_file(
+    files: Path, tiny_stable_diffusion: Path, tmp_path: Path
+) -> None:
+    layout = tmp_path / "weights" / "stable-diffusion-v1-5" / "stable-diffusion-v1-5"
+    shutil.copytree(files / "sd15", layout)
+    _as_published_tokenizer(layout / "tokenizer")
+    hub = _hub("sd15", str(files / "sd15.safetensors"), tmp_path)
+    folder = hub.folder("base_model")
+    assert folder.parent == tmp_path / "data" / "base_models"
+    assert hub.folder("base_model") == folder
+    assert_same(load_base_model(folder), load_base_model(tiny_stable_diffusion), NETWORKS[:-1])
