@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
-from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 @torch.inference_mode()
@@ -28,10 +28,8 @@ def clip_t(samples: Sequence[DrawnPicture], clip_folder: Path) -> float:
     Raises:
         WeightsMissing: the folder is missing.
     """
-    if not clip_folder.is_dir():
-        raise WeightsMissing(f"no CLIP at {clip_folder}")
+    clip = load_network(CLIPModel, clip_folder, dtype=torch.float32)
     with loading(clip_folder):
-        clip = CLIPModel.from_pretrained(clip_folder, local_files_only=True, dtype=torch.float32).eval()
         tokenizer = AutoTokenizer.from_pretrained(clip_folder, local_files_only=True)
         processor = CLIPImageProcessor.from_pretrained(clip_folder, local_files_only=True)
     tokens = tokenizer(

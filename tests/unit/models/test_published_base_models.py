@@ -16,13 +16,13 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
 )
-from published_shapes import SD15, SDXL, meta_networks
 from safetensors.torch import load_file, save_file
 from single_files import save_single_file, single_file_state
 from tiny_models import save_tiny_sdxl
 
 from bolid_pipeline.errors import WeightsError
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
+from bolid_pipeline.models.architectures import SD15, SDXL
 from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.models.single_file import unpack_single_file
 from resources.deployments import DEPLOYMENTS, Role
@@ -80,7 +80,8 @@ def test_a_single_file_is_unpacked_to_the_same_weights(
 
 @pytest.mark.parametrize("kind", ["sd15", "sdxl"])
 def test_the_names_of_the_real_sizes_are_those_that_diffusers_reads(kind: str) -> None:
-    networks = meta_networks(SD15 if kind == "sd15" else SDXL)
+    with torch.device("meta"):
+        networks = (SD15 if kind == "sd15" else SDXL).new_base().components
     state = single_file_state(networks, is_sdxl=kind == "sdxl")
     read: dict[str, dict[str, Any]] = {
         "unet": convert_ldm_unet_checkpoint(dict(state), networks["unet"].config),
