@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from pretend_gpu import PretendGpu
+from pretend_gpu import Generator, PretendGpu
 
 
 @pytest.fixture
@@ -16,10 +16,14 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here: tests/gpu runs the same on it")
     monkeypatch.setattr("bolid_pipeline.pretrained.device.sees_gpu", lambda: True)
+    monkeypatch.setattr(torch, "Generator", Generator)
     # `Module.to` would otherwise keep each parameter and change its data, which a subclass of Tensor does not follow.
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
-        with PretendGpu():
+        with (
+            PretendGpu(),
+            torch.backends.cudnn.flags(enabled=False),
+        ):  # whose operators have no kernel for the CPU
             yield torch.device("cuda", 0)
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(False)
