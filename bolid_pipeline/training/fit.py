@@ -93,7 +93,6 @@ def fit(
             shutil.copytree(work / checkpoint.PREVIEWS, folder / checkpoint.PREVIEWS)
         metrics = _metrics(config, losses, num_steps, seconds=time.monotonic() - started)
         checkpoint.write_json(folder / checkpoint.METRICS_FILE, metrics)
-        photo_ids = data.latents.photo_ids
         started_from = data.start_from and {
             "place": str(data.start_from),
             "sha256": content_sha256(data.start_from),
@@ -105,10 +104,14 @@ def fit(
                 "base_model": str(data.base_model),
                 "start_from": started_from,
                 "config": to_json(config),
-                "train_photo_ids": [photo_ids[row] for row in batches.train_rows],
-                "heldout_photo_ids": [photo_ids[row] for row in batches.heldout_rows],
             },
         )
+        photo_ids = data.latents.photo_ids
+        for name, rows in (
+            (checkpoint.TRAIN_PHOTOS_FILE, batches.train_rows),
+            (checkpoint.HELDOUT_PHOTOS_FILE, batches.heldout_rows),
+        ):
+            checkpoint.write_photo_ids(folder / name, (photo_ids[row] for row in rows))
         card = model_card(
             config,
             base_model=str(data.base_model),
