@@ -1,7 +1,6 @@
 """Write the table of docs/licences.md from the registry of models (`resources/published_models.py`).
 
-    uv run python docs/list_licences.py            # write the table
-    uv run python docs/list_licences.py --check    # fail if it is out of date
+`uv run python docs/list_licences.py` writes it; with `--check` it fails if the table is out of date.
 """
 
 import argparse
