@@ -14,15 +14,15 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
-from real_shapes import CLIP_L, OPENCLIP_G, SD15_UNET, SDXL_UNET, text_config
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from bolid_pipeline.models.architectures import SD15, SDXL, Architecture
+from bolid_pipeline.models.text import encode_tokens
 
 BATCH_SIZE, WINDOWS, POSITIONS = 32, 2, 77
 NUM_CAPTIONS = 2 * 500 * 600
@@ -30,14 +30,7 @@ NUM_CAPTIONS = 2 * 500 * 600
 WANTED_SAMPLES_PER_SECOND = 500
 GB = 1e9
 
-SIZES: dict[str, dict[str, Any]] = {
-    "SD 1.5": {"unet": SD15_UNET, "latent": 64, "encoders": [(CLIPTextModel, CLIP_L)]},
-    "SDXL": {
-        "unet": SDXL_UNET,
-        "latent": 128,
-        "encoders": [(CLIPTextModel, CLIP_L), (CLIPTextModelWithProjection, OPENCLIP_G)],
-    },
-}
+ARCHITECTURES = {"SD 1.5": SD15, "SDXL": SDXL}
 
 
 def main() -> None:
@@ -50,11 +43,11 @@ def main() -> None:
         "--folder", type=Path, help="for the file that is read; default: the temporary one"
     )
     options = arguments.parse_args()
-    for name, sizes in SIZES.items():
+    for name, architecture in ARCHITECTURES.items():
         with torch.device("meta"):
-            encode, train = _steps(sizes, BATCH_SIZE, WINDOWS)
+            encode, train = _steps(architecture, BATCH_SIZE)
         text, unet = _flops(encode), _flops(train)
-        row_bytes = 2 * WINDOWS * POSITIONS * sizes["unet"]["cross_attention_dim"]
+        row_bytes = 2 * WINDOWS * POSITIONS * architecture.unet["cross_attention_dim"]
         print(
             f"{name}, a step of {BATCH_SIZE}: text encoders {text / 1e12:.2f} TFLOP, U-Net {unet / 1e12:.1f} TFLOP: "
             f"the text is {100 * text / (text + unet):.1f} % of both"
@@ -65,7 +58,7 @@ def main() -> None:
             f"read here: {_read_rate(row_bytes, options.folder) / 1e6:.0f} MB/s"
         )
     if options.measure:
-        encode, train = _steps(SIZES["SD 1.5"], 1, WINDOWS)
+        encode, train = _steps(SD15, 1)
         text, unet = _seconds(encode), _seconds(train)
         print(
             f"SD 1.5 on this CPU, a caption and a latent: {text:.2f} s and {unet:.1f} s: "
@@ -73,37 +66,30 @@ def main() -> None:
         )
 
 
-def _steps(
-    sizes: dict[str, Any], batch_size: int, num_windows: int
-) -> tuple[Callable[[], None], Callable[[], None]]:
+def _steps(architecture: Architecture, batch_size: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """The encoding of captions, and a U-Net pass there and back, with random weights on the default device."""
-    encoders = [kind(text_config(**config)).requires_grad_(False) for kind, config in sizes["encoders"]]
-    unet = UNet2DConditionModel(**sizes["unet"]).requires_grad_(False)
-    token_ids = torch.ones(batch_size * num_windows, POSITIONS, dtype=torch.long)
-    side, dim = sizes["latent"], sizes["unet"]["cross_attention_dim"]
+    base = architecture.new_base()
+    token_ids = torch.ones(batch_size, len(architecture.text_encoders), WINDOWS, POSITIONS, dtype=torch.long)
+    side = architecture.resolution_px // 8
     latents = torch.zeros(batch_size, 4, side, side)
     added = {"text_embeds": torch.zeros(batch_size, 1280), "time_ids": torch.zeros(batch_size, 6)}
 
-    @torch.no_grad()
-    def encode() -> None:
-        for encoder in encoders:
-            encoder(token_ids, output_hidden_states=True)
-
     def train() -> None:
-        text = torch.zeros(batch_size, num_windows * POSITIONS, dim, requires_grad=True)
+        dim = architecture.unet["cross_attention_dim"]
+        text = torch.zeros(batch_size, WINDOWS * POSITIONS, dim, requires_grad=True)
         timesteps = torch.ones(batch_size, dtype=torch.long)
-        unet(latents, timesteps, text, added_cond_kwargs=added).sample.sum().backward()
+        base.unet(latents, timesteps, text, added_cond_kwargs=added).sample.sum().backward()
 
-    return encode, train
+    return partial(encode_tokens, base, token_ids), train
 
 
-def _flops(step: Callable[[], None]) -> int:
+def _flops(step: Callable[[], object]) -> int:
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
         step()
     return counter.get_total_flops()
 
 
-def _seconds(step: Callable[[], None]) -> float:
+def _seconds(step: Callable[[], object]) -> float:
     started = time.perf_counter()
     step()
     return time.perf_counter() - started

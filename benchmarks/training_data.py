@@ -3,7 +3,7 @@
     uv run python benchmarks/training_data.py --rows 20000
 
 Writes a latent table of that many rows (4 x 64 x 64 float16 twice, CLIP ViT-H embeddings, keypoints; 68 KB a row) into
-a temporary folder, drops it from the page cache, and takes batches of the `sd15` preset: first from the disk, then from
+a temporary folder, drops it from the page cache, and takes batches of the preset `sd15_24gb`: first from the disk, then from
 memory. Captions have some 80 words. CPU time is that of all threads.
 """
 
@@ -26,7 +26,7 @@ from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.storage.tables import TableStore
 from bolid_pipeline.training.data import TrainingData
 from bolid_pipeline.training.datamodule import BoLIDDataModule
-from bolid_pipeline.training.presets import sd15
+from bolid_pipeline.training.presets import sd15_24gb
 
 PHOTOS_EACH = 600
 ROWS_PER_PART = 2000
@@ -74,7 +74,7 @@ def main() -> None:
             started, cpu_started = time.perf_counter(), time.process_time()
             for step in range(options.batches):
                 data.batch(step)
-            num_samples = options.batches * sd15().batch_size
+            num_samples = options.batches * sd15_24gb().batch_size
             per_second = num_samples / (time.perf_counter() - started)
             cpu_us = 1e6 * (time.process_time() - cpu_started) / num_samples
             print(f"{name:15s} {per_second:6.0f} samples/s, {cpu_us:5.0f} us of CPU each")
@@ -122,7 +122,7 @@ def _batches_of(latents: LatentTable) -> BoLIDDataModule:
     base.vae.register_to_config(scaling_factor=LAYOUT.scaling_factor)
     captions = {photo_id: f"{CAPTION} {row}" for row, photo_id in enumerate(latents.photo_ids)}
     data = TrainingData(base_model=weights_folder("base_model"), latents=latents, captions=captions)
-    return BoLIDDataModule(sd15(), data, base)
+    return BoLIDDataModule(sd15_24gb(), data, base)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from full_size_data import LAYOUT, full_size_data
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.training.data import TrainingData
 from bolid_pipeline.training.datamodule import BoLIDDataModule
-from bolid_pipeline.training.presets import sd15
+from bolid_pipeline.training.presets import sd15_24gb
 
 NUM_PHOTOS = 300_000
 BYTES_PER_PHOTO = 1000
@@ -35,7 +35,7 @@ def data(tiny_stable_diffusion, tmp_path_factory):
 def _make(data: TrainingData) -> BoLIDDataModule:
     base = load_base_model(data.base_model)
     base.register_modules(image_encoder=None)  # the tiny one has embeddings of another length
-    return BoLIDDataModule(sd15(), data, base)
+    return BoLIDDataModule(sd15_24gb(), data, base)
 
 
 def test_the_first_batch_is_soon_there_and_memory_stays_flat(data):
