@@ -3,8 +3,8 @@
     uv run python benchmarks/training_data.py --rows 20000
 
 Writes a latent table of that many rows (4 x 64 x 64 float16 twice, CLIP ViT-H embeddings, keypoints; 68 KB a row) into
-a temporary folder, drops it from the page cache, and takes batches of the preset `sd15_24gb`: first from the disk, then from
-memory. Captions have some 80 words. CPU time is that of all threads.
+a temporary folder, drops it from the page cache, and takes batches of the preset `sd15_24gb`: first from the disk, then
+from memory. Captions have some 80 words. CPU time is that of all threads.
 """
 
 import argparse
