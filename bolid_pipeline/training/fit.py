@@ -12,7 +12,7 @@ import torch
 from diffusers import PriorTransformer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from bolid_pipeline.models.base import load_base_model
+from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
 from bolid_pipeline.pretrained.weights import content_sha256
@@ -132,14 +132,24 @@ def make_system(
     base = load_base_model(data.base_model)
     opened = LossNetworks(config, networks or LossNetworkFiles(), base.vae)
     batches = BoLIDDataModule(config, data, base, clip=opened.clip)
-    branches = Branches(config, base, data.latents.layout.image_embed_dim)
-    texts = TextEncoders(base)
+    return assemble(config, base, opened, TextEncoders(base), data.latents.layout.image_embed_dim), batches
+
+
+def assemble(
+    config: TrainingConfig,
+    base: BaseModel,
+    networks: LossNetworks,
+    texts: TextEncoders,
+    image_embed_dim: int,
+) -> BoLIDSystem:
+    """The module that a trainer trains, of networks that are open."""
+    branches = Branches(config, base, image_embed_dim)
     conditioner = Conditioner(config.dropout, branches, base, texts)
-    diffusion = DiffusionObjective(config.diffusion, base, branches.denoiser, conditioner, opened)
+    diffusion = DiffusionObjective(config.diffusion, base, branches.denoiser, conditioner, networks)
     few_step = config.few_step and FewStepObjective(
-        config.few_step, base, branches.denoiser, conditioner, opened
+        config.few_step, base, branches.denoiser, conditioner, networks
     )
-    return BoLIDSystem(config, branches, opened, texts, diffusion, few_step), batches
+    return BoLIDSystem(config, branches, networks, texts, diffusion, few_step)
 
 
 def _train(
