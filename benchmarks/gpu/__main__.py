@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # a bare machine has not installed the project
 
 from machine import describe_machine  # noqa: E402
-from sizes import PUBLISHED, TINY, Sizes  # noqa: E402
+from sizes import Published, Sizes, Tiny  # noqa: E402
 from stages import measure_stage  # noqa: E402
 from table import to_markdown  # noqa: E402
 from training_steps import measure_step  # noqa: E402
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = f"benchmarks/gpu --out {options.out.name}" + (" --tiny" if options.tiny else "")
     results = Measurements(machine=describe_machine(command, ROOT))
     with TemporaryDirectory(dir=None if options.tiny else options.work) as folder:
-        sizes = (TINY if options.tiny else PUBLISHED)(Path(folder))
+        sizes = (Tiny if options.tiny else Published)(Path(folder))
         for name, measure in _jobs(sizes, options.out):
             seconds = time.monotonic() - started
             if seconds > options.seconds:

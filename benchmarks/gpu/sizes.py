@@ -126,7 +126,7 @@ class Sizes(ABC):
 
     @cache  # noqa: B019 - lives as long as the run
     def photos(self) -> tuple[PhotoStore, pa.Table]:
-        """Drawn photos with poses; each of 16 pictures lies in several files, since drawing takes longer than reading."""
+        """Drawn photos with poses: each of 16 pictures in several files, since drawing takes longer than reading."""
         store = PhotoStore(self.folder)
         rng = np.random.default_rng(0)
         height, width = self.photo_size
@@ -151,7 +151,7 @@ class Sizes(ABC):
         return store, pa.table(rows)
 
 
-class PUBLISHED(Sizes):
+class Published(Sizes):
     """The sizes of a real run."""
 
     steps = (
@@ -224,10 +224,11 @@ class PUBLISHED(Sizes):
         )
 
 
-class TINY(Sizes):
+class Tiny(Sizes):
     """The demo's models, which show on a CPU that the script runs."""
 
     steps = (("demo", "l_diff"),)
+    stages = ("watermark_scores", "latents")
     warm_up_steps = 1
     timed_steps = 1
     photos_per_batch = 2

@@ -6,11 +6,10 @@ from bolid_pipeline.training.measurements import Measurements
 def to_markdown(results: Measurements) -> str:
     """A table of the training steps, one of the stages, and a list of what was not measured."""
     machine = results.machine
-    lines = [
-        f"{machine.gpu}, {machine.memory_gib:.0f} GiB, torch {machine.torch}, {machine.date}, commit "
-        f"{machine.commit}; a bfloat16 matrix product runs at {machine.matmul_tflops:.0f} TFLOP/s. `{machine.command}`",
-        "",
-    ]
+    where = f"{machine.gpu}, {machine.memory_gib:.0f} GiB, torch {machine.torch}"
+    lines = [f"{where}, {machine.date}, commit {machine.commit}: `{machine.command}`", ""]
+    if machine.matmul_tflops:
+        lines += [f"A product of bfloat16 matrices runs at {machine.matmul_tflops:.0f} TFLOP/s.", ""]
     if results.steps:
         lines += [
             "| preset | step | batch | ms a step | images/s | peak GiB | compiling, s |",
