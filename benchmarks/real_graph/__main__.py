@@ -4,7 +4,7 @@
 
 Everything is as in the real run except for four things: weights are random (`published_weights.py`), the site is the
 stand-in of bodyworld on loopback, photos and steps are few (`SETTINGS`), and the device is what this machine has. The
-weights are written once and found in BOLID_WEIGHTS_DIR, as a downloaded folder would be; `bolid models pin` pins them.
+weights are written once and found in BOLID_WEIGHTS_DIR, as a downloaded folder would be; their hashes are pinned.
 The pictures are noise. Prints the time of each asset and the most memory that the run took.
 """
 
@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -21,7 +22,11 @@ from published_weights import write_published_weights
 
 from bodyworld.site.server import BodyworldSite
 from bodyworld.world.build import WorldConfig, build_world
+from bolid_pipeline.pretrained.hub import find
+from bolid_pipeline.pretrained.pins import Pin, Pins, write_pins
+from bolid_pipeline.pretrained.weights import file_sha256
 from resources.deployments import theplace_sd15
+from resources.published_models import published_model
 
 REPOSITORY = Path(__file__).parents[2]
 WORLD = WorldConfig(seed=3, num_identities=2, num_photos_per_identity=10)
@@ -95,7 +100,9 @@ def main(work: Path) -> None:
     """Write the weights, serve the site, run `full_refresh`, and print what it took."""
     work = work.absolute()
     weights = work / "weights"
-    write_published_weights(weights, {**theplace_sd15(work).weight_repositories})
+    addresses = {**theplace_sd15(work).weight_repositories}
+    write_published_weights(weights, addresses)
+    write_pins(work / "pins.json", _pins(weights, addresses.values()))
     build_world(WORLD, work / "world")
     (work / "history").mkdir(exist_ok=True)
     (work / "history" / "dagster.yaml").write_bytes((REPOSITORY / "dagster.yaml").read_bytes())
@@ -106,10 +113,11 @@ def main(work: Path) -> None:
             "BOLID_SOURCE_URL": site.url,
             "BOLID_DATA_DIR": str(work / "data"),
             "BOLID_WEIGHTS_DIR": str(weights),
+            "BOLID_WEIGHT_PINS": str(work / "pins.json"),
             "DAGSTER_HOME": str(work / "history"),
             "HF_HUB_OFFLINE": "1",
         }
-        _run(["bolid", "models", "pin"], environment)
+        _run(["bolid", "models"], environment)
         started = time.monotonic()
         _run(["dagster", "job", "execute", "-m", "bolid_pipeline.definitions", "-j", "full_refresh"], environment)
         seconds = time.monotonic() - started
@@ -118,6 +126,17 @@ def main(work: Path) -> None:
     metrics = json.loads((report / "metrics.json").read_text())
     print(f"full_refresh of theplace_sd15: {seconds / 60:.1f} min, most memory of a process {peak_gb:.1f} GB")
     print(f"report at {report}, {len(metrics)} figures")
+
+
+def _pins(weights: Path, addresses: Iterable[str]) -> Pins:
+    """The hashes of the random weights in place of the published ones, which the registry knows."""
+    sha256: dict[str, dict[str, str]] = {}
+    for model in map(published_model, addresses):
+        found = find(model, None, weights)
+        assert found is not None, f"{model.address}: a file is missing in {weights}"
+        hashes = {name: file_sha256(found.root / name) for name in found.files}
+        sha256.setdefault(model.repository, {}).update(hashes)
+    return {repository: Pin(sha256=hashes) for repository, hashes in sha256.items()}
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

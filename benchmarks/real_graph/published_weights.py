@@ -23,9 +23,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
     Qwen2VLImageProcessor,
-    Qwen2VLVideoProcessor,
 )
 
 from bodyworld.weights import weights_folder
@@ -179,13 +177,11 @@ def _captioner(folder: Path) -> None:
         vision_end_token_id=ids["vision_end"],
     )
     model = random_model(lambda: Qwen2_5_VLForConditionalGeneration(config), torch.bfloat16)
-    model.save_pretrained(folder, max_shard_size="4GB")
-    Qwen2_5_VLProcessor(
-        image_processor=Qwen2VLImageProcessor(patch_size=14, merge_size=2),
-        tokenizer=tokenizer,
-        video_processor=Qwen2VLVideoProcessor(),
-        chat_template=_CHAT,
-    ).save_pretrained(folder)
+    model.save_pretrained(folder, max_shard_size="5GB")  # two files, as published
+    tokenizer.save_pretrained(folder)
+    Qwen2VLImageProcessor(patch_size=14, merge_size=2).save_pretrained(folder)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": _CHAT}))
+    (folder / "vocab.json").write_text(json.dumps(tokenizer.get_vocab()))
     (folder / "merges.txt").write_text("#version: 0.2\n")
 
 
