@@ -168,15 +168,16 @@ def _captioner(folder: Path) -> None:
     ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in _QWEN_NAMES}
     special = {"bos_token_id": ids["im_start"], "eos_token_id": ids["im_end"], "pad_token_id": ids["endoftext"]}
     config = Qwen2_5_VLConfig(
-        text_config=_QWEN_TEXT | special,
-        vision_config=_QWEN_VISION,
+        text_config=_QWEN_TEXT | special | {"tie_word_embeddings": True},
         tie_word_embeddings=True,
+        vision_config=_QWEN_VISION,
         image_token_id=ids["image_pad"],
         video_token_id=ids["video_pad"],
         vision_start_token_id=ids["vision_start"],
         vision_end_token_id=ids["vision_end"],
     )
     model = random_model(lambda: Qwen2_5_VLForConditionalGeneration(config), torch.bfloat16)
+    model.tie_weights()  # the published files hold no lm_head of their own
     model.save_pretrained(folder, max_shard_size="5GB")  # two files, as published
     tokenizer.save_pretrained(folder)
     Qwen2VLImageProcessor(patch_size=14, merge_size=2).save_pretrained(folder)
