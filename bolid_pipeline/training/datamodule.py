@@ -79,6 +79,11 @@ class BoLIDDataModule(lightning.LightningDataModule):
         self._num_variants = config.num_caption_variants
         self._has_ref_encoder = config.ref_encoder_layers > 0
 
+    def latent_shapes(self) -> list[tuple[int, ...]]:
+        """(C, H, W) of every size of pictures that training shows."""
+        buckets = {self.latents.bucket(row) for row in self.train_rows}
+        return [self.latents.layout.latent_shapes[bucket] for bucket in sorted(buckets)]
+
     def train_dataloader(self) -> "BatchesAhead[Batch]":
         """This process's samples of the batches of all steps; the trainer saves and restores their position."""
         rank, num_processes = (
