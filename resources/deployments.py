@@ -39,6 +39,7 @@ Role = Literal[
     "image_encoder",
     "feature_extractor",
     "ip_adapter",
+    "tiny_autoencoder",
 ]
 """The uses of pretrained weights."""
 
@@ -176,6 +177,7 @@ def theplace_sd15(data_dir: Location) -> Deployment:
             **_PUBLISHED,
             "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5",
             "ip_adapter": "h94/IP-Adapter/models/ip-adapter_sd15.safetensors",
+            "tiny_autoencoder": "madebyollin/taesd",
         },
         crawl=CrawlConfig(
             canonical_url=THEPLACE_URL,
@@ -197,6 +199,7 @@ def theplace_sdxl(data_dir: Location) -> Deployment:
         "base_model": "stabilityai/stable-diffusion-xl-base-1.0",
         # The one for the same image encoder as SD 1.5's; ip-adapter_sdxl.safetensors needs a larger one.
         "ip_adapter": "h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+        "tiny_autoencoder": "madebyollin/taesdxl",
     }
     latents = LatentConfig(resolution_px=1024, bucket_multiple_px=64)
     return replace(

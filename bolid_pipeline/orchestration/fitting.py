@@ -55,9 +55,13 @@ def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, de
     from bolid_pipeline.training.loss_networks import LossNetworkFiles
 
     config = deployment.training
+    needs_pictures = config.needs_pose or config.needs_clip
     networks = LossNetworkFiles(
         pose=model_hub.weights("pose_estimator") if config.needs_pose else None,
         clip=model_hub.folder("clip") if config.needs_clip else None,
+        decoder=model_hub.folder("tiny_autoencoder")
+        if needs_pictures and "tiny_autoencoder" in deployment.weight_repositories
+        else None,
     )
     folder = store.checkpoints / deployment.name
     fit(config, data, folder, networks=networks, progress=sys.stderr.isatty())
