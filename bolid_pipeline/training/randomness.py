@@ -9,7 +9,6 @@ import random
 from dataclasses import dataclass, field
 
 import torch
-from torch import Generator
 
 
 @dataclass
@@ -30,11 +29,11 @@ class StepRandomness:
     rank: int = 0
     num_processes: int = 1
     device: torch.device | str = "cpu"
-    generator: Generator = field(init=False)
+    generator: torch.Generator = field(init=False)
 
     def __post_init__(self) -> None:
         """Seed the generator."""
-        self.generator = Generator(self.device).manual_seed(self._step_seed)
+        self.generator = torch.Generator(self.device).manual_seed(self._step_seed)
 
     def normal(self, num_samples: int, *shape: int) -> torch.Tensor:
         """(num_samples, *shape) standard normal numbers."""

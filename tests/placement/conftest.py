@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from pretend_gpu import GpuGenerator, PretendGpu
+from pretend_gpu import PretendGpu
 
 
 @pytest.fixture
@@ -16,7 +16,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here: tests/gpu runs the same on it")
     monkeypatch.setattr("bolid_pipeline.pretrained.device.sees_gpu", lambda: True)
-    monkeypatch.setattr("bolid_pipeline.training.randomness.Generator", GpuGenerator)
     # `Module.to` would otherwise keep each parameter and change its data, which a subclass of Tensor does not follow.
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:

@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 _ACROSS_DEVICES = {"aten::copy_", "aten::_to_copy", "aten::_foreach_copy_"}
@@ -54,49 +53,6 @@ class PretendGpu(FakeTensorMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         return _call(func, args, kwargs or {})
-
-
-class GpuGenerator(torch.Generator):
-    """A generator of the GPU of pretence; it draws the numbers of the CPU."""
-
-    device = torch.device("cuda", 0)
-
-    def __new__(cls, device: torch.device | str) -> torch.Generator:
-        return super().__new__(cls) if torch.device(device).type == "cuda" else torch.Generator(device)
-
-
-class Waits(AssertionError):
-    """The CPU would wait for the GPU in this call."""
-
-
-class WithoutWaiting(TorchDispatchMode):
-    """Refuses the calls in which the CPU would wait for the GPU: a number is read, a size depends on values, or a copy
-    is made between the two.
-    """
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        name = func._schema.name
-        is_on_gpu = any(isinstance(leaf, OnGpu) for leaf in tree_iter((args, kwargs)))
-        if name in _ACROSS_DEVICES:
-            source, target = (
-                (args[0], kwargs.get("device")) if name == "aten::_to_copy" else (args[1], args[0].device)
-            )
-            waits = target is not None and torch.device(target).type != source.device.type
-        elif name in _TAKES_CPU_INDICES:
-            indices = [leaf for leaf in tree_iter(args[1]) if isinstance(leaf, torch.Tensor)]
-            waits = is_on_gpu and any(
-                each.dtype in (torch.bool, torch.uint8) or not isinstance(each, OnGpu) for each in indices
-            )
-        else:
-            waits = is_on_gpu and (
-                name == "aten::_local_scalar_dense"
-                or torch.Tag.data_dependent_output in func.tags
-                or torch.Tag.dynamic_output_shape in func.tags
-            )
-        if waits:
-            raise Waits(f"{func}")
-        return func(*args, **kwargs)
 
 
 @contextmanager
