@@ -62,7 +62,8 @@ def identity_scores(
     people = sorted({str(sample.identity) for sample in samples})
     embeds, _ = pipe.encode_image([sample.picture for sample in samples], pipe.device, 1)
     drawn_ND = _normalised(embeds.float().cpu().numpy())
-    real_PD = np.stack([_mean_embedding(latents, person) for person in people])
+    rows_of = latents.rows_of_people()
+    real_PD = np.stack([_mean_embedding(latents, np.array(rows_of[person])) for person in people])
     cosine_NP = drawn_ND @ real_PD.T
     wanted_N = np.array([people.index(str(sample.identity)) for sample in samples])
     return {
@@ -72,9 +73,8 @@ def identity_scores(
     }
 
 
-def _mean_embedding(latents: LatentTable, person: str) -> NDArray[np.float32]:
-    rows = [row for row, identity in enumerate(latents.identities) if identity == person]
-    return _normalised(_normalised(latents.image_embeds[rows].astype(np.float32)).mean(0))
+def _mean_embedding(latents: LatentTable, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    return _normalised(_normalised(latents.image_embeds(rows).astype(np.float32)).mean(0))
 
 
 def _normalised(embeds: NDArray[np.float32]) -> NDArray[np.float32]:

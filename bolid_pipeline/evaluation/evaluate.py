@@ -40,7 +40,7 @@ def evaluate(
     rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
     drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
     named = [sample for samples in drawn.values() for sample in samples if sample.identity is not None]
-    heldout_ids = set(checkpoints.read_training(checkpoint)["heldout_photo_ids"])
+    heldout_ids = set(checkpoints.read_photo_ids(checkpoint / checkpoints.HELDOUT_PHOTOS_FILE))
     heldout_rows = [row for row, photo_id in enumerate(latents.photo_ids) if photo_id in heldout_ids]
     metrics = {
         **checkpoints.read_metrics(checkpoint),
@@ -73,14 +73,11 @@ def _rows_of_people(
 ) -> dict[str, list[int]]:
     """Rows of the first people of the bank that the table holds."""
     known = pipe.body_bank.identities if pipe.body_bank is not None else ()
-    rows = {
-        person: [row for row, identity in enumerate(latents.identities) if identity == person]
-        for person in known
-    }
-    people = [person for person in known if rows[person]][:num_identities]
+    rows_of = latents.rows_of_people()
+    people = [person for person in known if person in rows_of][:num_identities]
     if not people:
         raise NotEnoughData("nobody of the checkpoint's body bank has a photo in the latent table")
-    return {person: rows[person] for person in people}
+    return {person: rows_of[person] for person in people}
 
 
 def _draw_people(

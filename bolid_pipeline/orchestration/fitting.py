@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import cast, get_args
 
-from bolid_pipeline.errors import ConfigurationError, WeightsMissing
+from bolid_pipeline.errors import ConfigurationError, OutOfMemory, WeightsMissing
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.pretrained.weights import verify
 from bolid_pipeline.training.data import TrainingData
@@ -64,4 +64,7 @@ def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, de
         else None,
     )
     folder = store.checkpoints / deployment.name
-    fit(config, data, folder, networks=networks, progress=sys.stderr.isatty())
+    try:
+        fit(config, data, folder, networks=networks, progress=sys.stderr.isatty())
+    except OutOfMemory as error:
+        raise OutOfMemory(f"training preset {deployment.training_preset}: {error}") from error
