@@ -26,11 +26,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def unet() -> UNet2DConditionModel:
-    """A U-Net with three layers of attention and both branches."""
+    """A small U-Net with both branches."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         block_out_channels=(8,),
         layers_per_block=1,
+        mid_block_type=None,
         norm_num_groups=4,
         down_block_types=("CrossAttnDownBlock2D",),
         up_block_types=("CrossAttnUpBlock2D",),
