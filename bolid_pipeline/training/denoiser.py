@@ -65,3 +65,10 @@ class Denoiser:
         """
         run = None if with_hooks else self._compiled
         return predict(self.unet, noisy_BCHW, timesteps_B, conditions, run=run)
+
+
+def failed_to_compile(error: RuntimeError) -> bool:
+    """True if torch.compile raised the error."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    return isinstance(error, TorchDynamoException)

@@ -50,7 +50,7 @@ def halve_unet(unet: nn.Module, trained: Iterable[nn.Parameter]) -> None:
         if isinstance(layer, nn.GroupNorm | nn.LayerNorm):
             # Autocast would compute it in float32: twice the memory for its input, its output and what follows. The
             # kernel sums up in float32 as it is.
-            layer.forward = _without_autocast(layer.forward)
+            setattr(layer, "forward", _without_autocast(layer.forward))  # noqa: B010 - a method, to a type checker
 
 
 def _halve(parameters: Iterable[nn.Parameter]) -> None:

@@ -20,6 +20,7 @@ from bolid_pipeline.pretrained.loading import first_words
 from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.branches import Branches
 from bolid_pipeline.training.config import Loss, TrainingConfig
+from bolid_pipeline.training.denoiser import failed_to_compile
 from bolid_pipeline.training.few_step import FewStepObjective
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.objective import DiffusionObjective
@@ -80,7 +81,8 @@ class BoLIDSystem(lightning.LightningModule):
         del batch_idx
         if not self._is_rehearsed:
             self._is_rehearsed = True
-            self.rehearse(batch, self.trainer.datamodule.latent_shapes())
+            trainer: Any = self.trainer
+            self.rehearse(batch, trainer.datamodule.latent_shapes())
         optimizer: Any = self.optimizers()
         schedule: Any = self.lr_schedulers()
         step = batch["step"]
@@ -114,7 +116,9 @@ class BoLIDSystem(lightning.LightningModule):
         try:
             for shape in latent_shapes:
                 self._compute_all_terms(batch, shape)
-        except torch._dynamo.exc.TorchDynamoException as error:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        except RuntimeError as error:
+            if not failed_to_compile(error):
+                raise
             _logger.warning("the U-Net is not compiled, so a step takes longer: %s", first_words(error))
             self.branches.denoiser.stop_compiling()
             self.rehearse(batch, latent_shapes)
