@@ -171,7 +171,7 @@ def demo(data_dir: Location) -> Deployment:
 
 
 def theplace_sd15(data_dir: Location) -> Deployment:
-    """The gallery site and Stable Diffusion 1.5, in the thesis' proportions; needs a GPU and pinned weights."""
+    """The gallery site and Stable Diffusion 1.5, in the thesis' proportions; needs a GPU."""
     return Deployment(
         name="theplace_sd15",
         data_dir=data_dir,
