@@ -5,9 +5,10 @@ T positions of a window, D features, N views, G side of the body encoder's view 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import lightning
 import torch
@@ -17,10 +18,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import CLIPConfig, CLIPModel
 
 from bolid_pipeline.detection.yolo import build_yolo, save_yolo
-from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, Architecture
+from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, SD15, SDXL, Architecture
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_encoder import num_view_channels
 from bolid_pipeline.models.text import EncodedText
+from bolid_pipeline.planning.costs import StepCost, TrainingCost, cost_fingerprint
 from bolid_pipeline.planning.meters import Meter
 from bolid_pipeline.planning.pretence import as_on_a_gpu, without_content
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
@@ -40,21 +42,32 @@ _NUM_WINDOWS = 2
 """Windows of 75 tokens that the longest caption of a batch is taken to need."""
 
 
-@dataclass(frozen=True)
-class StepCost:
-    """What one kind of training step takes.
+def architecture_of(preset: str) -> Architecture:
+    """The base model of a preset, by its name."""
+    return {"sd15": SD15, "sdxl": SDXL}[preset.partition("_")[0]]
 
-    Attributes:
-        weights_bytes: all networks on the device, trained and frozen.
-        state_bytes: the optimiser's moments and the running mean.
-        peak_bytes: the most that is held at once, weights and state included.
-        operations: floating-point operations of a step.
+
+def count_training(
+    config: TrainingConfig, architecture: Architecture, *, has_tiny_decoder: bool = True
+) -> TrainingCost:
+    """Count both kinds of steps of a training, in a minute or two.
+
+    Args:
+        config: settings of the training.
+        architecture: shapes of the base model.
+        has_tiny_decoder: an `AutoencoderTiny` decodes the pictures of the losses.
     """
-
-    weights_bytes: int
-    state_bytes: int
-    peak_bytes: int
-    operations: int
+    kinds = (False,) if config.few_step is None else (False, True)
+    l_diff, *rest = (
+        count_step(config, architecture, has_tiny_decoder=has_tiny_decoder, with_few_step=kind)
+        for kind in kinds
+    )
+    return TrainingCost(
+        counted_for=cost_fingerprint(config),
+        loading_bytes=_loading_bytes(config, architecture),
+        l_diff=l_diff,
+        few_step=rest[0] if rest else None,
+    )
 
 
 def count_step(
@@ -77,27 +90,53 @@ def count_step(
             networks = _LossNetworks(config, base, pose, has_tiny_decoder=has_tiny_decoder)
             system = assemble(config, base, networks, _TextEncoders(base), IMAGE_EMBED_DIM)
             batch = _batch(config, architecture, with_clip=config.needs_clip)
+            if has_tiny_decoder:
+                base.vae.to("meta")  # it stays in main memory
+        peaks = _Peaks(meter)
         trainer = lightning.Trainer(
             max_steps=1,
             accelerator="cpu",
             precision="bf16-mixed",
+            callbacks=[peaks],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=False,
             use_distributed_sampler=False,
         )
-        meter.reset()
         trainer.fit(system, train_dataloaders=BatchesAhead(lambda _step: batch, 1))
-    weights = _size(system.parameters())
-    # The first step makes AdamW's two moments when it is nearly done; later ones hold them from the start.
+    # This first step makes AdamW's two moments when it is nearly done; later ones hold them from the start.
     moments = 2 * _size(system.trainable_parameters())
     return StepCost(
-        weights_bytes=weights,
+        weights_bytes=_size(system.parameters()),
         state_bytes=moments + _size(system.ema.shadow_params),
-        peak_bytes=meter.peak_bytes + moments,
+        peak_bytes=max(meter.peak_bytes, peaks.before_optimizer + moments),
         operations=meter.operations,
     )
+
+
+class _Peaks(lightning.Callback):
+    """Starts the meter with the first step, when all networks are on the device; keeps the peak of both halves."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self.before_optimizer = 0
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._meter.reset()
+
+    def on_before_optimizer_step(self, *_: Any) -> None:
+        self.before_optimizer = self._meter.peak_bytes
+
+
+def _loading_bytes(config: TrainingConfig, architecture: Architecture) -> int:
+    """Main memory of the networks in float32: that of the base model, and the CLIP of L_CLIP."""
+    with torch.device("meta"):
+        modules = [
+            each for each in architecture.new_base().components.values() if isinstance(each, nn.Module)
+        ]
+        clip = [CLIPModel(CLIPConfig(**CLIP_VIT_L))] if config.needs_clip else []
+    return sum(_size(module.parameters()) for module in [*modules, *clip])
 
 
 def _size(tensors: Iterable[torch.Tensor]) -> int:

@@ -52,7 +52,7 @@ def sd15_24gb() -> TrainingConfig:
 
 def sd15_80gb() -> TrainingConfig:
     """Stable Diffusion 1.5 at 512 px on a GPU of 80 GB, which need not compute activations twice."""
-    return _published(batch_size=64, few_step_samples=8, num_photos=_SD15_PHOTOS, recompute=False)
+    return _published(batch_size=48, few_step_samples=6, num_photos=_SD15_PHOTOS, recompute=False)
 
 
 def sdxl_24gb() -> TrainingConfig:
@@ -94,7 +94,7 @@ def _published(
 
     Args:
         batch_size: photos of a step.
-        few_step_samples: samples of the few-step half, an eighth of the batch or a quarter if that is less than one.
+        few_step_samples: samples of the few-step half: an eighth of the batch, but at least one.
         num_photos: photos of the whole training, counted as often as they are shown.
         body_grid: cells along the longer side of a body latent.
         recompute: compute activations again in the backward pass instead of keeping them.
@@ -124,8 +124,8 @@ def _published(
     )
 
 
-_SD15_PHOTOS = 1_600_000
-_SDXL_PHOTOS = 400_000
+_SD15_PHOTOS = 1_536_000
+_SDXL_PHOTOS = 384_000
 
 PRESETS: Mapping[PresetName, Callable[[], TrainingConfig]] = {
     "demo": demo,
