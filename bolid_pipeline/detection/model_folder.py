@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoImageProcessor
 
 from bolid_pipeline.errors import WeightsMismatch, WeightsMissing
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 def load_model_folder(folder: Path, model_class: Any, model_types: Collection[str]) -> tuple[Any, Any]:
@@ -30,12 +31,4 @@ def load_model_folder(folder: Path, model_class: Any, model_types: Collection[st
             wanted = " or ".join(model_types)
             raise WeightsMismatch(f"{folder} holds a network of type {config.model_type}, not {wanted}")
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        network, report = model_class.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        # transformers fills a gap with random numbers and a warning.
-        if missing := sorted(report["missing_keys"]):
-            raise WeightsMismatch(
-                f"{folder} lacks {len(missing)} weights of its network, such as {missing[0]}"
-            )
-    return network.float().eval().requires_grad_(False), processor
+    return load_network(model_class, folder, config=config).float(), processor

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from pretend_gpu import OnGpu, PretendGpu
+from pretend_gpu import Generator, OnGpu, PretendGpu
 from torch.utils._pytree import tree_map
 
 
@@ -22,6 +22,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here: tests/gpu runs the same on it")
     monkeypatch.setattr("bolid_pipeline.pretrained.device.sees_gpu", lambda: True)
+    monkeypatch.setattr(torch, "Generator", Generator)
     # `Module.to` would otherwise keep each parameter and change its data, which a subclass of Tensor does not follow.
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     # Views in inference mode are refused to a subclass of Tensor; no_grad differs in speed alone.
