@@ -40,7 +40,7 @@ def plan_command(*, gpu_memory: float | None, tflops: float | None) -> None:
     deployment = current_deployment()
     machine = _machine(deployment, gpu_memory, tflops)
     costs = read_counted()
-    trainings = {name: (PRESETS[name](), cost) for name, cost in costs.items() if name in PRESETS}
+    trainings = {str(name): (PRESETS[name](), costs[name]) for name in PRESETS if name in costs}
     chosen = deployment.training_preset
     if chosen in trainings and deployment.training != PRESETS[chosen]():
         trainings[f"{chosen}, your settings"] = (deployment.training, _own_cost(deployment, costs[chosen]))

@@ -53,11 +53,11 @@ def _matmul_tflops() -> float:
     import torch
 
     matrix = torch.ones(_SIDE, _SIDE, dtype=torch.bfloat16, device="cuda")
-    matrix @ matrix  # the first product also loads the library
+    torch.matmul(matrix, matrix)  # the first product also loads the library
     torch.cuda.synchronize()
     started = time.perf_counter()
     for _ in range(_REPEATS):
-        matrix @ matrix
+        torch.matmul(matrix, matrix)
     torch.cuda.synchronize()
     return _REPEATS * 2 * _SIDE**3 / (time.perf_counter() - started) / 1e12
 

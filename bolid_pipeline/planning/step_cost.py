@@ -40,6 +40,7 @@ from bolid_pipeline.training.trainer import quiet_lightning
 
 _NUM_WINDOWS = 2
 """Windows of 75 tokens that the longest caption of a batch is taken to need."""
+_STEP_WITH_FEW_STEP, _STEP_WITHOUT = 0, 1
 
 
 def architecture_of(preset: str) -> Architecture:
@@ -81,7 +82,7 @@ def count_step(
         has_tiny_decoder: an `AutoencoderTiny` decodes the pictures of the losses.
         with_few_step: count a step in which the few-step half runs, with all its terms.
     """
-    config = _one_kind_of_step(config, with_few_step=with_few_step)
+    config = _with_all_terms(config)
     mode, meter = FakeTensorMode(allow_non_fake_inputs=True), Meter()
     pose = _pose_network(config, mode) if config.needs_pose else None
     with as_on_a_gpu(), quiet_lightning(), meter:
@@ -89,7 +90,8 @@ def count_step(
             base = architecture.new_base()
             networks = _LossNetworks(config, base, pose, has_tiny_decoder=has_tiny_decoder)
             system = assemble(config, base, networks, _TextEncoders(base), IMAGE_EMBED_DIM)
-            batch = _batch(config, architecture, with_clip=config.needs_clip)
+            step = _STEP_WITH_FEW_STEP if with_few_step else _STEP_WITHOUT
+            batch = _batch(config, architecture, step)
             if has_tiny_decoder:
                 base.vae.to("meta")  # it stays in main memory
         peaks = _Peaks(meter)
@@ -122,10 +124,19 @@ class _Peaks(lightning.Callback):
         self._meter = meter
         self.before_optimizer = 0
 
-    def on_train_batch_start(self, *_: Any) -> None:
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        del trainer, pl_module, batch, batch_idx
         self._meter.reset()
 
-    def on_before_optimizer_step(self, *_: Any) -> None:
+    def on_before_optimizer_step(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        del trainer, pl_module, optimizer
         self.before_optimizer = self._meter.peak_bytes
 
 
@@ -143,30 +154,29 @@ def _size(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
 
-def _one_kind_of_step(config: TrainingConfig, *, with_few_step: bool) -> TrainingConfig:
-    """The settings with every term on from the first step, and the few-step half in all steps or in none."""
-    hardware = replace(config.hardware, precision="bf16-mixed", devices=1, num_nodes=1)
-    few_step = config.few_step if with_few_step else None
+def _with_all_terms(config: TrainingConfig) -> TrainingConfig:
+    """The settings for one device, with every term from the first step on, and the few-step half in even steps."""
+    few_step = config.few_step
     if few_step is not None:
         terms = ("l_id", "l_clip", "l_semantic", "l_layout")
         started = {name: replace(getattr(few_step, name), start_step=0) for name in terms}
-        few_step = replace(few_step, every_n_steps=1, **started)
+        few_step = replace(few_step, every_n_steps=2, **started)
     l_id = replace(config.diffusion.l_id, start_step=0)
     return replace(
         config,
         diffusion=replace(config.diffusion, l_id=l_id),
         few_step=few_step,
-        hardware=hardware,
+        hardware=replace(config.hardware, precision="bf16-mixed", devices=1, num_nodes=1),
     )
 
 
-def _batch(config: TrainingConfig, architecture: Architecture, *, with_clip: bool) -> Batch:
+def _batch(config: TrainingConfig, architecture: Architecture, step: int) -> Batch:
     """A batch of square pictures, as the trainer's loader gives it."""
     size, grid, views = config.batch_size, config.body.grid, config.body.max_views
     channels, side = architecture.vae["latent_channels"], architecture.resolution_px // 8
     num_refs = views if config.ref_encoder_layers else 1
     batch = Batch(
-        step=0,
+        step=step,
         latents_BCHW=torch.empty(size, channels, side, side, dtype=torch.float16),
         token_ids_BEWT=torch.zeros(
             size, len(architecture.text_encoders), _NUM_WINDOWS, 77, dtype=torch.int64
@@ -179,7 +189,7 @@ def _batch(config: TrainingConfig, architecture: Architecture, *, with_clip: boo
         proportions_BM=torch.empty(size, len(LIMBS)),
         proportion_weights_BM=torch.empty(size, len(LIMBS)),
     )
-    if with_clip:
+    if config.needs_clip:
         batch["clip_token_ids_BT"] = torch.zeros(size, 77, dtype=torch.int64)
     return batch
 

@@ -71,6 +71,7 @@ def test_a_measured_step_counts_instead_of_an_estimate():
     assert (found.peak_gib, found.is_memory_measured, found.is_time_measured) == (10.0, True, True)
     assert found.images_per_second == pytest.approx(32 / 0.2)
     num_few = sum(bool(config.few_step.weights_at(step)) for step in range(config.steps))
+    assert found.hours is not None
     assert found.hours * 3600 == pytest.approx(config.steps * 0.2 + num_few * 0.4)
     assert "~" not in as_table([found])
 
