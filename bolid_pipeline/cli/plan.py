@@ -46,7 +46,7 @@ def plan_command(*, gpu_memory: float | None, tflops: float | None) -> None:
         trainings[f"{chosen}, your settings"] = (deployment.training, _own_cost(deployment, costs[chosen]))
     measured = list(read_measurements())
     plans = [plan(name, config, cost, machine, measured) for name, (config, cost) in trainings.items()]
-    lines = [*_about(machine), "", as_table(plans), "", *_about_data(deployment, costs, machine)]
+    lines = [*_about(machine), "", *as_table(plans).splitlines(), "", *_about_data(deployment, costs, machine)]
     click.echo("\n".join(map(printable, lines)))
 
 
@@ -70,7 +70,7 @@ def _machine(deployment: Deployment, gpu_memory: float | None, tflops: float | N
     machine = this_machine(deployment.local_root)
     if gpu_memory is None:
         return machine
-    return replace(machine, gpu=f"a GPU of {gpu_memory:g} GiB", gpu_gib=gpu_memory, matmul_tflops=tflops)
+    return replace(machine, gpu="another than this machine's", gpu_gib=gpu_memory, matmul_tflops=tflops)
 
 
 def _about(machine: Machine) -> Iterator[str]:
