@@ -46,7 +46,13 @@ def plan_command(*, gpu_memory: float | None, tflops: float | None) -> None:
         trainings[f"{chosen}, your settings"] = (deployment.training, _own_cost(deployment, costs[chosen]))
     measured = list(read_measurements())
     plans = [plan(name, config, cost, machine, measured) for name, (config, cost) in trainings.items()]
-    lines = [*_about(machine), "", *as_table(plans).splitlines(), "", *_about_data(deployment, costs, machine)]
+    lines = [
+        *_about(machine),
+        "",
+        *as_table(plans).splitlines(),
+        "",
+        *_about_data(deployment, costs, machine),
+    ]
     click.echo("\n".join(map(printable, lines)))
 
 

@@ -52,7 +52,7 @@ def test_a_preset_fits_the_gpu_that_its_name_promises(name):
     assert plan(name, PRESETS[name](), COSTS[name], machine).fits
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", [name for name, cost in COSTS.items() if cost.few_step is not None])
 def test_the_few_step_half_at_most_doubles_the_operations_of_a_step(name):
     assert COSTS[name].few_step.operations <= 2 * COSTS[name].l_diff.operations
 
