@@ -14,6 +14,7 @@ from bolid_pipeline.settings import from_json, settings, to_json
 from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.config import (
     DropoutConfig,
+    HardwareConfig,
     IntervalsConfig,
     OptimizerConfig,
     Term,
@@ -57,7 +58,10 @@ class TrainingCost:
 
 
 def cost_fingerprint(config: TrainingConfig) -> str:
-    """A hash of the settings that memory or operations of a step depend on."""
+    """A hash of the settings that memory or operations of a step on one device depend on, as they are counted.
+
+    Whether the U-Net is compiled is left out: a compiled step is not counted.
+    """
     few_step = config.few_step
     if few_step is not None:
         terms = ("l_id", "l_clip", "l_semantic", "l_layout")
@@ -82,6 +86,7 @@ def cost_fingerprint(config: TrainingConfig) -> str:
         ),
         few_step=few_step,
         prior=None,
+        hardware=HardwareConfig(gradient_checkpointing=config.hardware.gradient_checkpointing),
         intervals=IntervalsConfig(),
     )
     return fingerprint(**to_json(neutral))
