@@ -7,7 +7,7 @@ import dagster as dg
 from assets import captioning, curation, latents
 from assets.checks import check_result
 from bolid_pipeline.latents.cache import open_latents
-from bolid_pipeline.orchestration.fitting import fit_checkpoint, open_training_data
+from bolid_pipeline.orchestration.fitting import fit_checkpoint, open_training_data, start_weights
 from bolid_pipeline.orchestration.launchpad import overrides_of
 from bolid_pipeline.orchestration.trainers import train_in_processes
 from bolid_pipeline.training import checkpoint, checks
@@ -40,7 +40,7 @@ def bolid_checkpoint(
     """
     deployment = replace(deployment, training=config.applied_to(deployment.training))
     folder = store.checkpoints / deployment.name
-    data = open_training_data(store, model_hub)
+    data = open_training_data(store, model_hub, start_weights(store, model_hub, deployment))
     made_by = data.fingerprint(deployment.training)
     is_known = checkpoint.is_up_to_date(folder, made_by)
     reported: dg.RawMetadataMapping = {}

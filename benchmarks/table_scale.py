@@ -177,7 +177,6 @@ def _measure_batches(base: BaseModel, tables: TableStore) -> dict[str, Any]:
     captions = {photo_id: f"photo {row % 4}" for row, photo_id in enumerate(latents.photo_ids)}
     trained_on = TrainingData(base_model=weights_folder("base_model"), latents=latents, captions=captions)
     data = BoLIDDataModule(demo(), trained_on, base)
-    data.setup("fit")
     data._num_steps = NUM_BATCHES  # noqa: SLF001 - the demo trains for less
     batches = iter(data.train_dataloader())
     next(batches)

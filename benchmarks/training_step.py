@@ -64,7 +64,6 @@ def make(config: TrainingConfig) -> tuple[BoLIDSystem, BoLIDDataModule]:
         captions={photo_id: f"photo {i % 4}" for i, photo_id in enumerate(latents.photo_ids)},
     )
     system, batches = make_system(config, data, LossNetworkFiles(pose=pose, clip=weights_folder("clip")))
-    batches.setup("fit")
     return system, batches
 
 

@@ -38,6 +38,7 @@ Role = Literal[
     "base_model",
     "image_encoder",
     "feature_extractor",
+    "ip_adapter",
 ]
 """The uses of pretrained weights."""
 
@@ -96,9 +97,13 @@ class Deployment:
     parsers: str = "bolid_pipeline.scraping.parsers"
     """Module that reads the site's pages."""
     weight_repositories: Mapping[Role, str] = Field(default_factory=dict[Role, str])
-    """Role -> `owner/name` on the Hugging Face hub, or `owner/name/path` of a part; empty for the embedded models."""
+    """Role -> `owner/name` on the Hugging Face hub, `owner/name/path` of a part, or the absolute path of your own;
+    empty for the embedded models."""
     weight_pins: Folder | None = None
-    """JSON file with the revision and sha256 of each published model."""
+    """JSON file with the revision and hashes of published models, which `bolid models pin` writes; None for
+    weight_pins.json in `local_dir`."""
+    weights_dir: Folder | None = None
+    """Folder that holds published models as `owner/name/...`, where to look before the Hugging Face cache."""
     ray: RayConfig | None = None
     """The cluster that stages run on; None for the run's own process."""
     crawl: CrawlConfig
@@ -122,6 +127,11 @@ class Deployment:
     def local_root(self) -> Path:
         """The folder of this machine."""
         return local_root(self.data_dir, self.local_dir)
+
+    @property
+    def pins_file(self) -> Path:
+        """The JSON file of the pins; it need not exist."""
+        return self.weight_pins or self.local_root / "weight_pins.json"
 
 
 _EMBEDDED_FACE_IMAGE_SIZE_PX = 192
@@ -162,7 +172,11 @@ def theplace_sd15(data_dir: Location) -> Deployment:
         name="theplace_sd15",
         data_dir=data_dir,
         source_url=THEPLACE_URL,
-        weight_repositories={**_PUBLISHED, "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5"},
+        weight_repositories={
+            **_PUBLISHED,
+            "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "ip_adapter": "h94/IP-Adapter/models/ip-adapter_sd15.safetensors",
+        },
         crawl=CrawlConfig(
             canonical_url=THEPLACE_URL,
             min_photos=200,
@@ -170,7 +184,7 @@ def theplace_sd15(data_dir: Location) -> Deployment:
             max_identities=500,
         ),
         latents=LatentConfig(resolution_px=512, bucket_multiple_px=64),
-        training=training_presets.sd15(),
+        training=replace(training_presets.sd15(), start_from="ip_adapter"),
         evaluation=evaluation_presets.sd15(),
     )
 
@@ -178,14 +192,19 @@ def theplace_sd15(data_dir: Location) -> Deployment:
 def theplace_sdxl(data_dir: Location) -> Deployment:
     """As theplace_sd15, on Stable Diffusion XL at 1024 px."""
     sd15 = theplace_sd15(data_dir)
-    repositories = {**sd15.weight_repositories, "base_model": "stabilityai/stable-diffusion-xl-base-1.0"}
+    repositories = {
+        **sd15.weight_repositories,
+        "base_model": "stabilityai/stable-diffusion-xl-base-1.0",
+        # The one for the same image encoder as SD 1.5's; ip-adapter_sdxl.safetensors needs a larger one.
+        "ip_adapter": "h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+    }
     latents = LatentConfig(resolution_px=1024, bucket_multiple_px=64)
     return replace(
         sd15,
         name="theplace_sdxl",
         weight_repositories=repositories,
         latents=latents,
-        training=training_presets.sdxl(),
+        training=replace(training_presets.sdxl(), start_from="ip_adapter"),
     )
 
 

@@ -1,17 +1,19 @@
-"""Where pretrained weights come from: this repository, or the Hugging Face hub at a pinned revision."""
+"""Where pretrained weights come from: this repository, or published models at pinned versions."""
 
-import json
 from abc import abstractmethod
 from pathlib import Path
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bolid_pipeline.errors import ConfigurationError, WeightsMissing
 from bolid_pipeline.latents.config import LatentModels
+from bolid_pipeline.pretrained.hub import FoundModel, find_or_fetch
+from bolid_pipeline.pretrained.pins import Pin, pin_of, read_pins
+from bolid_pipeline.pretrained.published import PublishedModel
 from bolid_pipeline.pretrained.weights import Weights, WeightsFile
 from resources.deployments import Deployment, Role
 from resources.embedded_world import needing_bodyworld
+from resources.published_models import published_model
 
 
 class ModelHub(dg.ConfigurableResource["ModelHub"]):
@@ -69,48 +71,53 @@ class EmbeddedModels(ModelHub):
         return folder
 
 
-class HubModels(ModelHub):
-    """Published models, each at a pinned commit (names on the hub can change hands), single files by sha256 too."""
+class PublishedModels(ModelHub):
+    """Models from a folder of weights, the Hugging Face cache, or the hub, each at a pinned commit."""
 
-    repositories: dict[str, str]
-    """Role -> `owner/name` of a whole repository, or `owner/name/path` of a file or folder in it."""
-    pins_file: str | None = None
-    """JSON: role -> {"revision": 40 hex digits, "sha256": 64 hex digits, for single files}."""
+    addresses: dict[str, str]
+    """Role -> address, see `PublishedModel`."""
+    pins_file: str
+    """JSON file of `bolid_pipeline.pretrained.pins`; it need not exist."""
+    weights_dir: str | None = None
+    """Folder that holds `owner/name/...` as on the hub, where to look first."""
 
     def file(self, role: Role) -> WeightsFile:
-        """Download the role's file unless it is there already."""
-        from huggingface_hub import hf_hub_download
-
-        pin = self._pin(role)
-        if pin.sha256 is None:
-            raise ConfigurationError(f"{self.pins_file} has no sha256 for {role}, which is one file")
-        owner, name, filename = self.repositories[role].split("/", 2)
-        path = hf_hub_download(f"{owner}/{name}", filename, revision=pin.revision)
-        return WeightsFile(path=Path(path), sha256=pin.sha256)
+        """The role's file, with its sha256 if that is known."""
+        model, pin = self.model(role), self.pin(role)
+        if not model.is_file:
+            raise ConfigurationError(f"the model of {role} is one file, but {model.address} is a folder")
+        return WeightsFile(path=self._found(role).path, sha256=pin.sha256.get(model.path))
 
     def folder(self, role: Role) -> Path:
-        """Download the role's folder unless it is there already."""
-        from huggingface_hub import snapshot_download
-
-        revision = self._pin(role).revision
-        owner, name, *inside = self.repositories[role].split("/", 2)
-        patterns = [f"{path}/*" for path in inside] or None
-        root = Path(snapshot_download(f"{owner}/{name}", revision=revision, allow_patterns=patterns))
-        return root.joinpath(*inside)
+        """The role's folder."""
+        model = self.model(role)
+        if model.is_file:
+            raise ConfigurationError(f"the model of {role} is a folder, but {model.address} is one file")
+        return self._found(role).path
 
     def weights(self, role: Role) -> Weights:
-        """The role's file if its path ends like that of one, else its folder."""
-        return self.file(role) if Path(self.repositories[role]).suffix in _SINGLE_FILES else self.folder(role)
+        """The role's file if its address is that of one, else its folder."""
+        return self.file(role) if self.model(role).is_file else self.folder(role)
 
-    def _pin(self, role: Role) -> "Pin":
-        pins = read_pins(self.pins_file)
-        if role not in pins:
+    def model(self, role: Role) -> PublishedModel:
+        """What is known of the role's model. Raises ConfigurationError."""
+        if role not in self.addresses:
+            known = ", ".join(self.addresses)
             raise ConfigurationError(
-                f"the weights of {role} ({self.repositories[role]}) are not pinned; name a JSON file in "
-                f'BOLID_WEIGHT_PINS that holds {{"{role}": {{"revision": "<commit on the hub>", '
-                f'"sha256": "<of a single file>"}}}}'
+                f"this deployment names no model for {role!r}, only for {known}: set weight_repositories.{role}"
             )
-        return pins[role]
+        return published_model(self.addresses[role])
+
+    def pin(self, role: Role) -> Pin:
+        """Which version the role's model must be. Raises ConfigurationError."""
+        return pin_of(self.model(role), read_pins(Path(self.pins_file)))
+
+    def _found(self, role: Role) -> FoundModel:
+        return find_or_fetch(self.model(role), self.pin(role), self._weights_folder)
+
+    @property
+    def _weights_folder(self) -> Path | None:
+        return Path(self.weights_dir) if self.weights_dir else None
 
 
 def model_hub_of(deployment: Deployment) -> ModelHub:
@@ -119,31 +126,14 @@ def model_hub_of(deployment: Deployment) -> ModelHub:
         with needing_bodyworld():
             from bodyworld.weights import weights_folder
         return EmbeddedModels(weights_dir=str(weights_folder("clip").parent))
-    pins = deployment.weight_pins
-    return HubModels(repositories={**deployment.weight_repositories}, pins_file=str(pins) if pins else None)
+    weights_dir = deployment.weights_dir
+    return PublishedModels(
+        addresses={**deployment.weight_repositories},
+        pins_file=str(deployment.pins_file),
+        weights_dir=str(weights_dir) if weights_dir else None,
+    )
 
 
-class Pin(BaseModel):
-    """The pinned version of published weights."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    revision: str
-    sha256: str | None = None
-
-
-def read_pins(pins_file: str | None) -> dict[str, Pin]:
-    """The pins of a JSON file, by role; none without a file. Raises ConfigurationError."""
-    if pins_file is None:
-        return {}
-    try:
-        listed = json.loads(Path(pins_file).read_text("utf-8"))
-        return {role: Pin.model_validate(pin) for role, pin in listed.items()}
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
-        raise ConfigurationError(f"BOLID_WEIGHT_PINS={pins_file} holds no pins: {error}") from error
-
-
-_SINGLE_FILES = (".safetensors", ".pt", ".pth", ".onnx")
 _EMBEDDED = {
     "person_detector": "pose_estimator",
     "captioner": "clip",

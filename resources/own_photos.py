@@ -82,7 +82,7 @@ def _for_few_photos(preset: Deployment) -> dict[str, Any]:
 def _places(variables: BolidSettings, data_dir: Any) -> dict[str, str]:
     """Where data and weights are, so that later commands need no other variable."""
     places = {"data_dir": str(data_dir.absolute() if isinstance(data_dir, Path) else data_dir)}
-    for name in ("local_dir", "weight_pins"):
+    for name in ("local_dir", "weight_pins", "weights_dir"):
         if (place := getattr(variables, name)) is not None:
             places[name] = str(Path(place).absolute())
     return places

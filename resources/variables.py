@@ -51,7 +51,10 @@ class BolidSettings(BaseSettings):
     site_parsers: Annotated[str | None, Sets(("parsers",))] = None
     """Module that reads the pages of another site, see docs/crawling.md; theplace's by default."""
     weight_pins: Annotated[str | None, Sets(("weight_pins",))] = None
-    """JSON file with the revision and sha256 of each published model."""
+    """JSON file with the revision and hashes of published models (`bolid models pin`); by default weight_pins.json
+    in BOLID_LOCAL_DIR."""
+    weights_dir: Annotated[str | None, Sets(("weights_dir",))] = None
+    """Folder that holds published models as `owner/name/...`, where to look before the Hugging Face cache."""
     compute: Literal["local", "ray"] | None = None
     """Where stages run: `local` (the default) or `ray`."""
     ray_address: Annotated[str | None, Sets(("ray", "address")), Field(validation_alias="RAY_ADDRESS")] = None

@@ -41,5 +41,10 @@ def run(job: TrainingJob) -> None:
     if (job.run_dir / "training_config.json").is_file():
         return
     latents, captions = open_data(job.data)
-    data = TrainingData(base_model=weights_folder("base_model"), latents=latents, captions=captions)
-    fit(job.config, data, job.run_dir, networks=networks(), start_from=job.start_from)
+    data = TrainingData(
+        base_model=weights_folder("base_model"),
+        latents=latents,
+        captions=captions,
+        start_from=job.start_from,
+    )
+    fit(job.config, data, job.run_dir, networks=networks())

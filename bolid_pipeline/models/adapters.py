@@ -3,18 +3,16 @@
     Z' = Attn(Q, K_t, V_t) + lambda_ref Attn(Q, K_ref, V_ref) + lambda_body Attn(Q, K_body, V_body)
 
 A new branch starts its K and V as copies of the text ones (IP-Adapter, arXiv 2308.06721). Its projection starts, and
-stays, without bias: a zero embedding then gives zero tokens, and zero tokens give a zero term. So three things
+stays, without bias: a zero embedding then gives zero tokens, and zero tokens give a zero term. The projection of a
+published IP-Adapter has biases, which are kept; its tokens of a zero embedding are set to zero. So three things
 are exactly the same: a condition that training drops by zeroing its embedding, the unconditional half of
 classifier-free guidance, and a branch switched off by scale 0. Without conditions the model is exactly the frozen base
 model.
-
-An `AdapterState` is the content of an IP-Adapter file: {"image_proj": {...}, "ip_adapter": {"1.to_k_ip.weight": ...}}.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -26,13 +24,10 @@ from diffusers.models.embeddings import (
     IPAdapterFullImageProjection,
     MultiIPAdapterImageProjection,
 )
-from safetensors.torch import save_file
 
-from bolid_pipeline.errors import WeightsMismatch, WeightsMissing
+from bolid_pipeline.errors import WeightsMismatch
+from bolid_pipeline.models.adapter_files import AdapterState, kind_in_words
 from bolid_pipeline.pretrained.loading import first_words
-from bolid_pipeline.pretrained.states import load_safetensors
-
-AdapterState = dict[str, dict[str, torch.Tensor]]
 
 NUM_REF_TOKENS = 4
 """diffusers builds every IP-Adapter of this kind with four tokens, whatever its file holds."""
@@ -92,6 +87,7 @@ def attach(unet: UNet2DConditionModel, ref_state: AdapterState, body_state: Adap
     except Exception as error:
         unet.set_attn_processor(processors)
         raise WeightsMismatch(f"the branches do not fit this base model: {first_words(error)}") from error
+    _projections(unet)[0].register_forward_hook(_no_tokens_of_zeros)
     for module in (unet.encoder_hid_proj, *adapter_processors(unet)):
         module.requires_grad_(False)
 
@@ -155,7 +151,7 @@ def set_scales(unet: UNet2DConditionModel, ref_scale: float, body_scale: float) 
 
 
 def adapter_states(unet: UNet2DConditionModel) -> tuple[AdapterState, AdapterState]:
-    """Copy the (ref, body) states of an attached U-Net, as `attach` takes and `write_adapter` writes them."""
+    """Copy the (ref, body) states of an attached U-Net, as `attach` takes them and files hold them."""
     ref, body = (
         {"image_proj": _projection_state(projection), "ip_adapter": _branch_keys_and_values(unet, branch)}
         for branch, projection in enumerate(_projections(unet))
@@ -195,33 +191,18 @@ def _without_cast_warning() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def write_adapter(state: AdapterState, path: Path) -> None:
-    """Write one branch as an IP-Adapter file that stock `load_ip_adapter` takes."""
-    tensors = {
-        f"{part}.{name}": tensor for part, of_part in state.items() for name, tensor in of_part.items()
-    }
-    save_file(tensors, path, metadata={"format": "pt"})
-
-
-def read_adapter(path: Path) -> AdapterState:
-    """Read an IP-Adapter file. Raises WeightsMissing, and WeightsMismatch if it is damaged or something else."""
-    if not path.is_file():
-        raise WeightsMissing(f"no adapter file {path}: give the folder of a whole BoLID checkpoint")
-    state: AdapterState = {"image_proj": {}, "ip_adapter": {}}
-    for key, tensor in load_safetensors(path)[0].items():
-        part, _, name = key.partition(".")
-        if part in state:
-            state[part][name] = tensor
-    if not all(state.values()):
-        raise WeightsMismatch(f"{path} is no IP-Adapter file: it holds no image_proj.* or no ip_adapter.*")
-    return state
-
-
 def _without_bias(projection: torch.nn.Module) -> torch.nn.Module:
     for name, parameter in projection.named_parameters():
         if name.endswith(".bias"):
             torch.nn.init.zeros_(parameter)
     return projection
+
+
+def _no_tokens_of_zeros(
+    _projection: torch.nn.Module, inputs: tuple[torch.Tensor], tokens_BTD: torch.Tensor
+) -> torch.Tensor:
+    """The tokens, zero where the embedding (B, D) is."""
+    return tokens_BTD * (inputs[0] != 0).any(dim=-1)[:, None, None]
 
 
 def _projections(unet: UNet2DConditionModel) -> Sequence[torch.nn.Module]:
@@ -259,7 +240,8 @@ def _check_fit(
     ]
     if state["image_proj"].keys() not in parameters:
         raise WeightsMismatch(
-            f"the {name} branch has a projection of another kind, such as that of an IP-Adapter plus: name another file"
+            f"the {name} branch has a projection of another kind{kind_in_words(state)}: name another file, such as "
+            "ip-adapter_sd15.safetensors for a reference branch"
         )
     names = _cross_attention_names(unet)
     outputs = [

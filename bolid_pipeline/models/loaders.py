@@ -13,6 +13,7 @@ from diffusers.loaders.ip_adapter import IPAdapterMixin
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.models import adapters
+from bolid_pipeline.models.adapter_files import read_adapter, write_adapter
 from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
@@ -107,8 +108,8 @@ class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
         """
         adapters.attach(
             self.unet,
-            adapters.read_adapter(folder / REF_ADAPTER_FILE),
-            adapters.read_adapter(folder / BODY_ADAPTER_FILE),
+            read_adapter(folder / REF_ADAPTER_FILE),
+            read_adapter(folder / BODY_ADAPTER_FILE),
         )
         self.body_bank = BodyBank.load(folder) if (folder / BANK_FILE).is_file() else None
 
@@ -120,7 +121,7 @@ class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
 def save_branches(folder: Path, unet: UNet2DConditionModel, body_bank: BodyBank | None) -> None:
     """Write both branches' files, and the body bank if there is one, into a folder."""
     ref_state, body_state = adapters.adapter_states(unet)
-    adapters.write_adapter(ref_state, folder / REF_ADAPTER_FILE)
-    adapters.write_adapter(body_state, folder / BODY_ADAPTER_FILE)
+    write_adapter(ref_state, folder / REF_ADAPTER_FILE)
+    write_adapter(body_state, folder / BODY_ADAPTER_FILE)
     if body_bank is not None:
         body_bank.save(folder)

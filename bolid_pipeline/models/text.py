@@ -4,12 +4,12 @@ A prompt is cut into windows of 75 tokens. Each window is encoded on its own as 
 windows are concatenated along the sequence, because cross-attention takes any length. A prompt of up to 75 tokens is
 one window and gives exactly what stock diffusers gives.
 
-Shape suffixes: B prompts, L positions of all windows, D text features.
+Shape suffixes: B prompts, E text encoders, W windows, T positions of a window (77), L positions of all windows,
+D text features.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -52,20 +52,47 @@ def encode_text(
     Raises:
         ValueError: a prompt needs more than `num_windows`.
     """
+    return encode_tokens(base, tokenize(base, prompts, num_windows=num_windows))
+
+
+def tokenize(
+    base: DiffusionPipeline, prompts: Sequence[str], *, num_windows: int | None = None
+) -> torch.Tensor:
+    """Token ids of prompts for each text encoder of a pipeline, padded by empty windows to the same length.
+
+    Args:
+        base: the pipeline.
+        prompts: B texts.
+        num_windows: windows to pad to; None pads to the longest prompt.
+
+    Returns:
+        (B, E, W, T) int64: E text encoders, W windows of T positions.
+
+    Raises:
+        ValueError: a prompt needs more than `num_windows`.
+    """
+    of_encoders = [_tokenize(prompts, tokenizer, num_windows) for tokenizer in _tokenizers(base)]
+    return torch.stack(of_encoders, dim=1)
+
+
+@torch.no_grad()
+def encode_tokens(base: DiffusionPipeline, token_ids_BEWT: torch.Tensor) -> EncodedText:
+    """Encode the token ids of `tokenize`; the result has the device and dtype of the text encoders."""
+    outputs = [
+        encoder(ids_BWT.flatten(0, 1).to(encoder.device), attention_mask=None, output_hidden_states=True)
+        for encoder, ids_BWT in zip(text_encoders(base), token_ids_BEWT.unbind(1), strict=True)
+    ]
+    num_prompts = len(token_ids_BEWT)
     if not is_sdxl(base):
-        hidden_BLD = encode_prompts(prompts, base.tokenizer, base.text_encoder, num_windows=num_windows)
-        return EncodedText(hidden_BLD)
-    hidden_states: list[torch.Tensor] = []
-    pooled_BD = None
-    for tokenizer, text_encoder in (
-        (base.tokenizer, base.text_encoder),
-        (base.tokenizer_2, base.text_encoder_2),
-    ):
-        output = _encode_windows(prompts, tokenizer, text_encoder, num_windows)
-        hidden_states.append(_joined(output.hidden_states[-2], len(prompts)))  # SDXL skips the last layer
-        # Both encoders' outputs begin with a pooled state; SDXL uses the second one's.
-        pooled_BD = output[0].unflatten(0, (len(prompts), -1))[:, 0]
-    return EncodedText(torch.cat(hidden_states, dim=-1), pooled_BD)
+        return EncodedText(_joined(outputs[0][0], num_prompts))
+    # SDXL skips the last layer. Both encoders' outputs begin with a pooled state; it uses the second one's.
+    hidden_BLD = torch.cat([_joined(output.hidden_states[-2], num_prompts) for output in outputs], dim=-1)
+    return EncodedText(hidden_BLD, outputs[-1][0].unflatten(0, (num_prompts, -1))[:, 0])
+
+
+def text_encoders(base: DiffusionPipeline) -> list[CLIPTextModel | CLIPTextModelWithProjection]:
+    """The text encoders of a pipeline: one, or SDXL's two."""
+    return [base.text_encoder, base.text_encoder_2] if is_sdxl(base) else [base.text_encoder]
 
 
 def empty_text(base: DiffusionPipeline, *, num_windows: int = 1) -> EncodedText:
@@ -111,50 +138,22 @@ def is_sdxl(base: DiffusionPipeline) -> bool:
 
 def count_windows(prompts: Sequence[str], tokenizer: CLIPTokenizer) -> int:
     """Number of windows that the longest of the prompts takes, at least 1."""
-    return max(len(_windows(prompt, tokenizer)) for prompt in prompts)
+    return max(map(len, _windows(prompts, tokenizer)))
 
 
-def encode_prompts(
-    prompts: Sequence[str],
-    tokenizer: CLIPTokenizer,
-    text_encoder: CLIPTextModel,
-    *,
-    num_windows: int | None = None,
-) -> torch.Tensor:
-    """Encode prompts by one text encoder, all padded by empty windows to the same length.
-
-    Args:
-        prompts: B texts.
-        tokenizer: the base model's CLIP tokenizer (model_max_length 77 for CLIP).
-        text_encoder: the base model's text encoder; the result has its device and dtype.
-        num_windows: windows to pad to; None pads to the longest prompt.
-
-    Returns:
-        (B, num_windows * 77, D) hidden states of the last layer.
-
-    Raises:
-        ValueError: a prompt needs more than `num_windows`.
-    """
-    return _joined(_encode_windows(prompts, tokenizer, text_encoder, num_windows)[0], len(prompts))
+def _tokenizers(base: DiffusionPipeline) -> list[CLIPTokenizer]:
+    return [base.tokenizer, base.tokenizer_2] if is_sdxl(base) else [base.tokenizer]
 
 
-@torch.no_grad()
-def _encode_windows(
-    prompts: Sequence[str],
-    tokenizer: CLIPTokenizer,
-    text_encoder: CLIPTextModel | CLIPTextModelWithProjection,
-    num_windows: int | None,
-) -> Any:
-    """Run the text encoder over all windows of all prompts, stacked in one batch."""
-    windows_of_prompts = [_windows(prompt, tokenizer) for prompt in prompts]
+def _tokenize(prompts: Sequence[str], tokenizer: CLIPTokenizer, num_windows: int | None) -> torch.Tensor:
+    """(B, W, T) int64: the windows of all prompts, for one text encoder."""
+    windows_of_prompts = _windows(prompts, tokenizer)
     length = max(map(len, windows_of_prompts))
     num_windows = length if num_windows is None else num_windows
     if length > num_windows:
         raise ValueError(f"a prompt takes {length} windows of 75 tokens, more than num_windows={num_windows}")
     empty = _window([], tokenizer)
-    padded = [windows + [empty] * (num_windows - len(windows)) for windows in windows_of_prompts]
-    input_ids = torch.tensor(padded, device=text_encoder.device).flatten(0, 1)
-    return text_encoder(input_ids, attention_mask=None, output_hidden_states=True)
+    return torch.tensor([windows + [empty] * (num_windows - len(windows)) for windows in windows_of_prompts])
 
 
 def _joined(hidden_states: torch.Tensor, num_prompts: int) -> torch.Tensor:
@@ -162,11 +161,14 @@ def _joined(hidden_states: torch.Tensor, num_prompts: int) -> torch.Tensor:
     return hidden_states.unflatten(0, (num_prompts, -1)).flatten(1, 2)
 
 
-def _windows(prompt: str, tokenizer: CLIPTokenizer) -> list[list[int]]:
-    """The token ids of each window of a prompt, `model_max_length` of them per window."""
-    token_ids = tokenizer(prompt, add_special_tokens=False, truncation=False, verbose=False).input_ids
+def _windows(prompts: Sequence[str], tokenizer: CLIPTokenizer) -> list[list[list[int]]]:
+    """The token ids of each window of each prompt, `model_max_length` of them per window."""
+    ids = tokenizer(list(prompts), add_special_tokens=False, truncation=False, verbose=False).input_ids
     size = tokenizer.model_max_length - 2
-    return [_window(token_ids[i : i + size], tokenizer) for i in range(0, max(len(token_ids), 1), size)]
+    return [
+        [_window(of_prompt[i : i + size], tokenizer) for i in range(0, max(len(of_prompt), 1), size)]
+        for of_prompt in ids
+    ]
 
 
 def _window(token_ids: list[int], tokenizer: CLIPTokenizer) -> list[int]:

@@ -1,22 +1,52 @@
 """The training of a deployment's checkpoint from the resources that hold its data, in this process."""
 
 import sys
+from pathlib import Path
+from typing import cast, get_args
 
+from bolid_pipeline.errors import ConfigurationError, WeightsMissing
 from bolid_pipeline.latents.cache import open_latents
+from bolid_pipeline.pretrained.weights import verify
 from bolid_pipeline.training.data import TrainingData
-from resources.deployments import Deployment
+from resources.deployments import Deployment, Role
 from resources.model_hub import ModelHub
 from resources.table_store import DataStore
 
 
-def open_training_data(store: DataStore, model_hub: ModelHub) -> TrainingData:
+def open_training_data(store: DataStore, model_hub: ModelHub, start_from: Path | None = None) -> TrainingData:
     """The data that a checkpoint is made from. Open it once: it reads whole tables."""
     return TrainingData(
         base_model=model_hub.folder("base_model"),
         latents=open_latents(store.tables, model_hub.latent_models()),
         captions=store.captions(),
         clusters=store.photo_clusters(),
+        start_from=start_from,
     )
+
+
+def start_weights(store: DataStore, model_hub: ModelHub, deployment: Deployment) -> Path | None:
+    """The file or folder that `training.start_from` names by a role or a path; None if it names nothing.
+
+    Raises:
+        ConfigurationError: it names the checkpoint that the training writes, or weights that are not pinned.
+        WeightsMissing, WeightsMismatch: the weights are missing, or are not the pinned ones.
+    """
+    named = deployment.training.start_from
+    if named is None:
+        return None
+    if named in get_args(Role):
+        return verify(model_hub.file(cast(Role, named)))
+    place = Path(named).expanduser().absolute()
+    if not place.exists():
+        raise WeightsMissing(
+            f"training.start_from is {named!r}: no file or folder lies there, and no role of weights has this name"
+        )
+    written = store.checkpoints / deployment.name
+    if place.resolve() == written.resolve():
+        raise ConfigurationError(
+            f"training.start_from is {named!r}, the checkpoint that this training replaces: copy it elsewhere first"
+        )
+    return place
 
 
 def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, deployment: Deployment) -> None:

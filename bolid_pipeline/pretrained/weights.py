@@ -49,6 +49,11 @@ def file_sha256(path: Path) -> str:
     return _sha256(path, status.st_mtime_ns, status.st_size)
 
 
+def content_sha256(place: Path) -> str:
+    """The sha256 in hex of a file, or of a model folder. Raises WeightsMissing."""
+    return folder_sha256(place) if place.is_dir() else file_sha256(place)
+
+
 def folder_sha256(folder: Path) -> str:
     """One sha256 in hex over names and contents of all files of a model folder, except README.md and hidden files.
 

@@ -31,6 +31,11 @@ class BatchPlan:
     reference_B: Rows
     view_BN: Rows
 
+    def share(self, rank: int, num_processes: int) -> "BatchPlan":
+        """The samples of one of several processes: rank, rank + num_processes, ..."""
+        own = slice(rank, None, num_processes)
+        return BatchPlan(self.target_B[own], self.reference_B[own], self.view_BN[own])
+
 
 def split_rows(
     photo_ids: Sequence[str],

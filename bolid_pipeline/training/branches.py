@@ -1,12 +1,16 @@
 """The trained networks: both branches of the U-Net, the body encoder, and the reference encoder if there is one."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from diffusers import UNet2DConditionModel
 from torch import nn
 
+from bolid_pipeline.errors import WeightsMismatch, WeightsMissing
 from bolid_pipeline.models import adapters
+from bolid_pipeline.models.adapter_files import read_adapter
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
@@ -18,6 +22,7 @@ from bolid_pipeline.models.loaders import (
     save_branches,
 )
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
+from bolid_pipeline.pretrained.loading import loading
 from bolid_pipeline.training.config import TrainingConfig
 
 
@@ -56,24 +61,27 @@ class Branches(nn.Module):
         of_encoders = [parameter for encoder in encoders for parameter in encoder.parameters()]
         return [*adapters.trainable_parameters(self.unet), *of_encoders]
 
-    def load(self, checkpoint: Path) -> None:
-        """Copy the weights of a checkpoint folder whose branches and encoders have the same sizes.
+    def load(self, start: Path) -> None:
+        """Copy weights of the same sizes: all of a checkpoint folder, or an IP-Adapter file's to the reference branch.
 
         Raises:
             WeightsMissing: a part of the checkpoint is missing.
+            WeightsMismatch: the weights are damaged, of another kind, or of other sizes than this training's.
         """
-        adapters.attach(
-            self.unet,
-            adapters.read_adapter(checkpoint / REF_ADAPTER_FILE),
-            adapters.read_adapter(checkpoint / BODY_ADAPTER_FILE),
-        )
-        encoder = BodyEncoder.from_pretrained(checkpoint / BODY_ENCODER_FOLDER, low_cpu_mem_usage=False)
-        self.body_encoder.load_state_dict(encoder.state_dict())
-        if self.ref_encoder is not None and (checkpoint / REF_ENCODER_FOLDER).is_dir():
-            of_refs = ReferenceEncoder.from_pretrained(
-                checkpoint / REF_ENCODER_FOLDER, low_cpu_mem_usage=False
-            )
-            self.ref_encoder.load_state_dict(of_refs.state_dict())
+        if start.is_dir():
+            ref = read_adapter(start / REF_ADAPTER_FILE)
+            body = read_adapter(start / BODY_ADAPTER_FILE)
+            _load_encoder(self.body_encoder, start / BODY_ENCODER_FOLDER)
+            if self.ref_encoder is not None and (start / REF_ENCODER_FOLDER).is_dir():
+                _load_encoder(self.ref_encoder, start / REF_ENCODER_FOLDER)
+        else:
+            ref, body = read_adapter(start), adapters.adapter_states(self.unet)[1]
+        wanted = _projection_sizes(self.unet)
+        try:
+            adapters.attach(self.unet, ref, body)
+        except WeightsMismatch as error:
+            raise WeightsMismatch(f"training cannot start from {start}: {error}") from error
+        _check_sizes(start, _projection_sizes(self.unet), wanted)
         self._unfreeze()
 
     def save(self, checkpoint: Path, bank: BodyBank) -> None:
@@ -86,6 +94,38 @@ class Branches(nn.Module):
     def _unfreeze(self) -> None:
         for parameter in self.trainable_parameters():
             parameter.requires_grad_(True)
+
+
+def _load_encoder(encoder: BodyEncoder | ReferenceEncoder, folder: Path) -> None:
+    """Copy the weights of a checkpoint's encoder. Raises WeightsMissing, WeightsMismatch."""
+    if not folder.is_dir():
+        raise WeightsMissing(
+            f"{folder} is missing: training starts from the folder of a whole BoLID checkpoint"
+        )
+    with loading(folder):
+        trained = type(encoder).from_pretrained(folder, low_cpu_mem_usage=False).state_dict()
+    sizes = {name: tensor.shape for name, tensor in encoder.state_dict().items()}
+    _check_sizes(folder, {name: tensor.shape for name, tensor in trained.items()}, sizes)
+    encoder.load_state_dict(trained)
+
+
+def _projection_sizes(unet: UNet2DConditionModel) -> dict[str, torch.Size]:
+    """The shapes of both branches' projections by name; layers 0 and 1 are the reference's and the body's."""
+    return {name: tensor.shape for name, tensor in unet.encoder_hid_proj.state_dict().items()}
+
+
+def _check_sizes(place: Path, found: Mapping[str, torch.Size], wanted: Mapping[str, torch.Size]) -> None:
+    for name in sorted(wanted.keys() | found.keys()):
+        of_file, of_training = (sizes.get(name) for sizes in (found, wanted))
+        if of_file != of_training:
+            raise WeightsMismatch(
+                f"training cannot start from {place}: {name} has the shape {_shape(of_file)} there, and "
+                f"{_shape(of_training)} by this training's settings and latents"
+            )
+
+
+def _shape(size: torch.Size | None) -> str:
+    return "none" if size is None else str(tuple(size))
 
 
 def _new_body_encoder(config: TrainingConfig, base: BaseModel) -> BodyEncoder:

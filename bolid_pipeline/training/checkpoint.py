@@ -17,7 +17,7 @@ from bolid_pipeline.settings import from_json
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups, is_flat
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 """Raised whenever a change of the training code gives another checkpoint for the same inputs."""
 
 CONFIG_FILE = "training_config.json"

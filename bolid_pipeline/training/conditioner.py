@@ -1,9 +1,8 @@
 """From a batch to the conditions of its samples: bodies encoded and sampled, some conditions dropped.
 
-Shape suffixes: B batch, L text positions, D features.
+Shape suffixes: B batch, D features.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from bolid_pipeline.training.condition_dropout import KeptConditions, draw_kept_
 from bolid_pipeline.training.conditions import Conditions
 from bolid_pipeline.training.config import DropoutConfig
 from bolid_pipeline.training.randomness import StepRandomness
+from bolid_pipeline.training.text_encoders import TextEncoders
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Conditioner:
         dropout: how often each condition is dropped.
         branches: its encoders make embeddings of the body and of the reference photos.
         base: the base model; its autoencoder says how many pixels a latent cell stands for.
-        empty_text: returns the empty prompt, encoded, in place of dropped captions; not called before the first batch.
+        texts: encodes the captions; the empty prompt takes the place of dropped ones.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Conditioner:
         dropout: DropoutConfig,
         branches: Branches,
         base: BaseModel,
-        empty_text: Callable[[], EncodedText],
+        texts: TextEncoders,
     ) -> None:
         self._dropout = dropout
         self._branches = branches
         self._pixels_per_latent = 2 ** (len(base.vae.config.block_out_channels) - 1)
-        self._empty_text = empty_text
+        self._texts = texts
 
     def draw(self, batch: Batch, randomness: StepRandomness) -> DrawnConditions:
         """Conditions with gradient; the body's sample and the dropout come from the given randomness alone."""
@@ -66,12 +66,14 @@ class Conditioner:
 
     def _text(self, batch: Batch, is_kept_B: torch.Tensor) -> EncodedText:
         """The captions, the empty prompt in place of dropped ones."""
-        text_BLD, pooled_BD = batch["text_BLD"], batch.get("pooled_text_BD")
-        empty = self._empty_text()
+        token_ids_BEWT = batch["token_ids_BEWT"]
+        text, empty = self._texts(token_ids_BEWT), self._texts.empty(token_ids_BEWT.shape[2])
+        pooled_BD = text.pooled_BD
         if pooled_BD is not None and empty.pooled_BD is not None:
-            pooled_BD = torch.where(is_kept_B[:, None], pooled_BD, empty.pooled_BD.to(pooled_BD))
-        hidden_BLD = torch.where(is_kept_B[:, None, None], text_BLD, empty.hidden_BLD.to(text_BLD))
-        return EncodedText(hidden_BLD, pooled_BD)
+            pooled_BD = torch.where(is_kept_B[:, None], pooled_BD, empty.pooled_BD)
+        return EncodedText(
+            torch.where(is_kept_B[:, None, None], text.hidden_BLD, empty.hidden_BLD), pooled_BD
+        )
 
     def _ref(self, batch: Batch) -> torch.Tensor:
         """(B, D): the embedding of the reference photo, or what the reference encoder makes of several photos."""

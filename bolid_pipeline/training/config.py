@@ -254,6 +254,9 @@ class TrainingConfig:
     ref_encoder_layers: Step = 0
     """0: the reference branch sees one photo of the person. More: it sees the photos that the body is encoded from,
     through this many self-attention blocks across them (the thesis' prototype, `models.reference_encoder`)."""
+    start_from: str | None = None
+    """Weights that training starts with: the role of published ones ("ip_adapter", the reference branch), or the path
+    of an IP-Adapter file (the same) or of a whole BoLID checkpoint; None starts with new branches."""
     pose_image_size_px: YoloSizePx = 640
     """Side of the square that the pose network of L_id sees."""
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bolid_pipeline.latents.cache import LatentTable
-from bolid_pipeline.pretrained.weights import folder_sha256
+from bolid_pipeline.pretrained.weights import content_sha256, folder_sha256
 from bolid_pipeline.settings import to_json
 from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.checkpoint import CODE_VERSION
@@ -29,18 +29,20 @@ class TrainingData:
     """Photo id -> caption."""
     clusters: Mapping[str, str] = field(default_factory=dict[str, str])
     """Photo id -> name of its group of near duplicates, for photos that have one."""
+    start_from: Path | None = None
+    """The IP-Adapter file or the BoLID checkpoint whose weights training starts with; None for new ones."""
 
-    def fingerprint(self, config: TrainingConfig, start_from: Path | None = None) -> str:
-        """The fingerprint of the checkpoint that these settings make of the data, perhaps starting from another one.
+    def fingerprint(self, config: TrainingConfig) -> str:
+        """The fingerprint of the checkpoint that these settings make of the data.
 
         Raises:
-            WeightsMissing: the base model or the other checkpoint is missing.
+            WeightsMissing: the base model or the start weights are missing.
         """
         return fingerprint(
             code_version=CODE_VERSION,
             config=_what_it_makes(config),
             data=self.content,
-            start_from=None if start_from is None else folder_sha256(start_from),
+            start_from=None if self.start_from is None else content_sha256(self.start_from),
         )
 
     @cached_property
@@ -62,4 +64,5 @@ def _what_it_makes(config: TrainingConfig) -> dict[str, Any]:
         if name in _HOW_NOT_WHAT
         else value
         for name, value in to_json(config).items()
+        if name != "start_from"  # the content of the start weights counts, not how they are named
     }

@@ -1,11 +1,10 @@
-"""Batches for training, from cached latents and captions that are encoded once: no photo is decoded here.
+"""Batches for training, from cached latents and tokenised captions: no photo is decoded here, and no text encoded.
 
-Shape suffixes: B batch, C latent channels, H W latent rows and columns, L text positions, D features, N views,
-G side of the body encoder's view grid, K keypoints, M limbs.
+Shape suffixes: B batch, N views. Those of a batch's tensors are explained in `batch`.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import lightning
 import numpy as np
@@ -14,14 +13,14 @@ import torch
 from bolid_pipeline.errors import ConfigurationError, ForeignLatents, NotEnoughData
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import BaseModel
-from bolid_pipeline.training.batch import Batch, samples_of
+from bolid_pipeline.models.text import tokenize
+from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.batch_plan import PADDING, BatchSampler, split_rows
 from bolid_pipeline.training.batches_ahead import BatchesAhead
 from bolid_pipeline.training.body_proportions import BodyProportions
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.data import TrainingData
 from bolid_pipeline.training.losses.clip import ClipSimilarity
-from bolid_pipeline.training.text_cache import PromptCache, TextCache, clip_text_cache
 from bolid_pipeline.training.views import BodyViews
 
 _CAPTIONS = 1
@@ -31,13 +30,11 @@ _CAPTIONS = 1
 class BoLIDDataModule(lightning.LightningDataModule):
     """The training batches of a latent table, a function of the configuration's seed and the step.
 
-    `setup` encodes the captions on the device of the trainer; before it there are no batches.
-
     Args:
         config: sizes, seed and held-out share.
         data: latents, captions and clusters.
-        base: the base model, loaded; its text encoders encode the captions.
-        clip: encodes the captions for L_CLIP; None if no term needs it.
+        base: the base model, loaded; its tokenizers read the captions.
+        clip: its tokenizer reads the captions for L_CLIP; None if no term needs it.
 
     Raises:
         ForeignLatents: the latents do not fit the base model's autoencoder or image encoder.
@@ -60,13 +57,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
         self.latents = latents
         self.captions = _captions_of_rows(latents, data.captions)
         self.views = BodyViews(latents, config.body.grid)
-        self._variants = [
-            caption_variants(caption, config.num_caption_variants, seed=photo_id)
-            for photo_id, caption in zip(latents.photo_ids, self.captions, strict=True)
-        ]
         self._clip = clip
-        self._prompts: PromptCache | None = None
-        self._clip_texts: TextCache | None = None
         cluster_R = [data.clusters.get(photo_id, photo_id) for photo_id in latents.photo_ids]
         self.train_rows, self.heldout_rows = split_rows(
             latents.photo_ids, latents.identities, config.heldout_fraction, cluster_R
@@ -85,47 +76,32 @@ class BoLIDDataModule(lightning.LightningDataModule):
         )
         self._seed = config.seed
         self._num_steps = config.steps
+        self._num_variants = config.num_caption_variants
         self._has_ref_encoder = config.ref_encoder_layers > 0
-
-    def setup(self, stage: str) -> None:
-        """Encode all captions, once, on the device that the trainer uses; on the CPU without a trainer."""
-        del stage
-        if self._prompts is not None:
-            return
-        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        self._prompts = PromptCache([text for texts in self._variants for text in texts], self.base, device)
-        if self._clip is not None:
-            self._clip_texts = clip_text_cache(self.captions, self._clip, device)
-
-    @property
-    def prompts(self) -> PromptCache:
-        """The encoded captions. Raises RuntimeError before `setup`."""
-        if self._prompts is None:
-            raise RuntimeError("the captions are not encoded yet: call setup() first, as the trainer does")
-        return self._prompts
 
     def train_dataloader(self) -> "BatchesAhead[Batch]":
         """This process's samples of the batches of all steps; the trainer saves and restores their position."""
-        if self.trainer is None:
-            return BatchesAhead(self.batch, self._num_steps)
-        rank, num_processes = self.trainer.global_rank, self.trainer.world_size
-        return BatchesAhead(lambda step: samples_of(self.batch(step), rank, num_processes), self._num_steps)
+        rank, num_processes = (
+            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
+        return BatchesAhead(lambda step: self.batch(step, rank, num_processes), self._num_steps)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, a function of the seed and the step."""
-        plan = self._sampler.plan(step)
+    def batch(self, step: int, rank: int = 0, num_processes: int = 1) -> Batch:
+        """The samples of one process in the batch of a step, which is a function of the seed and the step."""
+        whole = self._sampler.plan(step)
+        plan = whole.share(rank, num_processes)
         rows: list[int] = plan.target_B.tolist()
         views_BNCGG, weights_BN = self.views.gather(plan.view_BN)
         proportions_BM, proportion_weights_BM = self._proportions.gather(
             [self.latents.identities[row] for row in rows]
         )
-        rng = np.random.default_rng([self._seed, step, _CAPTIONS])
-        text = self.prompts.gather([str(rng.choice(self._variants[row])) for row in rows])
         ref_BN = plan.view_BN if self._has_ref_encoder else plan.reference_B[:, None]
+        # Captions are padded to the longest of the whole batch: then a sample is the same in however many processes.
+        token_ids_BEWT = tokenize(self.base, self._shown_captions(step, whole.target_B.tolist()))
         batch = Batch(
             step=step,
             latents_BCHW=torch.from_numpy(np.stack([self.latents.latent(row) for row in rows])),
-            text_BLD=text.hidden_BLD,
+            token_ids_BEWT=token_ids_BEWT[rank::num_processes],
             refs_BND=torch.from_numpy(self.latents.image_embeds[ref_BN]),
             ref_weights_BN=torch.from_numpy((ref_BN != PADDING).astype(np.float32)),
             views_BNCGG=views_BNCGG,
@@ -134,11 +110,19 @@ class BoLIDDataModule(lightning.LightningDataModule):
             proportions_BM=proportions_BM,
             proportion_weights_BM=proportion_weights_BM,
         )
-        if text.pooled_BD is not None:
-            batch["pooled_text_BD"] = text.pooled_BD
-        if self._clip_texts is not None:
-            (batch["clip_text_BD"],) = self._clip_texts.gather([self.captions[row] for row in rows])
+        if self._clip is not None:
+            batch["clip_token_ids_BT"] = self._clip.tokenize([self.captions[row] for row in rows])
         return batch
+
+    def _shown_captions(self, step: int, rows: Sequence[int]) -> list[str]:
+        """A version of each row's caption, drawn for this step."""
+        rng = np.random.default_rng([self._seed, step, _CAPTIONS])
+        return [
+            caption_variants(self.captions[row], self._num_variants, seed=self.latents.photo_ids[row])[
+                rng.choice(self._num_variants)
+            ]
+            for row in rows
+        ]
 
 
 def caption_variants(caption: str, count: int, *, seed: str) -> list[str]:

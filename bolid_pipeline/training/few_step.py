@@ -136,8 +136,8 @@ class FewStepObjective:
         if Loss.FEW_STEP_L_ID in wanted and pose is not None:
             aspect = pixels_B3HW.shape[-1] / pixels_B3HW.shape[-2]
             terms[Loss.FEW_STEP_L_ID] = self._l_id(pose(pixels_B3HW), batch, kept, aspect)
-        if Loss.FEW_STEP_L_CLIP in wanted and clip is not None and "clip_text_BD" in batch:
-            text_BD = batch["clip_text_BD"][: len(pixels_B3HW)]
+        if Loss.FEW_STEP_L_CLIP in wanted and clip is not None and "clip_token_ids_BT" in batch:
+            text_BD = clip.encode_tokens(batch["clip_token_ids_BT"][: len(pixels_B3HW)])
             terms[Loss.FEW_STEP_L_CLIP] = clip(pixels_B3HW, text_BD, kept.text_B.float())
         return terms
 

@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
-from bolid_pipeline.models.body_prior import text_vector
 from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
+from bolid_pipeline.pretrained.weights import content_sha256
 from bolid_pipeline.settings import to_json
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.branches import Branches
@@ -31,13 +31,14 @@ from bolid_pipeline.training.objective import DiffusionObjective
 from bolid_pipeline.training.previews import Previews
 from bolid_pipeline.training.prior import fit_body_prior
 from bolid_pipeline.training.system import BoLIDSystem
+from bolid_pipeline.training.text_encoders import TextEncoders
 from bolid_pipeline.training.trainer import new_trainer, quiet_lightning
 from bolid_pipeline.training.views import encode_body
 
 _logger = logging.getLogger(__name__)
 
 _STATE_FILE = "state.ckpt"
-_CAPTIONS_PER_CALL = 256
+_VECTORS_FILE = "text_vectors.bin"
 
 
 def fit(
@@ -46,7 +47,6 @@ def fit(
     run_dir: Path,
     *,
     networks: LossNetworkFiles | None = None,
-    start_from: Path | None = None,
     progress: bool = True,
 ) -> Path:
     """Train both branches and the body encoder, and write the checkpoint folder whole or not at all.
@@ -56,26 +56,26 @@ def fit(
 
     Args:
         config: settings of the run.
-        data: base model, latents and captions.
+        data: base model, latents, captions, and the weights that training starts with.
         run_dir: the checkpoint folder to write; an older one is replaced.
         networks: weights of the networks that L_id and L_CLIP apply to pictures.
-        start_from: an older checkpoint, of the same sizes, whose weights training starts with; new ones if None.
         progress: show a progress bar.
 
     Returns:
         `run_dir`.
 
     Raises:
-        WeightsMissing: the base model's folder lacks a part.
+        WeightsMissing: the base model's folder lacks a part, or the start weights do.
+        WeightsMismatch: the start weights do not fit the base model, the latents or the settings.
         ForeignLatents: the latents were not made by this base model.
         NotEnoughData: no latents, or one without a caption.
         ConfigurationError: the base model cannot be trained on, or a term lacks its network.
     """
     started = time.monotonic()
     system, batches = make_system(config, data, networks)
-    if start_from is not None:
-        system.start_from(start_from)
-    made_by = data.fingerprint(config, start_from)
+    if data.start_from is not None:
+        system.start_from(data.start_from)
+    made_by = data.fingerprint(config)
     work = checkpoint.open_work_folder(run_dir, made_by)
     num_steps, device = _train(config, system, batches, work, progress=progress)
     if system.global_rank > 0:
@@ -86,7 +86,7 @@ def fit(
         bank = _body_bank(system, batches, device)
         system.branches.save(folder, bank)
         if config.prior is not None:
-            prior = _fit_prior(config.prior, config.seed, bank, batches, device)
+            prior = _fit_prior(config.prior, system, bank, batches, work / _VECTORS_FILE, device)
             prior.save_pretrained(folder / BODY_PRIOR_FOLDER)
         losses = join_logs(work, folder / checkpoint.LOSSES_FILE)
         if (work / checkpoint.PREVIEWS).is_dir():
@@ -94,18 +94,27 @@ def fit(
         metrics = _metrics(config, losses, num_steps, seconds=time.monotonic() - started)
         checkpoint.write_json(folder / checkpoint.METRICS_FILE, metrics)
         photo_ids = data.latents.photo_ids
+        started_from = data.start_from and {
+            "place": str(data.start_from),
+            "sha256": content_sha256(data.start_from),
+        }
         checkpoint.write_json(
             folder / checkpoint.CONFIG_FILE,
             {
                 "fingerprint": made_by,
                 "base_model": str(data.base_model),
+                "start_from": started_from,
                 "config": to_json(config),
                 "train_photo_ids": [photo_ids[row] for row in batches.train_rows],
                 "heldout_photo_ids": [photo_ids[row] for row in batches.heldout_rows],
             },
         )
         card = model_card(
-            config, base_model=str(data.base_model), identities=data.latents.identities, metrics=metrics
+            config,
+            base_model=str(data.base_model),
+            start_from=data.start_from and data.start_from.name,
+            identities=data.latents.identities,
+            metrics=metrics,
         )
         (folder / "README.md").write_text(card, encoding="utf-8")
     shutil.rmtree(work)
@@ -121,10 +130,11 @@ def make_system(
     opened = LossNetworks(config, networks or LossNetworkFiles(), base.vae)
     batches = BoLIDDataModule(config, data, base, clip=opened.clip)
     branches = Branches(config, base, data.latents.layout.image_embed_dim)
-    conditioner = Conditioner(config.dropout, branches, base, lambda: batches.prompts.empty)
+    texts = TextEncoders(base)
+    conditioner = Conditioner(config.dropout, branches, base, texts)
     diffusion = DiffusionObjective(config.diffusion, base, conditioner, opened)
     few_step = config.few_step and FewStepObjective(config.few_step, base, conditioner, opened)
-    return BoLIDSystem(config, branches, opened, diffusion, few_step), batches
+    return BoLIDSystem(config, branches, opened, texts, diffusion, few_step), batches
 
 
 def _train(
@@ -164,16 +174,19 @@ def _body_bank(system: BoLIDSystem, batches: BoLIDDataModule, device: torch.devi
 
 
 def _fit_prior(
-    config: PriorConfig, seed: int, bank: BodyBank, batches: BoLIDDataModule, device: torch.device
+    config: PriorConfig,
+    system: BoLIDSystem,
+    bank: BodyBank,
+    batches: BoLIDDataModule,
+    vectors_file: Path,
+    device: torch.device,
 ) -> PriorTransformer:
     """The body prior of the bank's people and the captions of their training photos, trained on the device."""
-    captions = [batches.captions[row] for row in batches.train_rows]
-    texts = [
-        text_vector(batches.prompts.gather(captions[start : start + _CAPTIONS_PER_CALL]).hidden_BLD)
-        for start in range(0, len(captions), _CAPTIONS_PER_CALL)
-    ]
+    texts = system.texts.to(device)
+    text_MF = texts.map_vectors([batches.captions[row] for row in batches.train_rows], vectors_file)
+    texts.cpu()
     identities = [batches.latents.identities[row] for row in batches.train_rows]
-    return fit_body_prior(config, bank, identities, torch.cat(texts), seed=seed, device=device)
+    return fit_body_prior(config, bank, identities, text_MF, seed=system.config.seed, device=device)
 
 
 def _metrics(

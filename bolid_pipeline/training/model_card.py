@@ -9,8 +9,9 @@ from bolid_pipeline.training.config import TrainingConfig
 _CARD = """# BoLID checkpoint
 
 Two IP-Adapter branches (reference photo, body), a body encoder and a body bank for the frozen base model
-{base_model}. Trained on {num_photos} cached latents of {num_people} people, for {steps} steps of {batch_size} in
-{seconds:.0f} s; L_diff over the last tenth of the steps: {l_diff_last:.4f} (first tenth: {l_diff_first:.4f}).
+{base_model}. {start} Trained on {num_photos} cached latents of {num_people} people, for {steps} steps of
+{batch_size} in {seconds:.0f} s; L_diff over the last tenth of the steps: {l_diff_last:.4f} (first tenth:
+{l_diff_first:.4f}).
 
 ## Use
 
@@ -47,9 +48,14 @@ branches need to be trained again to forget them.
 
 
 def model_card(
-    config: TrainingConfig, *, base_model: str, identities: Sequence[str], metrics: Mapping[str, Any]
+    config: TrainingConfig,
+    *,
+    base_model: str,
+    start_from: str | None,
+    identities: Sequence[str],
+    metrics: Mapping[str, Any],
 ) -> str:
-    """The Markdown text; `metrics` as `fit` writes them."""
+    """The Markdown text; `start_from` is the name of the start weights, `metrics` as `fit` writes them."""
     people = sorted(set(identities))
     listed = ", ".join(map(as_markdown, people[:20])) + (
         f" and {len(people) - 20} more" if len(people) > 20 else ""
@@ -58,6 +64,9 @@ def model_card(
     return _CARD.format(
         base_model=as_markdown(base_model),
         base_model_text=repr(base_model),
+        start="Training began with new branches."
+        if start_from is None
+        else f"Training began with the weights of {as_markdown(start_from)} (training_config.json has their sha256).",
         num_photos=len(identities),
         num_people=len(people),
         people=listed,

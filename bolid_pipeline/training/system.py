@@ -21,6 +21,7 @@ from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.objective import DiffusionObjective
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
+from bolid_pipeline.training.text_encoders import TextEncoders
 
 
 class BoLIDSystem(lightning.LightningModule):
@@ -32,6 +33,7 @@ class BoLIDSystem(lightning.LightningModule):
         config: settings of the run.
         branches: the trained networks, attached to the U-Net of the base model.
         networks: the frozen networks of the losses; they move to a device with this module.
+        texts: the frozen text encoders, likewise.
         diffusion: the half of the objective that every step minimises.
         few_step: the half that some steps minimise too; None where it is not configured.
     """
@@ -41,6 +43,7 @@ class BoLIDSystem(lightning.LightningModule):
         config: TrainingConfig,
         branches: Branches,
         networks: LossNetworks,
+        texts: TextEncoders,
         diffusion: DiffusionObjective,
         few_step: FewStepObjective | None,
     ) -> None:
@@ -50,6 +53,7 @@ class BoLIDSystem(lightning.LightningModule):
         self.config = config
         self.branches = branches
         self.networks = networks
+        self.texts = texts
         self.diffusion = diffusion
         self.few_step = few_step
         self.ema = self._new_ema()
@@ -58,9 +62,9 @@ class BoLIDSystem(lightning.LightningModule):
         """All trained parameters, in a fixed order."""
         return self.branches.trainable_parameters()
 
-    def start_from(self, checkpoint: Path) -> None:
-        """Copy the weights of a checkpoint folder. Raises as `Branches.load`."""
-        self.branches.load(checkpoint)
+    def start_from(self, start: Path) -> None:
+        """Copy the weights of a checkpoint folder or an IP-Adapter file. Raises as `Branches.load`."""
+        self.branches.load(start)
         self.ema = self._new_ema()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:

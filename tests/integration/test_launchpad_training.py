@@ -6,15 +6,19 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from published_adapters import save_ip_adapter
 from random_latents import store_random_latents
 
 from assets.training import bolid_checkpoint
+from bodyworld.weights import weights_folder
 from bolid_pipeline.errors import ConfigurationError
+from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.training import checkpoint, presets
 from resources.deployments import demo
 from resources.model_hub import model_hub_of
 from resources.table_store import DataStore
 
+IMAGE_EMBED_DIM = 128
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CHANGES = {"steps": 1, "body": {"c_body_dim": 16}, "optimizer": {"learning_rate": 0.02}}
 
@@ -84,3 +88,12 @@ def test_a_number_out_of_range_is_refused_by_name_and_nothing_is_trained(train, 
     with pytest.raises(ConfigurationError, match=r"the launchpad: few_step\.every_n_steps is 0"):
         train({"few_step": {"every_n_steps": 0}})
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_start_weights_named_in_the_launchpad_reach_the_checkpoint(train, tmp_path):
+    unet = load_base_model(weights_folder("base_model")).unet
+    start = save_ip_adapter(tmp_path / "ip-adapter.safetensors", unet, IMAGE_EMBED_DIM)
+    made = train({"steps": 1, "start_from": str(start)})
+    assert made.metadata["changed_settings"].value == {"steps": 1, "start_from": str(start)}
+    training = checkpoint.read_training(tmp_path / "checkpoints" / "demo")
+    assert training["start_from"]["place"] == str(start)

@@ -26,14 +26,14 @@ CONFIG = replace(
 )
 
 
-def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
+def train(base_model: Path, clip: Path, start_from: Path, run_dir: Path) -> Path:
     """Train on one thread in every process: the last bit of a sum depends on how many share it."""
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return fit(
             CONFIG,
-            random_data(base_model),
+            replace(random_data(base_model), start_from=start_from),
             run_dir,
             networks=LossNetworkFiles(clip=clip),
             progress=False,
@@ -42,7 +42,7 @@ def train(base_model: Path, clip: Path, run_dir: Path) -> Path:
         torch.set_num_threads(num_threads)
 
 
-def train_and_die(base_model: Path, clip: Path, run_dir: Path) -> None:
+def train_and_die(base_model: Path, clip: Path, start_from: Path, run_dir: Path) -> None:
     """Train until the fatal step, then kill this process."""
     whole_step = BoLIDSystem.training_step
 
@@ -52,4 +52,4 @@ def train_and_die(base_model: Path, clip: Path, run_dir: Path) -> None:
         whole_step(self, batch, batch_idx)
 
     BoLIDSystem.training_step = step_or_die
-    train(base_model, clip, run_dir)
+    train(base_model, clip, start_from, run_dir)

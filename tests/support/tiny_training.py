@@ -28,7 +28,5 @@ def random_data(
 def make_training(
     data: TrainingData, config: TrainingConfig | None = None, networks: LossNetworkFiles | None = None
 ) -> tuple[BoLIDSystem, BoLIDDataModule]:
-    """The system and its batches, which are ready to be drawn."""
-    system, batches = make_system(config or tiny(), data, networks)
-    batches.setup("fit")
-    return system, batches
+    """The system and its batches."""
+    return make_system(config or tiny(), data, networks)

@@ -1,8 +1,9 @@
 """L_CLIP = 1 - cos(CLIP(x_gen), CLIP(tau)): the generated picture still shows what its caption says.
 
-Shape suffixes: B pictures, H W pixels, D embedding.
+Shape suffixes: B pictures, H W pixels, T text positions, D embedding.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,15 @@ class ClipSimilarity(nn.Module):
         self.register_buffer("mean_3", torch.tensor(processor.image_mean), persistent=False)
         self.register_buffer("std_3", torch.tensor(processor.image_std), persistent=False)
 
+    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
+        """(B, T) int64: token ids, padded to the longest text and cut at CLIP's 77 tokens."""
+        return self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").input_ids
+
     @torch.no_grad()
-    def encode_texts(self, texts: list[str]) -> torch.Tensor:
-        """(B, D) float32; texts are cut at CLIP's 77 tokens."""
-        tokens = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(
-            self.clip.device
-        )
-        return self.clip.text_projection(self.clip.text_model(**tokens).pooler_output).float()
+    def encode_tokens(self, token_ids_BT: torch.Tensor) -> torch.Tensor:
+        """(B, D) float32. Padding changes nothing, because CLIP's text encoder looks backwards only."""
+        output = self.clip.text_model(input_ids=token_ids_BT)
+        return self.clip.text_projection(output.pooler_output).float()
 
     def encode_pictures(self, pixels_B3HW: torch.Tensor) -> torch.Tensor:
         """(B, D) of pictures with values in [0, 1]."""

@@ -8,6 +8,7 @@ from tiny_models import IMAGE_EMBED_DIM, TEXT_DIM
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.models import adapters
+from bolid_pipeline.models.adapter_files import read_adapter, write_adapter
 from bolid_pipeline.models.base import load_base_model
 
 C_BODY_DIM = 12
@@ -121,7 +122,7 @@ def test_stock_diffusers_loads_both_files(
     expected_base = _noise_prediction(base.unet, None)
     _attach_trained(base.unet, num_body_tokens)
     for name, state in zip(("ref", "body"), adapters.adapter_states(base.unet), strict=True):
-        adapters.write_adapter(state, tmp_path / f"{name}_adapter.safetensors")
+        write_adapter(state, tmp_path / f"{name}_adapter.safetensors")
 
     stock = StableDiffusionPipeline.from_pretrained(tiny_stable_diffusion, low_cpu_mem_usage=False)
     stock.load_ip_adapter(
@@ -140,8 +141,8 @@ def test_stock_diffusers_loads_both_files(
 def test_an_adapter_file_reads_back_exactly(base: StableDiffusionPipeline, tmp_path: Path) -> None:
     _attach_trained(base.unet)
     ref_state, _ = adapters.adapter_states(base.unet)
-    adapters.write_adapter(ref_state, tmp_path / "ref.safetensors")
-    read = adapters.read_adapter(tmp_path / "ref.safetensors")
+    write_adapter(ref_state, tmp_path / "ref.safetensors")
+    read = read_adapter(tmp_path / "ref.safetensors")
     for part, tensors in ref_state.items():
         assert {name: tensor.tolist() for name, tensor in tensors.items()} == {
             name: tensor.tolist() for name, tensor in read[part].items()
@@ -150,4 +151,4 @@ def test_an_adapter_file_reads_back_exactly(base: StableDiffusionPipeline, tmp_p
 
 def test_a_missing_adapter_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing, match=r"body_adapter\.safetensors"):
-        adapters.read_adapter(tmp_path / "body_adapter.safetensors")
+        read_adapter(tmp_path / "body_adapter.safetensors")

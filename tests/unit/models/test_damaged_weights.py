@@ -12,6 +12,7 @@ from tiny_pipelines import save_checkpoint
 
 from bolid_pipeline.errors import BolidError, WeightsMismatch
 from bolid_pipeline.models import adapters
+from bolid_pipeline.models.adapter_files import read_adapter
 from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import load_pipeline
 
@@ -128,8 +129,8 @@ def test_a_branch_of_another_kind_is_refused(model: Path, tmp_path: Path, branch
 def test_a_branch_that_is_refused_leaves_the_u_net_as_it_was(model: Path) -> None:
     unet = load_base_model(model / "base_model").unet
     processors = unet.attn_processors
-    ref = adapters.read_adapter(model / "checkpoint" / "ref_adapter.safetensors")
-    body = adapters.read_adapter(model / "checkpoint" / "body_adapter.safetensors")
+    ref = read_adapter(model / "checkpoint" / "ref_adapter.safetensors")
+    body = read_adapter(model / "checkpoint" / "body_adapter.safetensors")
     with pytest.raises(WeightsMismatch, match="the reference branch has a projection of another kind"):
         adapters.attach(unet, body, body)
     ref["image_proj"]["proj.weight"] = ref["image_proj"]["proj.weight"].repeat(2, 1)

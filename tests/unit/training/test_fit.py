@@ -26,13 +26,8 @@ CONFIG = replace(tiny(), steps=4, batch_size=3)
 def _fit(
     base_model: Path, run_dir: Path, config: TrainingConfig = CONFIG, *, start_from: Path | None = None
 ) -> Path:
-    return fit(
-        config,
-        random_data(base_model),
-        run_dir,
-        start_from=start_from,
-        progress=False,
-    )
+    data = replace(random_data(base_model), start_from=start_from)
+    return fit(config, data, run_dir, progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ METRICS = {"seconds": 1.0, "l_diff_first": 1.0, "l_diff_last": 0.5}
 
 
 def card(*people: str, base_model: str = "base") -> str:
-    return model_card(demo(), base_model=base_model, identities=people, metrics=METRICS)
+    return model_card(demo(), base_model=base_model, start_from=None, identities=people, metrics=METRICS)
 
 
 @pytest.mark.parametrize(

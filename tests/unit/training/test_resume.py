@@ -5,23 +5,27 @@ import signal
 import fork_server
 import pytest
 from killed_training import CONFIG, train, train_and_die
-from tiny_models import save_tiny_clip
+from published_adapters import save_ip_adapter
+from tiny_models import IMAGE_EMBED_DIM, save_tiny_clip
 
+from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.training import checkpoint
 
 
 @pytest.mark.timeout(900)  # the fork server imports torch; on a busy machine that takes minutes
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tiny_stable_diffusion, tmp_path):
     clip = save_tiny_clip(tmp_path / "clip")
+    unet = load_base_model(tiny_stable_diffusion).unet
+    start = save_ip_adapter(tmp_path / "ip-adapter.safetensors", unet, IMAGE_EMBED_DIM)
     run_dirs = [tmp_path / folder / "demo" for folder in ("killed", "whole")]
     log = tmp_path / "killed.log"
-    killed = fork_server.start(train_and_die, tiny_stable_diffusion, clip, run_dirs[0], output=log)
+    killed = fork_server.start(train_and_die, tiny_stable_diffusion, clip, start, run_dirs[0], output=log)
     killed.join()
     assert killed.exitcode == -signal.SIGKILL, log.read_text()
     assert not run_dirs[0].exists()
     assert len(list((tmp_path / "killed").glob(".demo.training-*/state.ckpt"))) == 1
 
-    resumed, whole = [train(tiny_stable_diffusion, clip, run_dir) for run_dir in run_dirs]
+    resumed, whole = [train(tiny_stable_diffusion, clip, start, run_dir) for run_dir in run_dirs]
 
     losses = [(run / checkpoint.LOSSES_FILE).read_text() for run in (resumed, whole)]
     assert losses[0] == losses[1]

@@ -9,7 +9,6 @@ from tiny_training import make_training, random_data
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from bolid_pipeline.training.batch import samples_of
 from bolid_pipeline.training.datamodule import BoLIDDataModule
 from bolid_pipeline.training.presets import tiny
 from bolid_pipeline.training.randomness import StepRandomness
@@ -27,13 +26,12 @@ def _make(folder: Path) -> tuple[BoLIDSystem, BoLIDDataModule]:
 def test_processes_share_a_batch_without_overlap_and_leave_nothing(tiny_stable_diffusion, num_processes):
     _, data = _make(tiny_stable_diffusion)
     for step in range(3):
-        batch = data.batch(step)
-        whole = batch["latents_BCHW"]
-        parts = [samples_of(batch, rank, num_processes)["latents_BCHW"] for rank in range(num_processes)]
-        assert [len(part) for part in parts] == [CONFIG.batch_size // num_processes] * num_processes
-        for sample in range(CONFIG.batch_size):
-            rank, place = sample % num_processes, sample // num_processes
-            assert torch.equal(parts[rank][place], whole[sample])
+        shares = [data.batch(step, rank, num_processes) for rank in range(num_processes)]
+        for name, whole in data.batch(step).items():
+            parts = [share[name] for share in shares]
+            if isinstance(whole, torch.Tensor):
+                assert [len(part) for part in parts] == [CONFIG.batch_size // num_processes] * num_processes
+                assert torch.equal(torch.stack(parts, 1).flatten(0, 1), whole), name
 
 
 def test_a_sample_gets_the_same_random_numbers_however_many_processes_there_are():
