@@ -8,17 +8,17 @@ import torch
 from torch import nn
 
 from bolid_pipeline.errors import ConfigurationError
-from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.pretrained.weights import Weights
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.losses.clip import ClipSimilarity
-from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.pose_network import open_pose_network
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossNetworkFiles:
     """Weights of the networks; only those that a term needs are opened."""
 
-    pose: WeightsFile | None = None
+    pose: Weights | None = None
     clip: Path | None = None
 
 
@@ -42,7 +42,9 @@ class LossNetworks(nn.Module):
                 "L_id needs a pose network and L_CLIP a CLIP: name their weights, or weigh them 0"
             )
         self.pose = (
-            PoseNetwork(files.pose, config.pose_image_size_px) if config.needs_pose and files.pose else None
+            open_pose_network(files.pose, config.pose_image_size_px)
+            if config.needs_pose and files.pose
+            else None
         )
         self.clip = ClipSimilarity(files.clip) if config.needs_clip and files.clip else None
         self._scaling_factor: float = vae.config.scaling_factor

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 from transformers import (
     RTDetrConfig,
     RTDetrForObjectDetection,
@@ -76,9 +75,7 @@ def save_vitpose(folder: Path, *, keypoints: int = 17, experts: int = 1, seed: i
         num_experts=experts,
         part_features=4 if experts > 1 else 0,
     )
-    config = VitPoseConfig(
-        backbone_config=backbone, num_labels=keypoints, use_simple_decoder=experts == 1
-    )
+    config = VitPoseConfig(backbone_config=backbone, num_labels=keypoints, use_simple_decoder=experts == 1)
     VitPoseForPoseEstimation(config).save_pretrained(folder)
     VitPoseImageProcessor().save_pretrained(folder)
     return folder
