@@ -179,7 +179,7 @@ def _compare_decoders(files: Sequence[bytes], num_rounds: int) -> None:
 def _compare_stage(
     name: str, stage: PhotoStage[Any], bare: Bare, batches: Sequence[pa.Table], num_rounds: int
 ) -> None:
-    read = [stage.read(batch) for batch in batches]
+    read = [[stage.read(photo) for photo in batch.to_pylist()] for batch in batches]
     ways: dict[str, Callable[[], object]] = {
         "bare loop": lambda: [bare(of_batch) for of_batch in read],
         "stage": lambda: list(run_stage(stage, batches)),

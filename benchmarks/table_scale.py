@@ -58,9 +58,8 @@ class RandomLatentStage(PhotoStage[None]):
         self._recipe = recipe
         self._rng = np.random.default_rng(0)
 
-    def read(self, photos: pa.Table) -> list[None]:
+    def read(self, photo: dict[str, Any]) -> None:
         """Reads nothing."""
-        return [None] * photos.num_rows
 
     def compute(self, photos: pa.Table, read: list[None]) -> pa.Table:  # noqa: ARG002 - nothing was read
         """Rows with the columns of `LatentStage`."""

@@ -2,18 +2,29 @@
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 
 from bolid_pipeline.errors import ConfigurationError, WeightsMissing
 from bolid_pipeline.latents.config import LatentModels
-from bolid_pipeline.pretrained.hub import FoundModel, find_or_fetch
+from bolid_pipeline.pretrained.hub import FoundModel, find, find_or_fetch
 from bolid_pipeline.pretrained.pins import Pin, pin_of, read_pins
 from bolid_pipeline.pretrained.published import PublishedModel
 from bolid_pipeline.pretrained.weights import Weights, WeightsFile
 from resources.deployments import Deployment, Role
 from resources.embedded_world import needing_bodyworld
-from resources.published_models import published_model
+from resources.published_models import OWN_LICENCE, published_model
+
+
+class ListedModel(NamedTuple):
+    """What is known of the model of a role."""
+
+    role: str
+    model: PublishedModel
+    pin: Pin
+    found: FoundModel | None
+    """None if it is not on this machine."""
 
 
 class ModelHub(dg.ConfigurableResource["ModelHub"]):
@@ -34,6 +45,10 @@ class ModelHub(dg.ConfigurableResource["ModelHub"]):
     @abstractmethod
     def weights(self, role: Role) -> Weights:
         """The file or folder of a role whose models come as either. Raises WeightsMissing, ConfigurationError."""
+
+    @abstractmethod
+    def listed(self) -> list[ListedModel]:
+        """Every model, and where it was found. Asks nobody. Raises ConfigurationError."""
 
     def latent_models(self) -> LatentModels:
         """The models that make latents: the base model's VAE and the reference branch's image encoder."""
@@ -70,6 +85,14 @@ class EmbeddedModels(ModelHub):
             raise WeightsMissing(f"no weights at {folder}; {_RESTORE}")
         return folder
 
+    def listed(self) -> list[ListedModel]:
+        """The folders that are there."""
+        folders = sorted(folder for folder in Path(self.weights_dir).glob("[!_]*") if folder.is_dir())
+        models = [PublishedModel(address=str(folder.absolute()), licence=OWN_LICENCE) for folder in folders]
+        return [
+            ListedModel(Path(model.address).name, model, Pin(), find(model, None, None)) for model in models
+        ]
+
 
 class PublishedModels(ModelHub):
     """Models from a folder of weights, the Hugging Face cache, or the hub, each at a pinned commit."""
@@ -99,7 +122,7 @@ class PublishedModels(ModelHub):
         """The role's file if its address is that of one, else its folder."""
         return self.file(role) if self.model(role).is_file else self.folder(role)
 
-    def model(self, role: Role) -> PublishedModel:
+    def model(self, role: str) -> PublishedModel:
         """What is known of the role's model. Raises ConfigurationError."""
         if role not in self.addresses:
             known = ", ".join(self.addresses)
@@ -108,15 +131,26 @@ class PublishedModels(ModelHub):
             )
         return published_model(self.addresses[role])
 
-    def pin(self, role: Role) -> Pin:
+    def pin(self, role: str) -> Pin:
         """Which version the role's model must be. Raises ConfigurationError."""
         return pin_of(self.model(role), read_pins(Path(self.pins_file)))
 
+    def listed(self) -> list[ListedModel]:
+        """The models of all roles."""
+        found = [
+            find(self.model(role), self.pin(role).revision, self.weights_folder) for role in self.addresses
+        ]
+        return [
+            ListedModel(role, self.model(role), self.pin(role), each)
+            for role, each in zip(self.addresses, found, strict=True)
+        ]
+
     def _found(self, role: Role) -> FoundModel:
-        return find_or_fetch(self.model(role), self.pin(role), self._weights_folder)
+        return find_or_fetch(self.model(role), self.pin(role), self.weights_folder)
 
     @property
-    def _weights_folder(self) -> Path | None:
+    def weights_folder(self) -> Path | None:
+        """The folder where to look first."""
         return Path(self.weights_dir) if self.weights_dir else None
 
 

@@ -1,8 +1,15 @@
 """The published models that deployments use: the one place that knows their licences, files and hashes.
 
 A deployment names them by address (`Deployment.weight_repositories`). Add a model here together with its licence; a
-revision or a hash only with the source that it was read from. docs/licences.md is written from this list.
+revision or a hash only with the source that it was read from. docs/licences.md is written from this list
+(`make licences`).
+
+The hub was out of reach when the hashes were collected. They were read on 2026-11-26 from copies of its own pages
+(commits, and "LFS details" of files), and from the pins of public repositories on GitHub; `source` says which. A hash
+that is wrong shows as a refusal of the right file, never as the use of a wrong one.
 """
+
+from typing import Any
 
 from bolid_pipeline.pretrained.published import Licence, PublishedModel
 
@@ -15,6 +22,14 @@ AGPL = Licence(
     allows_products=False,
     conditions="A product or service that uses it must be AGPL itself; else Ultralytics sells a licence.",
 )
+BSD = Licence(name="BSD-3-Clause", allows_products=True, conditions="Keep its notice.")
+OWN_LICENCE = Licence(name="AGPL-3.0 (BoLID)", allows_products=False, conditions="As BoLID itself.")
+ULTRALYTICS_TUNED = Licence(
+    name="Apache-2.0, on AGPL-3.0",
+    allows_products=False,
+    conditions="Apache-2.0 by its author, but fine-tuned from a network of Ultralytics and loaded by their code: "
+    "AGPL-3.0 counts.",
+)
 OPENRAIL_M = Licence(
     name="CreativeML OpenRAIL-M",
     allows_products=True,
@@ -23,68 +38,216 @@ OPENRAIL_M = Licence(
 OPENRAIL_PP_M = Licence(
     name="CreativeML Open RAIL++-M", allows_products=True, conditions=OPENRAIL_M.conditions
 )
+CLIP_MIT = Licence(
+    name="MIT",
+    allows_products=True,
+    conditions="Keep its notice. Its card advises against use outside of research.",
+)
 QWEN_RESEARCH = Licence(
     name="Qwen Research License", allows_products=False, conditions="For research and evaluation only."
 )
 
+_COMMITS = "the hub's pages of commits and files"
+_REPOSITORIES = "several public repositories agree"
+
 _SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+_SD15_REVISION = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
 _SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
-_DIFFUSERS_PARTS = ("model_index.json", "scheduler/*.json", "unet/config.json", "vae/config.json")
+_IP_ADAPTER = "h94/IP-Adapter"
+_IP_ADAPTER_REVISION = "018e402774aeeddd60609b4ecdb7e298259dc729"
+_YOLO11 = "Ultralytics/YOLO11"
+
+_UNET = "unet/diffusion_pytorch_model.safetensors"
+_VAE = "vae/diffusion_pytorch_model.safetensors"
+_TEXT_ENCODER = "text_encoder/model.safetensors"
+_TEXT_ENCODER_2 = "text_encoder_2/model.safetensors"
+_CONFIGS = ("model_index.json", "scheduler/scheduler_config.json", "unet/config.json", "vae/config.json")
 _TOKENIZER = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
 
-_MODELS = (
+_YOLO11_POSE = {
+    "n": ("869e83fcdffdc7371fa4e34cd8e51c838cc729571d1635e5141e3075e9319dc0", 6_255_593),
+    "s": ("1060bda4a27012060eca246f9b2adeea22eabb045a1e58f8d229be29b7ebc2ba", 20_373_161),
+    "m": ("29b17eaf3a3117cbea906090dbedf9159f7c6a49db58ec8b99ed2dfde1cf6eb2", 42_459_307),
+    "l": ("61921abe1f2ed930bf28328a16b3162278cdb239a1e8280b6ac827119f13cee0", 53_164_402),
+    "x": ("013c43543b0751b8918486ba96e01ee44a59040683a07f96cc22bcc2cb7785f8", 118_481_010),
+}
+"""Size of the network -> sha256 and bytes."""
+
+
+def _file(address: str, sha256: str, **known: Any) -> PublishedModel:
+    """A model of a single file."""
+    return PublishedModel(address=address, sha256={address.split("/", 2)[2]: sha256}, **known)
+
+
+_BASE_MODELS = (
     PublishedModel(
-        address=f"{_SD15}",
+        address=_SD15,
         files=(
-            *_DIFFUSERS_PARTS,
+            *_CONFIGS,
             *(f"tokenizer/{name}" for name in _TOKENIZER),
             "text_encoder/config.json",
-            "text_encoder/model.safetensors",
-            "unet/diffusion_pytorch_model.safetensors",
-            "vae/diffusion_pytorch_model.safetensors",
+            _TEXT_ENCODER,
+            _UNET,
+            _VAE,
         ),
         licence=OPENRAIL_M,
+        size_bytes=4_265_076_690,
+        revision=_SD15_REVISION,
+        sha256={
+            _TEXT_ENCODER: "d008943c017f0092921106440254dbbe00b6a285f7883ec8ba160c3faad88334",
+            _UNET: "19da7aaa4b880e59d56843f1fcb4dd9b599c28a1d9d9af7c1143057c8ffae9f1",
+            _VAE: "a2b5134f4dbc140d9c11f11cba3233099e00af40f262f136c691fb7d38d2194c",
+        },
+        source=f"{_COMMITS} of copies; {_REPOSITORIES}",
     ),
     PublishedModel(
-        address=f"{_SD15}/feature_extractor", files=("preprocessor_config.json",), licence=OPENRAIL_M
+        address=f"{_SD15}/feature_extractor",
+        files=("preprocessor_config.json",),
+        licence=OPENRAIL_M,
+        size_bytes=342,
+        revision=_SD15_REVISION,
+        source=_REPOSITORIES,
     ),
     PublishedModel(
         address=_SDXL,
         files=(
-            *_DIFFUSERS_PARTS,
+            *_CONFIGS,
             *(f"{folder}/{name}" for folder in ("tokenizer", "tokenizer_2") for name in _TOKENIZER),
             "text_encoder/config.json",
-            "text_encoder/model.safetensors",
+            _TEXT_ENCODER,
             "text_encoder_2/config.json",
-            "text_encoder_2/model.safetensors",
-            "unet/diffusion_pytorch_model.safetensors",
-            "vae/diffusion_pytorch_model.safetensors",
+            _TEXT_ENCODER_2,
+            _UNET,
+            _VAE,
         ),
         licence=OPENRAIL_PP_M,
-    ),
-    PublishedModel(
-        address="h94/IP-Adapter/models/image_encoder",
-        files=("config.json", "model.safetensors"),
-        licence=APACHE,
-    ),
-    PublishedModel(address="h94/IP-Adapter/models/ip-adapter_sd15.safetensors", licence=APACHE),
-    PublishedModel(address="h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors", licence=APACHE),
-    PublishedModel(address="boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth"),
-    PublishedModel(address="AdamCodd/YOLOv11n-face-detection/model.pt", licence=AGPL),
-    PublishedModel(address="Ultralytics/YOLO11/yolo11n-pose.pt", licence=AGPL),
-    PublishedModel(
-        address="Qwen/Qwen2.5-VL-3B-Instruct",
-        files=("*.json", "merges.txt", "model-*.safetensors"),
-        licence=QWEN_RESEARCH,
-    ),
-    PublishedModel(
-        address="openai/clip-vit-large-patch14",
-        files=("*.json", "merges.txt", "model.safetensors"),
-        licence=MIT,
+        size_bytes=13_875_688_436,
+        revision="462165984030d82259a11f4367a4eed129e94a7b",
+        sha256={
+            _TEXT_ENCODER: "5c3d6454dd2d23414b56aa1b5858a72487a656937847b6fea8d0606d7a42cdbc",
+            _TEXT_ENCODER_2: "3a6032f63d37ae02bbc74ccd6a27440578cd71701f96532229d0154f55a8d3ff",
+            _UNET: "357650fbfb3c7b4d94c1f5fd7664da819ad1ff5a839430484b4ec422d03f710a",
+            _VAE: "1598f3d24932bcfe6634e8b618ea1e30ab1d57f5aad13a6d2de446d2199f2341",
+        },
+        source=f"{_COMMITS} of copies; {_REPOSITORIES}",
     ),
 )
 
-PUBLISHED = {model.address: model for model in _MODELS}
+_DIFFUSION_PARTS = (
+    PublishedModel(
+        address=f"{_IP_ADAPTER}/models/image_encoder",
+        files=("config.json", "model.safetensors"),
+        licence=APACHE,
+        size_bytes=2_528_373_448,
+        revision=_IP_ADAPTER_REVISION,
+        sha256={
+            "models/image_encoder/model.safetensors": "6ca9667da1ca9e0b0f75e46bb030f7e011f44f86cbfb8d5a36590fcd7507b030"
+        },
+        source=_REPOSITORIES,
+    ),
+    _file(
+        f"{_IP_ADAPTER}/models/ip-adapter_sd15.safetensors",
+        "289b45f16d043d0bf542e45831f971dcdaabe18b656f11e86d9dfba7e9ee3369",
+        licence=APACHE,
+        size_bytes=44_642_768,
+        revision=_IP_ADAPTER_REVISION,
+        source=_REPOSITORIES,
+    ),
+    _file(
+        f"{_IP_ADAPTER}/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+        "ebf05d918348aec7abb02a5e9ecef77e0aaea6914a5c4ea13f50d45eb1681831",
+        licence=APACHE,
+        size_bytes=698_391_064,
+        revision=_IP_ADAPTER_REVISION,
+        source=_REPOSITORIES,
+    ),
+    PublishedModel(
+        address="madebyollin/taesd",
+        files=("config.json", "diffusion_pytorch_model.safetensors"),
+        licence=MIT,
+        size_bytes=9_793_292,
+        revision="614f76814bbe30edbe2e627ace1c2234c81a2c0e",
+        sha256={
+            "config.json": "3ebefd1aa96ac474cc6430fe6ea81febccf7ee82461715691ee9315c884adeef",
+            "diffusion_pytorch_model.safetensors": "db169d69145ec4ff064e49d99c95fa05d3eb04ee453de35824a6d0f325513549",
+        },
+        source=_REPOSITORIES,
+    ),
+)
+
+_PHOTO_MODELS = (
+    _file(
+        "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth",
+        "a83262f23f4fc6e87b0043a3a766e2c6eabcce63e26af78f35d5683d33066866",
+        licence=BSD,
+        size_bytes=113_000_000,
+        revision="e03e43bc024710d1825517473d7553779e45f1f7",
+        source=_COMMITS,
+    ),
+    PublishedModel(
+        address="AdamCodd/YOLOv11n-face-detection/model.pt",
+        licence=ULTRALYTICS_TUNED,
+        revision="895c5d8452685fab8ff9e33b28098d926adc90c4",
+        source="two public repositories name this commit; its sha256 is not known, so it has to be pinned",
+    ),
+    *(
+        _file(
+            f"{_YOLO11}/yolo11{size}-pose.pt",
+            sha256,
+            licence=AGPL,
+            size_bytes=size_bytes,
+            revision="1d41cfddc10550b04b71ce479a791cc3e772a15d",
+            source=_COMMITS,
+        )
+        for size, (sha256, size_bytes) in _YOLO11_POSE.items()
+    ),
+    PublishedModel(
+        address="Qwen/Qwen2.5-VL-3B-Instruct",
+        files=(
+            "chat_template.json",
+            "config.json",
+            "generation_config.json",
+            "merges.txt",
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            "model.safetensors.index.json",
+            "preprocessor_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "vocab.json",
+        ),
+        licence=QWEN_RESEARCH,
+        size_bytes=7_509_337_976,
+        revision="66285546d2b821cf421d4f5eb2576359d3770cd3",
+        sha256={
+            "model-00001-of-00002.safetensors": "41a8895c164b4d32bae6b302f4603fcbc1797f32dafa45c7e9bcda23c6755df8",
+            "model-00002-of-00002.safetensors": "365531ff8752420e89dee707b79d021fb2d6e25abafe486f080555a4fe6972e4",
+        },
+        source=f"{_COMMITS}; {_REPOSITORIES}",
+    ),
+    PublishedModel(
+        address="openai/clip-vit-large-patch14",
+        files=(
+            "config.json",
+            "merges.txt",
+            "model.safetensors",
+            "preprocessor_config.json",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "vocab.json",
+        ),
+        licence=CLIP_MIT,
+        size_bytes=1_710_540_580,
+        revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
+        sha256={
+            "model.safetensors": "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb",
+        },
+        source=_REPOSITORIES,
+    ),
+)
+
+PUBLISHED = {model.address: model for model in (*_BASE_MODELS, *_DIFFUSION_PARTS, *_PHOTO_MODELS)}
 """Address -> model."""
 
 

@@ -1,8 +1,9 @@
-"""Settings of every test run, and the order in which parallel workers take the files."""
+"""Settings of every test run, tiny models on disk, and the order in which parallel workers take the files."""
 
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -62,3 +63,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.timeout(0))
     ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
+
+@pytest.fixture(scope="session")
+def tiny_stable_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_models import save_tiny_stable_diffusion
+
+    return save_tiny_stable_diffusion(tmp_path_factory.mktemp("tiny") / "stable_diffusion")
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_models import save_tiny_sdxl
+
+    return save_tiny_sdxl(tmp_path_factory.mktemp("tiny") / "sdxl")
+
+
+@pytest.fixture(scope="session")
+def tiny_clip_vision(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_models import save_tiny_image_encoder
+
+    return save_tiny_image_encoder(tmp_path_factory.mktemp("tiny") / "clip_vision")

@@ -1,13 +1,13 @@
 """The stage that gives every photo its caption."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from bolid_pipeline.captioning.config import VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
-from bolid_pipeline.images.decoding import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_stored
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
@@ -31,9 +31,9 @@ class CaptionStage(PhotoStage[Rgb | None]):
         self._photos = photos
         self._captioner = _open_captioner(recipe, device)
 
-    def read(self, photos: pa.Table) -> list[Rgb | None]:
-        """Each photo, no larger than the captioner needs."""
-        return decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=_MIN_SIDE_PX)
+    def read(self, photo: dict[str, Any]) -> Rgb | None:
+        """The photo, no larger than the captioner needs; None for one that cannot be read."""
+        return decode_stored(self._photos.read, photo["path"], min_side_px=_MIN_SIDE_PX)
 
     def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
         """A caption for each photo that could be read; null for the others."""

@@ -6,6 +6,7 @@ import click
 
 from bolid_pipeline.cli.data_set import compact, crawl, prune
 from bolid_pipeline.cli.errors import PrintableFormatter
+from bolid_pipeline.cli.models import models
 from bolid_pipeline.cli.overview import overview
 from bolid_pipeline.cli.people import block, forget
 from bolid_pipeline.cli.pictures import generate, inspect
@@ -33,6 +34,7 @@ _COMMANDS = (
     block,
     prune,
     compact,
+    models,
     settings,
 )
 for command in _COMMANDS:

@@ -1,11 +1,13 @@
 """The stage that counts faces and persons by two networks: a second person may hide their face, or their body."""
 
+from typing import Any
+
 import pyarrow as pa
 
 from bolid_pipeline.curation.recipes import PeopleRecipe
 from bolid_pipeline.detection.detector import Detections
 from bolid_pipeline.detection.opening import open_face_detector, open_person_detector
-from bolid_pipeline.images.decoding import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_stored
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
@@ -22,11 +24,11 @@ class PeopleStage(PhotoStage[Rgb | None]):
         self._faces = open_face_detector(recipe.face_weights).to(device)
         self._persons = open_person_detector(recipe.person_weights).to(device)
 
-    def read(self, photos: pa.Table) -> list[Rgb | None]:
-        """Each photo, no larger than the networks need."""
+    def read(self, photo: dict[str, Any]) -> Rgb | None:
+        """The photo, no larger than the networks need; None for one that cannot be read."""
         config = self._recipe.config
         longest = max(config.face_image_size_px, config.person_image_size_px)
-        return decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=longest)
+        return decode_stored(self._photos.read, photo["path"], min_long_side_px=longest)
 
     def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
         """Faces and persons of each photo that could be read; nulls for the others."""

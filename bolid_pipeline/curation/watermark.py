@@ -1,5 +1,7 @@
 """The stage that gives every photo the probability of a watermark."""
 
+from typing import Any
+
 import pyarrow as pa
 import torch
 
@@ -9,7 +11,7 @@ from bolid_pipeline.curation.watermark_network import (
     load_watermark_classifier,
     watermark_input,
 )
-from bolid_pipeline.images.decoding import decode_many
+from bolid_pipeline.images.decoding import decode_stored
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
@@ -23,10 +25,10 @@ class WatermarkStage(PhotoStage[torch.Tensor | None]):
         self._model = load_watermark_classifier(recipe.weights.path, recipe.weights.sha256).to(device)
         self._device = device
 
-    def read(self, photos: pa.Table) -> list[torch.Tensor | None]:
-        """The network's input for each photo; None for one that cannot be read."""
-        images = decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=INPUT_SIDE_PX)
-        return [None if image is None else watermark_input(image) for image in images]
+    def read(self, photo: dict[str, Any]) -> torch.Tensor | None:
+        """The network's input; None for a photo that cannot be read."""
+        image = decode_stored(self._photos.read, photo["path"], min_side_px=INPUT_SIDE_PX)
+        return None if image is None else watermark_input(image)
 
     def compute(self, photos: pa.Table, read: list[torch.Tensor | None]) -> pa.Table:
         """A probability for each photo that could be read; null for the others."""

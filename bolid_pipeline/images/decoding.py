@@ -142,33 +142,36 @@ def read_picture(path: Path) -> Image.Image:
         raise UnreadablePhoto(f"{path} cannot be read as a picture: {words_for(refusal)}") from refusal
 
 
+def decode_stored(
+    read: Callable[[str], bytes],
+    path: str,
+    min_side_px: int | None = None,
+    min_long_side_px: int | None = None,
+) -> Rgb | None:
+    """Read and decode a photo; None, and a line in the log, for one that is missing or unreadable.
+
+    Args:
+        read: path to bytes, like `PhotoStore.read`.
+        path: what to read.
+        min_side_px: as in `decode_rgb`.
+        min_long_side_px: as in `decode_rgb`.
+    """
+    try:
+        return decode_rgb(read(path), min_side_px, min_long_side_px)
+    except (UnreadablePhoto, OSError) as error:
+        _logger.warning("%s: %s", path, error)
+        return None
+
+
 def decode_many(
     read: Callable[[str], bytes],
     paths: Sequence[str],
     min_side_px: int | None = None,
     min_long_side_px: int | None = None,
 ) -> list[Rgb | None]:
-    """Read and decode photos in threads; the decoders release the interpreter's lock.
-
-    Args:
-        read: path to bytes, like `PhotoStore.read`.
-        paths: what to read.
-        min_side_px: as in `decode_rgb`.
-        min_long_side_px: as in `decode_rgb`.
-
-    Returns:
-        One image per path. A photo that is missing or unreadable gives None and a line in the log.
-    """
-
-    def decode(path: str) -> Rgb | None:
-        try:
-            return decode_rgb(read(path), min_side_px, min_long_side_px)
-        except (UnreadablePhoto, OSError) as error:
-            _logger.warning("%s: %s", path, error)
-            return None
-
+    """`decode_stored` for each path, in threads; the decoders release the interpreter's lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(decode, paths))
+        return list(pool.map(lambda path: decode_stored(read, path, min_side_px, min_long_side_px), paths))
 
 
 def resize_to(

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bolid_pipeline.images.decoding import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_stored
 from bolid_pipeline.latents.autoencoder import ImageEncoder, LatentEncoder
 from bolid_pipeline.latents.layout import to_binary
 from bolid_pipeline.latents.preparation import PreparedPhoto, prepare_photo
@@ -27,16 +28,12 @@ class _LatentStage(PhotoStage[PreparedPhoto | None]):
         self._photos = photos
         self._vae = LatentEncoder(recipe.models.vae, device)
 
-    def read(self, photos: pa.Table) -> list[PreparedPhoto | None]:
-        """Each photo cut to its bucket, plain and weighted; None for one that cannot be read."""
+    def read(self, photo: dict[str, Any]) -> PreparedPhoto | None:
+        """The photo cut to its bucket, plain and weighted; None for one that cannot be read."""
         layout, config = self._recipe.layout, self._recipe.config
         longest = _MIN_OVERSAMPLING * max(max(bucket.height, bucket.width) for bucket in layout.buckets)
-        images = decode_many(self._photos.read, photos["path"].to_pylist(), min_side_px=longest)
-        facts = photos.select(["width_px", "height_px", "keypoints", "person_box"]).to_pylist()
-        return [
-            None if image is None else prepare_photo(image, photo, layout.buckets, config)
-            for image, photo in zip(images, facts, strict=True)
-        ]
+        image = decode_stored(self._photos.read, photo["path"], min_side_px=longest)
+        return None if image is None else prepare_photo(image, photo, layout.buckets, config)
 
     def _encode(self, pictures: Sequence[Rgb]) -> pa.Array:
         """Latents in order, as the table holds them; the VAE sees all pictures of a size in one batch."""

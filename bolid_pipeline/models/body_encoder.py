@@ -214,8 +214,13 @@ class BodyEncoder(ModelMixin, ConfigMixin):
 
     def _read(self, heads: nn.ModuleList, tokens_BKU: torch.Tensor) -> torch.Tensor:
         """(B, D): the outputs of the heads, concatenated."""
+        tokens = tokens_BKU.unbind(
+            1
+        )  # an index by a list would be copied to the device, and a step would wait
         parts = zip(heads, self._tokens_of_part, strict=True)
-        return torch.cat([head(tokens_BKU[:, list(tokens)].flatten(1)) for head, tokens in parts], dim=1)
+        return torch.cat(
+            [head(torch.cat([tokens[each] for each in part], dim=1)) for head, part in parts], dim=1
+        )
 
     def _check_shapes(self, views_BNCGG: torch.Tensor, weights_BN: torch.Tensor) -> None:
         channels, grid = num_view_channels(self.config.latent_channels), self.config.grid
@@ -232,15 +237,22 @@ def _limbs(maps_BNKGG: torch.Tensor, shown_BNK: torch.Tensor) -> torch.Tensor:
     total_BNK = shown_BNK.clamp_min(1e-4)
     x_BNK = (maps_BNKGG.sum(-2) * cells_G).sum(-1) / total_BNK
     y_BNK = (maps_BNKGG.sum(-1) * cells_G).sum(-1) / total_BNK
-    starts, ends = (list(keypoints) for keypoints in zip(*EDGES, strict=True))
-    dx_BNL, dy_BNL = (at_BNK[..., starts] - at_BNK[..., ends] for at_BNK in (x_BNK, y_BNK))
+    (x1_BNL, x2_BNL), (y1_BNL, y2_BNL), (shown1_BNL, shown2_BNL) = map(_ends, (x_BNK, y_BNK, shown_BNK))
+    dx_BNL, dy_BNL = x1_BNL - x2_BNL, y1_BNL - y2_BNL
     length_BNL = (dx_BNL.square() + dy_BNL.square()).clamp_min(1e-2).sqrt()
-    shown_BNL = shown_BNK[..., starts] * shown_BNK[..., ends]
+    shown_BNL = shown1_BNL * shown2_BNL
     mean_BN1 = (length_BNL * shown_BNL).sum(-1, keepdim=True) / shown_BNL.sum(-1, keepdim=True).clamp_min(
         1e-4
     )
     log_ratio_BNL = (length_BNL / mean_BN1.clamp_min(1e-2)).log() * (shown_BNL > 0)
     return torch.cat([log_ratio_BNL.clamp(-3, 3), shown_BNL], dim=-1)
+
+
+def _ends(of_keypoints_BNK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, N, L): both ends of each limb."""
+    keypoints = of_keypoints_BNK.unbind(-1)
+    first, second = (torch.stack([keypoints[end] for end in ends], -1) for ends in zip(*EDGES, strict=True))
+    return first, second
 
 
 def attention_bias(weights: torch.Tensor) -> torch.Tensor:

@@ -35,8 +35,11 @@ class EncodedText:
         if self.pooled_BD is None:
             return {}
         sizes = [height_px, width_px, 0, 0, height_px, width_px]
-        time_ids = torch.tensor([sizes], device=self.pooled_BD.device, dtype=self.pooled_BD.dtype)
-        return {"text_embeds": self.pooled_BD, "time_ids": time_ids.expand(len(self.pooled_BD), -1)}
+        # Filled on the device: to copy them there from the CPU would make a step wait.
+        time_ids_B6 = torch.stack(
+            [self.pooled_BD.new_full((len(self.pooled_BD),), size) for size in sizes], dim=1
+        )
+        return {"text_embeds": self.pooled_BD, "time_ids": time_ids_B6}
 
 
 def encode_text(

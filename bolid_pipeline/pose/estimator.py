@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from bolid_pipeline.detection.detector import Detections
 from bolid_pipeline.detection.opening import open_pose_estimator
-from bolid_pipeline.images.decoding import Rgb, decode_many
+from bolid_pipeline.images.decoding import Rgb, decode_stored
 from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
@@ -24,10 +24,10 @@ class PoseStage(PhotoStage[Rgb | None]):
         self._photos = photos
         self._model = open_pose_estimator(recipe.weights, recipe.person_weights).to(device)
 
-    def read(self, photos: pa.Table) -> list[Rgb | None]:
-        """Each photo, no larger than the network needs."""
+    def read(self, photo: dict[str, Any]) -> Rgb | None:
+        """The photo, no larger than the network needs; None for one that cannot be read."""
         size = self._recipe.config.image_size_px
-        return decode_many(self._photos.read, photos["path"].to_pylist(), min_long_side_px=size)
+        return decode_stored(self._photos.read, photo["path"], min_long_side_px=size)
 
     def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
         """The pose of each photo that could be read; null for the others."""

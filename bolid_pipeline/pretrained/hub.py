@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bolid_pipeline.errors import ConfigurationError, WeightsMissing
+from bolid_pipeline.errors import ConfigurationError, WeightsMismatch, WeightsMissing
 from bolid_pipeline.pretrained.loading import first_words
 from bolid_pipeline.pretrained.pins import Pin
 from bolid_pipeline.pretrained.published import PublishedModel
 from bolid_pipeline.pretrained.weights import WeightsFile, file_sha256, verify
 
+IN_CACHE = "Hugging Face cache"
 _log = logging.getLogger(__name__)
 
 
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 class FoundModel:
     """A model whose needed files are all on this machine."""
 
+    place: str
+    """In words, for people."""
     root: Path
     """The folder of its repository."""
     path: Path
@@ -35,12 +38,12 @@ class FoundModel:
         """Check the files whose sha256 is known, and return how many they are. Raises WeightsMismatch."""
         known = [name for name in self.files if name in sha256]
         for name in known:
-            verify(WeightsFile(path=self.root / name, sha256=sha256[name]))
+            try:
+                verify(WeightsFile(path=self.root / name, sha256=sha256[name]))
+            except WeightsMismatch as error:
+                way = " by `bolid models fetch --anew`" if self.place == IN_CACHE else ""
+                raise WeightsMismatch(f"{error}{way}") from error
         return len(known)
-
-    def pin(self) -> Pin:
-        """The pin of just these files, whichever commit they are from."""
-        return Pin(sha256={name: file_sha256(self.root / name) for name in self.files})
 
 
 def find(model: PublishedModel, revision: str | None, weights_dir: Path | None) -> FoundModel | None:
@@ -51,8 +54,10 @@ def find(model: PublishedModel, revision: str | None, weights_dir: Path | None) 
         revision: its commit, by which the Hugging Face cache knows it; None to leave the cache out.
         weights_dir: folder that holds `owner/name/...` as on the hub.
     """
-    roots = (root for root in _roots(model, revision, weights_dir) if not _missing_in(root, model))
-    return next((_found_in(root, model) for root in roots), None)
+    for place, root in _roots(model, revision, weights_dir):
+        if not _missing_in(root, model):
+            return _found_in(place, root, model)
+    return None
 
 
 def find_or_fetch(model: PublishedModel, pin: Pin, weights_dir: Path | None) -> FoundModel:
@@ -63,21 +68,76 @@ def find_or_fetch(model: PublishedModel, pin: Pin, weights_dir: Path | None) -> 
         WeightsMissing: it is neither here nor can it be downloaded.
         WeightsMismatch: a file is another one than the pinned one.
     """
-    found = find(model, pin.revision, weights_dir) or _fetch(model, pin.revision, weights_dir)
+    found = find(model, pin.revision, weights_dir)
+    if found is None:
+        return fetch(model, pin, weights_dir)
     found.verify(pin.sha256)
     return found
 
 
-def published_pin(model: PublishedModel) -> Pin:
-    """Ask the hub for the newest commit of the model's repository, and for the sha256 of the model's large files there.
+def fetch(model: PublishedModel, pin: Pin, weights_dir: Path | None, *, anew: bool = False) -> FoundModel:
+    """Download the model into the Hugging Face cache, and check it.
+
+    Args:
+        model: the model.
+        pin: its version.
+        weights_dir: where it was looked for in vain, for messages.
+        anew: download also the files that the cache holds already.
+
+    Raises:
+        ConfigurationError, WeightsMissing, WeightsMismatch: as `find_or_fetch`.
+    """
+    _refuse_missing(model)
+    if pin.revision is None:
+        raise ConfigurationError(
+            f"{model.address} is not pinned, and names on the hub can change hands: pin it by `bolid models pin`"
+        )
+    from huggingface_hub import snapshot_download
+
+    _log.info("fetching %s at %s from the Hugging Face hub", model.address, pin.revision)
+    try:
+        root = snapshot_download(
+            model.repository, revision=pin.revision, allow_patterns=model.patterns, force_download=anew
+        )
+    except Exception as error:
+        raise WeightsMissing(
+            f"{model.address} is not on this machine ({_looked_at(model, weights_dir)}) and was not downloaded: "
+            f"{_reason(error)}"
+        ) from error
+    if missing := _missing_in(Path(root), model):
+        raise WeightsMissing(f"{model.repository} holds no {missing} at {pin.revision}")
+    found = _found_in(IN_CACHE, Path(root), model)
+    found.verify(pin.sha256)
+    return found
+
+
+def make_pin(model: PublishedModel, pin: Pin, weights_dir: Path | None, *, newest: bool) -> Pin:
+    """What is known of the model's version, completed from the files in `weights_dir`, else by asking the hub.
+
+    Args:
+        model: the model.
+        pin: what is known.
+        weights_dir: as in `find`.
+        newest: of the hub take the newest commit, and not the one that is known.
 
     Raises:
         WeightsMissing: the hub cannot be reached, or does not know the model.
+        WeightsMismatch: a file in `weights_dir` has another sha256 than the known one.
     """
+    found = find(model, None, weights_dir)
+    if found is None:
+        _refuse_missing(model)
+        return _published_pin(model, None if newest else pin.revision)
+    found.verify(pin.sha256)
+    return Pin(sha256={name: file_sha256(found.root / name) for name in found.files})
+
+
+def _published_pin(model: PublishedModel, revision: str | None) -> Pin:
+    """Ask the hub for a commit of the model's repository, and for the sha256 of its large files there."""
     from huggingface_hub import HfApi
 
     try:
-        info = HfApi().model_info(model.repository, files_metadata=True)
+        info = HfApi().model_info(model.repository, revision=revision, files_metadata=True)
     except Exception as error:
         raise WeightsMissing(f"{model.repository} cannot be pinned: {_reason(error)}") from error
     hashes = {
@@ -88,15 +148,17 @@ def published_pin(model: PublishedModel) -> Pin:
     return Pin(revision=info.sha, sha256=hashes)
 
 
-def _roots(model: PublishedModel, revision: str | None, weights_dir: Path | None) -> Iterator[Path]:
-    """The folders of this machine that may hold the model's repository."""
+def _roots(
+    model: PublishedModel, revision: str | None, weights_dir: Path | None
+) -> Iterator[tuple[str, Path]]:
+    """The folders of this machine that may hold the model's repository, and what they are in words."""
     if model.is_on_this_machine:
-        yield Path(model.repository)
+        yield "this machine", Path(model.repository)
         return
     if weights_dir is not None:
-        yield weights_dir / model.repository
+        yield "BOLID_WEIGHTS_DIR", weights_dir / model.repository
     if revision is not None and (cached := _cached(model, revision)) is not None:
-        yield cached
+        yield IN_CACHE, cached
 
 
 def _cached(model: PublishedModel, revision: str) -> Path | None:
@@ -113,32 +175,15 @@ def _cached(model: PublishedModel, revision: str) -> Path | None:
     return Path(cached)
 
 
-def _fetch(model: PublishedModel, revision: str | None, weights_dir: Path | None) -> FoundModel:
-    if model.is_on_this_machine:
-        missing = _missing_in(Path(model.repository), model)
-        raise WeightsMissing(f"{model.repository} holds no {missing}")
-    if revision is None:
-        raise ConfigurationError(
-            f"{model.address} is not pinned, and names on the hub can change hands: pin it by `bolid models pin`"
-        )
-    from huggingface_hub import snapshot_download
-
-    _log.info("fetching %s at %s from the Hugging Face hub", model.address, revision)
-    try:
-        root = Path(snapshot_download(model.repository, revision=revision, allow_patterns=model.patterns))
-    except Exception as error:
-        raise WeightsMissing(
-            f"{model.address} is not on this machine ({_looked_at(model, weights_dir)}) and was not downloaded: "
-            f"{_reason(error)}"
-        ) from error
-    if missing := _missing_in(root, model):
-        raise WeightsMissing(f"{model.repository} holds no {missing} at {revision}")
-    return _found_in(root, model)
-
-
-def _found_in(root: Path, model: PublishedModel) -> FoundModel:
+def _found_in(place: str, root: Path, model: PublishedModel) -> FoundModel:
     files = {name: None for pattern in model.patterns for name in _matches(root, pattern)}
-    return FoundModel(root=root, path=root / model.path, files=tuple(files))
+    return FoundModel(place=place, root=root, path=root / model.path, files=tuple(files))
+
+
+def _refuse_missing(model: PublishedModel) -> None:
+    """Raise WeightsMissing for a model of this machine that is not here, because there is nowhere to fetch it from."""
+    if model.is_on_this_machine:
+        raise WeightsMissing(f"{model.repository} holds no {_missing_in(Path(model.repository), model)}")
 
 
 def _missing_in(root: Path, model: PublishedModel) -> str | None:

@@ -55,6 +55,14 @@ def pin_of(model: PublishedModel, pins: Mapping[str, Pin]) -> Pin:
     )
 
 
+def with_pin(pins: Mapping[str, Pin], model: PublishedModel, pin: Pin) -> Pins:
+    """The pins with that of a model; hashes of the repository's other files stay if they are of the same commit."""
+    known = pins.get(model.repository, Pin())
+    revision = pin.revision or known.revision
+    others = known.sha256 if revision == known.revision else {}
+    return {**pins, model.repository: Pin(revision=revision, sha256={**others, **pin.sha256})}
+
+
 def _first_mistake(error: OSError | ValidationError) -> str:
     if isinstance(error, OSError):
         return str(error.strerror)

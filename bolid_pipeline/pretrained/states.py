@@ -49,7 +49,7 @@ def verify_pickle(path: Path, sha256: str | None) -> Path:
     verify(WeightsFile(path=path))
     if sha256 is None:
         raise WeightsMismatch(
-            f"{path} is a pickle, which can run code: pin its sha256, or convert it to safetensors"
+            f"{path} is a pickle, which can run code: pin its sha256 (`bolid models pin`), or convert it to safetensors"
         )
     return verify(WeightsFile(path=path, sha256=sha256))
 

@@ -1,6 +1,9 @@
 """Running a stage over photos, batch by batch: in this process, or in an actor of a cluster."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +15,7 @@ from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.storage.photos import PhotoStore
 
 _BATCHES_AHEAD = 2
+_MAX_READERS = 32
 
 
 def compute_here(
@@ -19,16 +23,15 @@ def compute_here(
 ) -> Iterator[pa.Table]:
     """The rows of each batch of photos, in order, computed in this process.
 
-    The stage's models leave the device at the end, before those of the next stage come.
+    One stage's models are on the device at a time: they leave it at the end.
     """
-    try:
-        yield from run_stage(recipe.open(store, find_device(device)), cut(photos, batch_size))
-    finally:
-        free_memory()
+    free_memory()  # of a stage that has failed, whose error was still holding its models then
+    yield from run_stage(recipe.open(store, find_device(device)), cut(photos, batch_size))
+    free_memory()
 
 
 def run_stage(stage: PhotoStage[Any], batches: Sequence[pa.Table]) -> Iterator[pa.Table]:
-    """The rows of each batch, in order; the next batches are read while the model computes one.
+    """The rows of each batch, in order; threads, one per core, read the next photos while the model computes.
 
     A batch that does not fit in the device's memory is computed in halves, and so are those after it.
 
@@ -36,9 +39,10 @@ def run_stage(stage: PhotoStage[Any], batches: Sequence[pa.Table]) -> Iterator[p
         OutOfMemory: a single photo does not fit.
     """
     size = BatchSize(max((batch.num_rows for batch in batches), default=0), "photos")
-    read = prefetch(stage.read, batches, _BATCHES_AHEAD)
-    for batch, of_batch in zip(batches, read, strict=True):
-        yield _compute(stage, size, batch, of_batch)
+    photos = (photo for batch in batches for photo in batch.to_pylist())
+    with closing(_read_ahead(stage, photos, size.size)) as read:
+        for batch in batches:
+            yield _compute(stage, size, batch, list(islice(read, batch.num_rows)))
 
 
 def _compute(stage: PhotoStage[Any], size: BatchSize, photos: pa.Table, read: list[Any]) -> pa.Table:
@@ -49,6 +53,14 @@ def _compute(stage: PhotoStage[Any], size: BatchSize, photos: pa.Table, read: li
             lambda part: stage.compute(photos.slice(part.start, part.stop - part.start), read[part]),
         )
     )
+
+
+def _read_ahead(
+    stage: PhotoStage[Any], photos: Iterable[dict[str, Any]], batch_size: int
+) -> Generator[Any, None, None]:
+    """What the stage reads of each photo, in order, some batches ahead."""
+    num_threads = min(_MAX_READERS, os.cpu_count() or 1)
+    return prefetch(stage.read, photos, max(_BATCHES_AHEAD * batch_size, num_threads), num_threads)
 
 
 def cut(photos: pa.Table, batch_size: int) -> list[pa.Table]:
@@ -66,4 +78,5 @@ class StageActor:
     def __call__(self, photos: pa.Table) -> pa.Table:
         """The rows of a batch; as in `run_stage`, in halves where it does not fit in the device's memory."""
         self._size = self._size or BatchSize(photos.num_rows, "photos")
-        return _compute(self._stage, self._size, photos, self._stage.read(photos))
+        read = list(_read_ahead(self._stage, photos.to_pylist(), photos.num_rows))
+        return _compute(self._stage, self._size, photos, read)

@@ -1,4 +1,4 @@
-"""A thread that prepares the next items while the current one is in use: reading while a model computes."""
+"""Threads that prepare the next items while the current ones are in use: reading while a model computes."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -9,20 +9,22 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-def prefetch(make: Callable[[K], T], items: Iterable[K], num_ahead: int) -> Generator[T, None, None]:
-    """`make(item)` for each item, in order, made by a thread.
+def prefetch(
+    make: Callable[[K], T], items: Iterable[K], num_ahead: int, num_threads: int = 1
+) -> Generator[T, None, None]:
+    """`make(item)` for each item, in order, made by threads.
 
     While one result is in use, at most `num_ahead` further ones are made and wait, so memory stays flat. An error of
-    `make` is raised in place of its result. The thread ends with the generator.
+    `make` is raised in place of its result. The threads end with the generator.
     """
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+    threads = ThreadPoolExecutor(num_threads, thread_name_prefix="ahead")
     waiting: deque[Future[T]] = deque()
     try:
         for item in items:
-            waiting.append(thread.submit(make, item))
+            waiting.append(threads.submit(make, item))
             if len(waiting) > num_ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        thread.shutdown(cancel_futures=True)
+        threads.shutdown(cancel_futures=True)

@@ -39,11 +39,14 @@ class PhotoStage(ABC, Generic[Read]):
 
     def __call__(self, photos: pa.Table) -> pa.Table:
         """The rows for a batch of photos."""
-        return self.compute(photos, self.read(photos))
+        return self.compute(photos, [self.read(photo) for photo in photos.to_pylist()])
 
     @abstractmethod
-    def read(self, photos: pa.Table) -> list[Read]:
-        """The input of the model for each photo: decoded, cut and scaled. Runs in a separate thread."""
+    def read(self, photo: dict[str, Any]) -> Read:
+        """The input of the model for a photo, given its row: decoded, cut and scaled. Runs in several threads at once.
+
+        Everything that a photo costs the processor belongs here; while `compute` works, the device waits for it.
+        """
 
     @abstractmethod
     def compute(self, photos: pa.Table, read: list[Read]) -> pa.Table:

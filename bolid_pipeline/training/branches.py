@@ -24,6 +24,7 @@ from bolid_pipeline.models.loaders import (
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.pretrained.loading import loading
 from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.denoiser import Denoiser
 
 
 class Branches(nn.Module):
@@ -51,8 +52,7 @@ class Branches(nn.Module):
             )
         if config.hardware.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
-        if config.hardware.compile_unet:
-            self.unet.compile()
+        self.denoiser = Denoiser(self.unet)
         self._unfreeze()
 
     def trainable_parameters(self) -> list[nn.Parameter]:

@@ -24,17 +24,15 @@ class KeptConditions:
         """The conditions of the first `count` samples."""
         return KeptConditions(self.text_B[:count], self.ref_B[:count], self.body_B[:count])
 
-    def to(self, device: torch.device) -> "KeptConditions":
-        """A copy on a device."""
-        return KeptConditions(self.text_B.to(device), self.ref_B.to(device), self.body_B.to(device))
-
 
 def draw_kept_conditions(
     num_samples: int, config: DropoutConfig, randomness: StepRandomness
 ) -> KeptConditions:
     """Drop text, reference and body independently at their rates, and then all three at theirs."""
-    rates = torch.tensor([config.text, config.ref, config.body])
     is_bare_B = randomness.uniform(num_samples) < config.all
-    is_dropped_B3 = randomness.uniform(num_samples, 3) < rates
-    text_B, ref_B, body_B = (~(is_dropped_B3 | is_bare_B[:, None])).unbind(1)
+    chances = randomness.uniform(num_samples, 3).unbind(1)
+    rates = (config.text, config.ref, config.body)
+    text_B, ref_B, body_B = (
+        ~((chance_B < rate) | is_bare_B) for chance_B, rate in zip(chances, rates, strict=True)
+    )
     return KeptConditions(text_B, ref_B, body_B)

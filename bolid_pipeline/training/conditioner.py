@@ -53,7 +53,7 @@ class Conditioner:
         """Conditions with gradient; the body's sample and the dropout come from the given randomness alone."""
         posterior = self._branches.body_encoder(batch["views_BNCGG"], batch["weights_BN"])
         c_body_BD = posterior.sample(randomness.normal(*posterior.mean_BD.shape))
-        kept = draw_kept_conditions(len(c_body_BD), self._dropout, randomness).to(c_body_BD.device)
+        kept = draw_kept_conditions(len(c_body_BD), self._dropout, randomness)
         height, width = batch["latents_BCHW"].shape[-2:]
         conditions = Conditions(
             self._text(batch, kept.text_B),

@@ -212,11 +212,12 @@ class HardwareConfig:
     shard_frozen_weights: bool = False
     """Each process keeps a share of the frozen weights of the U-Net, and fetches the others of a block when it runs."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """"auto" is bf16-mixed on a GPU that supports bfloat16, and float32 elsewhere."""
+    """"auto" is bf16-mixed on a GPU that supports bfloat16, and float32 elsewhere; in bf16-mixed the frozen weights are
+    bfloat16 and the trained ones float32."""
     gradient_checkpointing: bool = False
-    """Recompute the activations of the U-Net instead of keeping them."""
+    """Recompute the activations of the U-Net and of the decoder of pictures instead of keeping them."""
     compile_unet: bool = False
-    """Let torch.compile fuse the U-Net: minutes at the start, faster steps on a GPU."""
+    """On a GPU, let torch.compile fuse the U-Net: minutes at the start per picture size, then faster steps."""
 
     @property
     def num_processes(self) -> int:

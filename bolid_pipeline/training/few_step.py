@@ -9,6 +9,7 @@ Shape suffixes: B batch, C latent channels, H W latent rows and columns, M limbs
 
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,8 +20,9 @@ from bolid_pipeline.models.samplers import make_sampler
 from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.condition_dropout import KeptConditions
 from bolid_pipeline.training.conditioner import Conditioner
-from bolid_pipeline.training.conditions import Conditions, predict
+from bolid_pipeline.training.conditions import Conditions
 from bolid_pipeline.training.config import FewStepConfig, Loss
+from bolid_pipeline.training.denoiser import Denoiser
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.losses.alignment import (
     CrossAttentionRecord,
@@ -45,16 +47,22 @@ class FewStepObjective:
 
     Args:
         config: settings of the few-step half.
-        base: the base model that the branches are attached to.
+        base: the base model; its noise schedule is used.
+        denoiser: predicts by the U-Net of that base model with the branches.
         conditioner: draws the conditions of a batch.
         networks: the decoder, and the networks that the losses apply to the pictures.
     """
 
     def __init__(
-        self, config: FewStepConfig, base: BaseModel, conditioner: Conditioner, networks: LossNetworks
+        self,
+        config: FewStepConfig,
+        base: BaseModel,
+        denoiser: Denoiser,
+        conditioner: Conditioner,
+        networks: LossNetworks,
     ) -> None:
         self._config = config
-        self._unet = base.unet
+        self._denoiser = denoiser
         self._scheduler_config = base.scheduler.config
         self._conditioner = conditioner
         self._networks = networks
@@ -71,8 +79,8 @@ class FewStepObjective:
         drawn = self._conditioner.draw(batch, randomness)
         conditions, kept = drawn.conditions.first(count), drawn.kept.first(count)
         targets_BCHW = batch["latents_BCHW"][:count]
-        noise_BCHW = randomness.normal(*targets_BCHW.shape).to(targets_BCHW.device)
-        gradient_steps = draw_gradient_steps(self._config, randomness.generator)
+        noise_BCHW = randomness.normal(*targets_BCHW.shape)
+        gradient_steps = draw_gradient_steps(self._config, randomness)
         terms: dict[Loss, torch.Tensor] = {}
         with_identity = CrossAttentionRecord() if wanted & _ALIGNMENT else None
         before_sampling = randomness.generator.get_state()
@@ -112,16 +120,18 @@ class FewStepObjective:
         """Clean latents; `record` takes the cross-attention of the steps that carry a gradient."""
 
         def predict_step(step: int, noisy_BCHW: torch.Tensor, timesteps_B: torch.Tensor) -> torch.Tensor:
-            inputs = (self._unet, noisy_BCHW, timesteps_B, conditions)
             if step not in gradient_steps:
                 with torch.no_grad():
-                    return predict(*inputs)
+                    return self._denoiser(noisy_BCHW.detach(), timesteps_B, conditions.detach())
+            # A compiled U-Net runs no hooks, so nothing could be recorded of it.
+            predict = partial(self._denoiser, with_hooks=record is not None)
             # The recording encloses the checkpointed function, and has ended when the backward pass runs that
             # function again: each layer is recorded once.
-            with nullcontext() if record is None else recorded_cross_attention(self._unet, record):
+            unet = self._denoiser.unet
+            with nullcontext() if record is None else recorded_cross_attention(unet, record):
                 if self._config.checkpointing:
-                    return checkpoint(predict, *inputs, use_reentrant=False)
-                return predict(*inputs)
+                    return checkpoint(predict, noisy_BCHW, timesteps_B, conditions, use_reentrant=False)
+                return predict(noisy_BCHW, timesteps_B, conditions)
 
         scheduler = make_sampler(self._config.sampler, self._scheduler_config)
         return few_step_sample(predict_step, scheduler, self._config.num_steps, noise_BCHW, generator)
@@ -156,7 +166,8 @@ def few_step_sample(
     """Clean latents from noise; scaled, as the U-Net knows them.
 
     The arithmetic of the sampler keeps its gradient in every step, so that a gradient passes by the steps whose
-    prediction has none.
+    prediction has none. The sampler's tables stay on the CPU: it decides by their numbers, and to read them from a
+    device would wait for it.
 
     Args:
         predict: the U-Net under its conditions.
@@ -165,20 +176,22 @@ def few_step_sample(
         noise_BCHW: standard normal.
         generator: for samplers that add noise between steps (LCM, TCD).
     """
-    scheduler.set_timesteps(num_steps, device=noise_BCHW.device)
+    scheduler.set_timesteps(num_steps)
     latents_BCHW = noise_BCHW * scheduler.init_noise_sigma
     for step, timestep in enumerate(scheduler.timesteps):
         inputs_BCHW = scheduler.scale_model_input(latents_BCHW, timestep)
-        prediction_BCHW = predict(step, inputs_BCHW, timestep.expand(len(latents_BCHW)))
+        timesteps_B = torch.full(
+            (len(latents_BCHW),), timestep.item(), dtype=timestep.dtype, device=latents_BCHW.device
+        )
+        prediction_BCHW = predict(step, inputs_BCHW, timesteps_B)
         latents_BCHW = scheduler.step(
             prediction_BCHW.float(), timestep, latents_BCHW, generator=generator
         ).prev_sample
     return latents_BCHW
 
 
-def draw_gradient_steps(config: FewStepConfig, generator: torch.Generator) -> frozenset[int]:
+def draw_gradient_steps(config: FewStepConfig, randomness: StepRandomness) -> frozenset[int]:
     """The last k sampler steps, or k drawn at random."""
     if config.gradient_from == "last":
         return frozenset(range(config.num_steps - config.gradient_steps, config.num_steps))
-    order = torch.randperm(config.num_steps, generator=generator).tolist()
-    return frozenset(order[: config.gradient_steps])
+    return randomness.choice(config.num_steps, config.gradient_steps)

@@ -132,8 +132,10 @@ def make_system(
     branches = Branches(config, base, data.latents.layout.image_embed_dim)
     texts = TextEncoders(base)
     conditioner = Conditioner(config.dropout, branches, base, texts)
-    diffusion = DiffusionObjective(config.diffusion, base, conditioner, opened)
-    few_step = config.few_step and FewStepObjective(config.few_step, base, conditioner, opened)
+    diffusion = DiffusionObjective(config.diffusion, base, branches.denoiser, conditioner, opened)
+    few_step = config.few_step and FewStepObjective(
+        config.few_step, base, branches.denoiser, conditioner, opened
+    )
     return BoLIDSystem(config, branches, opened, texts, diffusion, few_step), batches
 
 

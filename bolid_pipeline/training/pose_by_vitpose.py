@@ -50,7 +50,9 @@ class VitPoseNetwork(PoseNetwork):
     def forward(self, pixels_B3HW: torch.Tensor) -> FoundKeypoints:
         """See `PoseNetwork.forward`."""
         height, width = pixels_B3HW.shape[-2:]
-        whole_B4 = pixels_B3HW.new_tensor([0, 0, width, height]).expand(len(pixels_B3HW), 4)
+        # Numbers are filled in on the device: copied there, they would make it wait.
+        no_B = pixels_B3HW.new_zeros(len(pixels_B3HW))
+        whole_B4 = torch.stack([no_B, no_B, no_B + width, no_B + height], dim=1)
         with torch.no_grad():
             glimpse = self._look(pixels_B3HW, whole_B4, 1.0)
             box_B4 = _box_round(glimpse, whole_B4)
@@ -62,12 +64,13 @@ class VitPoseNetwork(PoseNetwork):
         corner_B2, extent_B2 = self._view(box_B4, margin)
         crops_B3HW = _cut(pixels_B3HW, corner_B2, extent_B2, self._size_hw)
         crops_B3HW = (crops_B3HW - self._mean_311) / self._std_311
-        heatmaps_BKRC = self.network(**vitpose_inputs(self.network, crops_B3HW)).heatmaps
+        with torch.autocast(crops_B3HW.device.type, enabled=False):  # as a YOLO's
+            heatmaps_BKRC = self.network(**vitpose_inputs(self.network, crops_B3HW)).heatmaps
         position_BK2, peak_BK = find_hills(heatmaps_BKRC.to(pixels_B3HW.dtype))
         found_BK2 = corner_B2[:, None] + position_BK2 * extent_B2[:, None]
         confidence_BK = peak_BK.clamp(0, 1).detach()
         return FoundKeypoints(
-            keypoints_BK2=found_BK2 / found_BK2.new_tensor([width, height]),
+            keypoints_BK2=torch.stack([found_BK2[..., 0] / width, found_BK2[..., 1] / height], dim=-1),
             confidence_BK=confidence_BK,
             # Half of the keypoints are at least as sure.
             person_B=confidence_BK.sort(dim=1).values[:, confidence_BK.shape[1] // 2],

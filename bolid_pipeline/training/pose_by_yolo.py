@@ -44,15 +44,16 @@ class YoloPoseNetwork(PoseNetwork):
     def forward(self, pixels_B3HW: torch.Tensor) -> FoundKeypoints:
         """Keypoints of pictures with values in [0, 1], of the network's dtype."""
         squares_B3SS, scale, (left, top) = self._letterbox(pixels_B3HW)
-        cells_BXA = self.network(squares_B3SS)[0]
+        with torch.autocast(squares_B3SS.device.type, enabled=False):  # in bfloat16 keypoints are 4 px coarse
+            cells_BXA = self.network(squares_B3SS)[0]
         scores_BA = cells_BXA[:, 4 : 4 + self._num_classes].amax(1)
         best_B = scores_BA.argmax(1)
         rows = torch.arange(len(cells_BXA), device=cells_BXA.device)
         found_BK3 = cells_BXA[rows, 4 + self._num_classes :, best_B].unflatten(1, self._kpt_shape)
         height, width = pixels_B3HW.shape[-2:]
-        offset, size = found_BK3.new_tensor([left, top]), found_BK3.new_tensor([width, height])
+        x_BK, y_BK = found_BK3[..., 0] - left, found_BK3[..., 1] - top
         return FoundKeypoints(
-            keypoints_BK2=(found_BK3[..., :2] - offset) / scale / size,
+            keypoints_BK2=torch.stack([x_BK / scale / width, y_BK / scale / height], dim=-1),
             confidence_BK=found_BK3[..., 2].detach(),
             person_B=scores_BA[rows, best_B].detach(),
         )

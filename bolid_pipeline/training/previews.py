@@ -50,7 +50,9 @@ class Previews(lightning.Callback):
         pl_module.ema.store(parameters)
         pl_module.ema.copy_to(parameters)
         try:
-            sheet = self._draw(pl_module)
+            # Frozen and trained weights may differ in precision, as in a step.
+            with trainer.precision_plugin.forward_context():
+                sheet = self._draw(pl_module)
         finally:
             pl_module.ema.restore(parameters)
         if trainer.is_global_zero:

@@ -19,6 +19,7 @@ from bolid_pipeline.training.config import Loss, TrainingConfig
 from bolid_pipeline.training.few_step import FewStepObjective
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.objective import DiffusionObjective
+from bolid_pipeline.training.precision import halve_frozen_weights, precision_of
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
 from bolid_pipeline.training.text_encoders import TextEncoders
@@ -81,17 +82,14 @@ class BoLIDSystem(lightning.LightningModule):
             weights = self.config.few_step.weights_at(step)
             if weights:
                 losses |= self._descend(self.few_step.terms(batch, randomness, weights), weights)
-        self.clip_gradients(
-            optimizer, gradient_clip_val=self.config.optimizer.max_grad_norm, gradient_clip_algorithm="norm"
-        )
+        # Lightning's own clipping refuses fused optimisers, because of float16's loss scaling, which bf16 does without.
+        torch.nn.utils.clip_grad_norm_(self.trainable_parameters(), self.config.optimizer.max_grad_norm)
         optimizer.step()
         schedule.step()
         self.ema.step(self.trainable_parameters())
         if step % self.config.intervals.log == 0 and self.logger is not None:
-            means = {
-                name: self.trainer.strategy.reduce(loss, reduce_op="mean") for name, loss in losses.items()
-            }
-            self.logger.log_metrics({name: loss.item() for name, loss in means.items()}, step=step)
+            means = self.trainer.strategy.reduce(torch.stack(list(losses.values())), reduce_op="mean")
+            self.logger.log_metrics(dict(zip(losses, means.tolist(), strict=True)), step=step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the trained weights and their running mean; frozen weights come from the base model's folder."""
@@ -108,10 +106,15 @@ class BoLIDSystem(lightning.LightningModule):
         self.ema.load_state_dict(checkpoint["ema"])
 
     def configure_model(self) -> None:
-        """Leave this process only its share of the frozen weights, if the settings ask for that."""
+        """Give the frozen weights the precision and layout of the device, or leave this process its share of them."""
+        device_type = self.trainer.strategy.root_device.type
+        if precision_of(self.config.hardware) == "bf16-mixed":
+            halve_frozen_weights(self.branches, self.networks, self.texts)
         if self.config.hardware.shard_frozen_weights and self.trainer.world_size > 1:
-            device_type = self.trainer.strategy.root_device.type
             share_frozen_weights(self, self.branches.unet, device_type, self.trainer.world_size)
+        elif device_type == "cuda":
+            for module in (self.branches.unet, self.networks.decoder):
+                module.to(memory_format=torch.channels_last)
 
     def on_fit_start(self) -> None:
         """Move the running mean to the device of the weights."""
@@ -127,6 +130,7 @@ class BoLIDSystem(lightning.LightningModule):
             self.trainable_parameters(),
             lr=self.config.optimizer.learning_rate,
             weight_decay=self.config.optimizer.weight_decay,
+            fused=self.device.type == "cuda",
         )
         schedule = get_cosine_schedule_with_warmup(
             optimizer, self.config.optimizer.warmup_steps, self.config.steps
@@ -134,7 +138,7 @@ class BoLIDSystem(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _new_ema(self) -> EMAModel:
-        return EMAModel(self.trainable_parameters(), decay=self.config.optimizer.ema_decay)
+        return EMAModel(self.trainable_parameters(), decay=self.config.optimizer.ema_decay, foreach=True)
 
     def _descend(
         self, terms: Mapping[Loss, torch.Tensor], weights: Mapping[Loss, float]
@@ -146,4 +150,4 @@ class BoLIDSystem(lightning.LightningModule):
         return {name: term.detach() for name, term in (raw | weighted).items()}
 
     def _randomness(self, step: int) -> StepRandomness:
-        return StepRandomness(self.config.seed, step, self.global_rank, self.trainer.world_size)
+        return StepRandomness(self.config.seed, step, self.global_rank, self.trainer.world_size, self.device)

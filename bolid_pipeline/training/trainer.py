@@ -5,14 +5,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from bolid_pipeline.training.config import HardwareConfig, TrainingConfig
+from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.logs import new_logger
+from bolid_pipeline.training.precision import precision_of
 
 
 def new_trainer(
@@ -32,7 +31,8 @@ def new_trainer(
         num_nodes=hardware.num_nodes,
         strategy="auto" if hardware.num_processes == 1 else "ddp_find_unused_parameters_true",
         use_distributed_sampler=False,
-        precision=_precision(hardware),
+        precision=precision_of(hardware),
+        benchmark=True,
         logger=new_logger(folder, first_step),
         log_every_n_steps=1,
         callbacks=list(callbacks),
@@ -60,10 +60,3 @@ def quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _precision(hardware: HardwareConfig) -> Any:
-    if hardware.precision != "auto":
-        return hardware.precision
-    is_supported = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if is_supported else "32-true"

@@ -60,11 +60,12 @@ class ClipSimilarity(nn.Module):
             pixels_B3HW.float(), (self._size, self._size), mode="bicubic", antialias=True
         ).clamp(0, 1)
         normalised = (squares - self.mean_3[:, None, None]) / self.std_3[:, None, None]
-        return self.clip.visual_projection(self.clip.vision_model(pixel_values=normalised).pooler_output)
+        pixel_values = normalised.to(self.clip.dtype)
+        return self.clip.visual_projection(self.clip.vision_model(pixel_values=pixel_values).pooler_output)
 
     def forward(
         self, pixels_B3HW: torch.Tensor, text_BD: torch.Tensor, weights_B: torch.Tensor
     ) -> torch.Tensor:
         """L_CLIP, a scalar in [0, 2]: the mean over pictures, weighted; 0 if all weights are 0."""
-        cosine_B = F.cosine_similarity(self.encode_pictures(pixels_B3HW), text_BD)
+        cosine_B = F.cosine_similarity(self.encode_pictures(pixels_B3HW).float(), text_BD)
         return ((1 - cosine_B) * weights_B).sum() / weights_B.sum().clamp_min(1e-8)

@@ -56,13 +56,22 @@ def limb_lengths(
     Returns:
         (B, M) log of the length as a fraction of the picture's height; (B, M) weights.
     """
-    first, second = (list(ends) for ends in zip(*LIMBS, strict=True))
-    square_BK2 = keypoints_BK2.float() * keypoints_BK2.new_tensor([aspect, 1.0]).float()
-    squared_BM = (square_BK2[:, first] - square_BK2[:, second]).square().sum(-1)
-    sure_BM = torch.minimum(confidence_BK[:, first], confidence_BK[:, second]).float()
+    x_BK, y_BK = keypoints_BK2.float().unbind(-1)
+    first_BM2, second_BM2 = _ends(torch.stack([x_BK * aspect, y_BK], dim=-1))
+    squared_BM = (first_BM2 - second_BM2).square().sum(-1)
+    sure_BM = torch.minimum(*_ends(confidence_BK)).float()
     long_BM = squared_BM.detach() / (squared_BM.detach() + _RESOLUTION**2)
     weights_BM = sure_BM * long_BM
     return 0.5 * (squared_BM + _SHORTEST**2).log(), weights_BM
+
+
+def _ends(of_keypoints_BK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both ends (B, M, ...) of each limb. An index by a list would be copied to the device, and the step would wait."""
+    keypoints = of_keypoints_BK.unbind(1)
+    first, second = (
+        torch.stack([keypoints[end] for end in ends], dim=1) for ends in zip(*LIMBS, strict=True)
+    )
+    return first, second
 
 
 def proportion_loss(

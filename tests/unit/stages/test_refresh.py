@@ -23,8 +23,8 @@ class Scorer(PhotoStage[str]):
     def __init__(self, recipe):
         self.recipe = recipe
 
-    def read(self, photos):
-        return photos["photo_id"].to_pylist()
+    def read(self, photo):
+        return photo["photo_id"]
 
     def compute(self, photos, read):
         ids = read
