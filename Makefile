@@ -41,8 +41,9 @@ test-oldest-dagster:  ## the tests that depend on Dagster's behaviour, with the 
 golden:  ## make the losses that tests compare with; only after an intended change of the maths
 	PYTHONPATH=tests/support uv run python tests/golden/make_losses.py
 
-picture:  ## draw the picture of the rooms in docs/architecture.md from the imports
+picture:  ## draw the rooms in docs/architecture.md from the imports, and list the models in docs/licences.md
 	uv run python docs/draw_rooms.py
+	uv run python docs/list_licences.py
 
 bench:  ## the benchmarks, one after the other
 	@for script in benchmarks/*.py benchmarks/body_identity; do echo "== $$script"; uv run python "$$script" || exit 1; done

@@ -84,7 +84,7 @@ def main() -> None:
         ("weighted latent at the keypoints", at_keypoints(table, table.body_latent), confidence_RK),
         (
             "CLIP image embedding",
-            torch.from_numpy(table.image_embeds.astype(np.float32))[:, None],
+            torch.from_numpy(table.image_embeds(np.arange(len(table))).astype(np.float32))[:, None],
             everywhere_R1,
         ),
     ):

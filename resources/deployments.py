@@ -26,6 +26,7 @@ from bolid_pipeline.settings import Field, settings
 from bolid_pipeline.storage.location import Location, local_root, locate
 from bolid_pipeline.training import presets as training_presets
 from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.presets import PresetName
 from resources.source_address import folder_path, source_address
 
 Role = Literal[
@@ -118,6 +119,8 @@ class Deployment:
     """How the person of a photo is found."""
     latents: LatentConfig = LatentConfig()
     """How a photo becomes latents."""
+    training_preset: PresetName = "demo"
+    """The settings that `training` changes, chosen by the memory of the GPU; `bolid plan` says which fit."""
     training: TrainingConfig
     """How the branches are trained."""
     evaluation: EvaluationConfig
@@ -167,7 +170,7 @@ def demo(data_dir: Location) -> Deployment:
 
 
 def theplace_sd15(data_dir: Location) -> Deployment:
-    """The gallery site and Stable Diffusion 1.5, in the thesis' proportions; needs a GPU and pinned weights."""
+    """The gallery site and Stable Diffusion 1.5, in the thesis' proportions; needs a GPU."""
     return Deployment(
         name="theplace_sd15",
         data_dir=data_dir,
@@ -184,7 +187,8 @@ def theplace_sd15(data_dir: Location) -> Deployment:
             max_identities=500,
         ),
         latents=LatentConfig(resolution_px=512, bucket_multiple_px=64),
-        training=replace(training_presets.sd15(), start_from="ip_adapter"),
+        training_preset="sd15_24gb",
+        training=training_presets.sd15_24gb(),
         evaluation=evaluation_presets.sd15(),
     )
 
@@ -204,7 +208,8 @@ def theplace_sdxl(data_dir: Location) -> Deployment:
         name="theplace_sdxl",
         weight_repositories=repositories,
         latents=latents,
-        training=replace(training_presets.sdxl(), start_from="ip_adapter"),
+        training_preset="sdxl_24gb",
+        training=training_presets.sdxl_24gb(),
     )
 
 

@@ -19,6 +19,7 @@ from bolid_pipeline.redaction import split_login
 from bolid_pipeline.scraping.addresses import is_internal
 from bolid_pipeline.scraping.config import BODYWORLD_URL
 from bolid_pipeline.settings import Layer, from_layers, merged, origin, to_json
+from bolid_pipeline.training.presets import PRESETS, presets_beside
 from resources.deployments import DEPLOYMENTS, Deployment
 from resources.settings_file import read_settings_file, to_toml
 from resources.source_address import is_folder
@@ -85,6 +86,7 @@ def _written_layers(variables: BolidSettings) -> list[Layer]:
     layers = [
         Layer(f"preset {preset.name}", to_json(preset)),
         Layer(chosen_in, {"name": preset.name}),
+        *_training_layers(preset, variables.training_preset or written.get("training_preset")),
         Layer(file, written),
     ]
     layers += _variable_layers(variables, has_ray=merged(layers)["ray"] is not None)
@@ -130,6 +132,22 @@ def _preset(name: Any, chosen_in: str) -> Deployment:
         place = chosen_in if chosen_in == "BOLID_DEPLOYMENT" else f"{chosen_in}: deployment"
         raise ConfigurationError(f"{place} is {name!r}; known deployments: {', '.join(DEPLOYMENTS)}")
     return DEPLOYMENTS[name](Path("data"))
+
+
+def _training_layers(preset: Deployment, name: Any) -> list[Layer]:
+    """The training preset that is chosen in place of the deployment's own.
+
+    Raises:
+        ConfigurationError: there is none of this name for the deployment's base model.
+    """
+    if name is None or name == preset.training_preset:
+        return []
+    known = presets_beside(preset.training_preset)
+    if name not in known:
+        raise ConfigurationError(
+            f"training_preset is {name!r}; the deployment {preset.name} takes {', '.join(known)}"
+        )
+    return [Layer(f"training preset {name}", {"training": to_json(PRESETS[name]())})]
 
 
 def _variable_layers(variables: BolidSettings, *, has_ray: bool) -> list[Layer]:

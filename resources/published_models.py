@@ -41,7 +41,7 @@ OPENRAIL_PP_M = Licence(
 CLIP_MIT = Licence(
     name="MIT",
     allows_products=True,
-    conditions="Keep its notice. Its card advises against use outside of research.",
+    conditions="Keep its notice. Its card calls deployed uses out of scope.",
 )
 QWEN_RESEARCH = Licence(
     name="Qwen Research License", allows_products=False, conditions="For research and evaluation only."

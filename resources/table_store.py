@@ -89,13 +89,14 @@ class DataStore(dg.ConfigurableResource["DataStore"]):
 
     def captions(self) -> dict[str, str]:
         """Photo id -> caption, of the photos that could be read."""
-        rows = self.tables.read("captions", ["photo_id", "caption"]).to_pylist()
-        return {row["photo_id"]: row["caption"] for row in rows if row["caption"] is not None}
+        rows = self.tables.read("captions", ["photo_id", "caption"])
+        captions = zip(rows["photo_id"].to_pylist(), rows["caption"].to_pylist(), strict=True)
+        return {photo_id: caption for photo_id, caption in captions if caption is not None}
 
     def photo_clusters(self) -> dict[str, str]:
         """Photo id -> its group of near duplicates."""
-        rows = self.tables.read("photo_clusters", ["photo_id", "cluster_id"]).to_pylist()
-        return {row["photo_id"]: row["cluster_id"] for row in rows}
+        rows = self.tables.read("photo_clusters", ["photo_id", "cluster_id"])
+        return dict(zip(rows["photo_id"].to_pylist(), rows["cluster_id"].to_pylist(), strict=True))
 
 
 def data_store_of(deployment: Deployment) -> DataStore:

@@ -66,6 +66,9 @@ class BolidSettings(BaseSettings):
     """GPUs of each of Ray's actors; a fraction puts several of them on a GPU; 0 by default."""
     ray_actors: Annotated[PositiveInt | None, Sets(("ray", "max_actors"))] = None
     """Most actors of a stage; by default as many as there is room for."""
+    training_preset: Annotated[str | None, Sets(("training_preset",))] = None
+    """Settings of the training by the memory of the GPU: sd15_12gb, sd15_24gb, sd15_80gb, sdxl_24gb or sdxl_80gb;
+    `bolid plan` says which fit."""
     training: Annotated[Json[dict[str, Any]] | None, Sets(("training",)), NoDecode] = None
     """JSON: settings of the training that differ from the deployment's, `{"optimizer": {"learning_rate": 1e-5}}`."""
     devices: Annotated[PositiveInt | None, Sets(("training", "hardware", "devices"))] = None

@@ -88,13 +88,15 @@ def _forget_in_checkpoint(folder: Path, identity: str, photo_ids: Collection[str
     bank = bank.without(identity)
     shutil.rmtree(folder / checkpoint.PREVIEWS, ignore_errors=True)
     training = checkpoint.read_training(folder)
-    for name in ("train_photo_ids", "heldout_photo_ids"):
-        training[name] = [photo_id for photo_id in training[name] if photo_id not in photo_ids]
-    checkpoint.write_json(folder / checkpoint.CONFIG_FILE, training)
+    started_from, theirs = training.get("start_from"), set(photo_ids)
+    for name in (checkpoint.TRAIN_PHOTOS_FILE, checkpoint.HELDOUT_PHOTOS_FILE):
+        kept = [photo_id for photo_id in checkpoint.read_photo_ids(folder / name) if photo_id not in theirs]
+        checkpoint.write_photo_ids(folder / name, kept)
     people = [name for name, count in zip(bank.identities, bank.num_views, strict=True) for _ in range(count)]
     card = model_card(
         checkpoint.read_config(folder),
         base_model=training["base_model"],
+        start_from=started_from and Path(started_from["place"]).name,
         identities=people,
         metrics=checkpoint.read_metrics(folder),
     )

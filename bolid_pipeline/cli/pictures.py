@@ -8,7 +8,6 @@ import click
 from bolid_pipeline.cli.errors import one_line_errors
 from bolid_pipeline.errors import UnreadablePhoto
 from bolid_pipeline.names import printable
-from bolid_pipeline.pretrained.device import find_device
 from bolid_pipeline.training.checkpoint import read_training
 from resources.environment import current_deployment
 from resources.model_hub import model_hub_of
@@ -107,10 +106,11 @@ def generate(
     pipe = load_pipeline(
         folder,
         hub.folder("base_model"),
+        device="auto",
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
     )
-    for path in generate_pictures(pipe.to(find_device("auto")), request, pictures):
+    for path in generate_pictures(pipe, request, pictures):
         click.echo(printable(str(path)))
 
 

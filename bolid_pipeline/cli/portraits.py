@@ -50,10 +50,9 @@ def _draw(requests: Mapping[str, tuple[str, Path]], deployment: Deployment, chec
 
     from bolid_pipeline.models.pipeline import load_pipeline
     from bolid_pipeline.models.provenance import generated_png
-    from bolid_pipeline.pretrained.device import find_device
 
     config = deployment.evaluation
-    pipe = load_pipeline(checkpoint, model_hub_of(deployment).folder("base_model")).to(find_device("auto"))
+    pipe = load_pipeline(checkpoint, model_hub_of(deployment).folder("base_model"), device="auto")
     pipe.set_progress_bar_config(disable=True)
     for person, (prompt, path) in requests.items():
         image = pipe(

@@ -26,7 +26,7 @@ MAX_DRAWN = 24
 _CHOOSING_VARIABLES = ("BOLID_DEPLOYMENT", "BOLID_DATA_DIR", "BOLID_SETTINGS", "BOLID_WEIGHT_PINS")
 _TOY = (
     "the small ones of this repository. They know drawn people only: of real photos they reject many, and what they "
-    "draw is a toy. For real photos pin published weights (README, `Settings`) and set "
+    "draw is a toy. For real photos fetch published weights (docs/licences.md) and set "
     "BOLID_DEPLOYMENT=theplace_sd15 on a machine with a GPU."
 )
 

@@ -18,12 +18,22 @@ from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
+from bolid_pipeline.pretrained.device import drawing_dtype
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.memory import BatchSize
 
 
 @torch.inference_mode()
-def clip_t(samples: Sequence[DrawnPicture], clip_folder: Path) -> float:
-    """Mean cosine of each picture and its prompt, by a CLIPModel folder with its tokenizer and processor.
+def clip_t(
+    samples: Sequence[DrawnPicture], clip_folder: Path, *, device: str = "cpu", batch_size: int = 24
+) -> float:
+    """Mean cosine of each picture and its prompt.
+
+    Args:
+        samples: at least one.
+        clip_folder: a CLIPModel with its tokenizer and processor.
+        device: where it runs; half precision on a GPU.
+        batch_size: pictures measured at once; halved where they do not fit.
 
     Raises:
         WeightsMissing: the folder is missing.
@@ -31,21 +41,26 @@ def clip_t(samples: Sequence[DrawnPicture], clip_folder: Path) -> float:
     if not clip_folder.is_dir():
         raise WeightsMissing(f"no CLIP at {clip_folder}")
     with loading(clip_folder):
-        clip = CLIPModel.from_pretrained(clip_folder, local_files_only=True, dtype=torch.float32).eval()
+        clip = CLIPModel.from_pretrained(clip_folder, local_files_only=True, dtype=drawing_dtype(device))
         tokenizer = AutoTokenizer.from_pretrained(clip_folder, local_files_only=True)
         processor = CLIPImageProcessor.from_pretrained(clip_folder, local_files_only=True)
-    tokens = tokenizer(
-        [sample.prompt for sample in samples], padding=True, truncation=True, return_tensors="pt"
-    )
-    pixels = processor(images=[sample.picture for sample in samples], return_tensors="pt")["pixel_values"]
-    texts_ND = clip.text_projection(clip.text_model(**tokens).pooler_output)
-    images_ND = clip.visual_projection(clip.vision_model(pixel_values=pixels).pooler_output)
-    return float(F.cosine_similarity(texts_ND, images_ND).mean())
+    clip = clip.eval().to(device)
+
+    def cosines(part: slice) -> torch.Tensor:
+        prompts = [sample.prompt for sample in samples[part]]
+        pictures = [sample.picture for sample in samples[part]]
+        tokens = tokenizer(prompts, padding=True, truncation=True, return_tensors="pt").to(device)
+        pixels_B3HW = processor(images=pictures, return_tensors="pt")["pixel_values"].to(device, clip.dtype)
+        texts_BD = clip.text_projection(clip.text_model(**tokens).pooler_output)
+        images_BD = clip.visual_projection(clip.vision_model(pixel_values=pixels_B3HW).pooler_output)
+        return F.cosine_similarity(texts_BD.float(), images_BD.float()).cpu()
+
+    return float(torch.cat([*BatchSize(batch_size, "pictures").batches(len(samples), cosines)]).mean())
 
 
 @torch.inference_mode()
 def identity_scores(
-    pipe: AnyBoLIDPipeline, samples: Sequence[DrawnPicture], latents: LatentTable
+    pipe: AnyBoLIDPipeline, samples: Sequence[DrawnPicture], latents: LatentTable, *, batch_size: int = 24
 ) -> dict[str, float]:
     """CLIP-I and retrieval of samples of named people, by the base model's own image encoder.
 
@@ -53,6 +68,7 @@ def identity_scores(
         pipe: a pipeline whose image encoder made the embeddings of `latents`.
         samples: pictures of named people.
         latents: the real photos' embeddings.
+        batch_size: pictures measured at once; halved where they do not fit.
 
     Returns:
         {"clip_i", "identity_top1", "identity_chance"}; empty without an image encoder or samples.
@@ -60,9 +76,15 @@ def identity_scores(
     if pipe.image_encoder is None or not samples:
         return {}
     people = sorted({str(sample.identity) for sample in samples})
-    embeds, _ = pipe.encode_image([sample.picture for sample in samples], pipe.device, 1)
-    drawn_ND = _normalised(embeds.float().cpu().numpy())
-    real_PD = np.stack([_mean_embedding(latents, person) for person in people])
+
+    def embeds_of(part: slice) -> torch.Tensor:
+        embeds_BD, _ = pipe.encode_image([sample.picture for sample in samples[part]], pipe.device, 1)
+        return embeds_BD.float().cpu()
+
+    embeds = [*BatchSize(batch_size, "pictures").batches(len(samples), embeds_of)]
+    drawn_ND = _normalised(torch.cat(embeds).numpy())
+    rows_of = latents.rows_of_people()
+    real_PD = np.stack([_mean_embedding(latents, np.array(rows_of[person])) for person in people])
     cosine_NP = drawn_ND @ real_PD.T
     wanted_N = np.array([people.index(str(sample.identity)) for sample in samples])
     return {
@@ -72,9 +94,8 @@ def identity_scores(
     }
 
 
-def _mean_embedding(latents: LatentTable, person: str) -> NDArray[np.float32]:
-    rows = [row for row, identity in enumerate(latents.identities) if identity == person]
-    return _normalised(_normalised(latents.image_embeds[rows].astype(np.float32)).mean(0))
+def _mean_embedding(latents: LatentTable, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    return _normalised(_normalised(latents.image_embeds(rows).astype(np.float32)).mean(0))
 
 
 def _normalised(embeds: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from bolid_pipeline.settings import to_json
 from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.data import TrainingData
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 """Raised whenever a change of the evaluation code gives another report for the same inputs."""
 
 

@@ -5,6 +5,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from bolid_pipeline.evaluation.config import EvaluationConfig
 from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.images.drawing import contact_sheet
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
+from bolid_pipeline.pretrained.memory import BatchSize
 
 _SEX = re.compile(r"\b(woman|man)\b")
 
@@ -41,18 +43,21 @@ def draw_pictures(
     Args:
         pipe: a pipeline with a checkpoint loaded.
         requests: what to draw.
-        config: size and effort.
+        config: size and effort; batches that do not fit the device's memory are halved.
+
+    Raises:
+        OutOfMemory: a single picture does not fit.
     """
     with_identity = [request for request in requests if request[1] is not None]
     without = [request for request in requests if request[1] is None]
     samples: dict[tuple[str, str | None], DrawnPicture] = {}
     pipe.set_progress_bar_config(disable=True)
+    size = BatchSize(config.batch_size, "pictures")
     with tqdm(total=len(requests), desc="samples", unit="picture") as progress:
         for group in (with_identity, without):
-            for start in range(0, len(group), config.batch_size):
-                batch = group[start : start + config.batch_size]
-                samples |= zip(batch, _draw(pipe, batch, config), strict=True)
-                progress.update(len(batch))
+            for drawn in size.batches(len(group), partial(_draw, pipe, group, config)):
+                samples |= {(sample.prompt, sample.identity): sample for sample in drawn}
+                progress.update(len(drawn))
     return [samples[request] for request in requests]
 
 
@@ -73,9 +78,13 @@ def picture_grid(rows: Sequence[tuple[Rgb, Sequence[DrawnPicture]]], *, cell_px:
 
 
 def _draw(
-    pipe: AnyBoLIDPipeline, batch: Sequence[tuple[str, str | None]], config: EvaluationConfig
+    pipe: AnyBoLIDPipeline,
+    requests: Sequence[tuple[str, str | None]],
+    config: EvaluationConfig,
+    part: slice,
 ) -> list[DrawnPicture]:
-    """Samples of a batch in which either everybody or nobody is named."""
+    """Samples of a part of the requests, in which either everybody or nobody is named."""
+    batch = requests[part]
     prompts = [prompt for prompt, _ in batch]
     named = [identity for _, identity in batch if identity is not None]
     pictures_BHWC = pipe(

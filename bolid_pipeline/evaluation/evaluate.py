@@ -16,11 +16,18 @@ from bolid_pipeline.images.drawing import to_png
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline
 from bolid_pipeline.models.provenance import provenance_text
+from bolid_pipeline.pretrained.device import Device, find_device
+from bolid_pipeline.pretrained.memory import free_memory
 from bolid_pipeline.training import checkpoint as checkpoints
 
 
 def evaluate(
-    config: EvaluationConfig, data: EvaluationData, *, read_photo: Callable[[str], Rgb], report_dir: Path
+    config: EvaluationConfig,
+    data: EvaluationData,
+    *,
+    read_photo: Callable[[str], Rgb],
+    report_dir: Path,
+    device: Device = "auto",
 ) -> Report:
     """Draw and measure a checkpoint, and write the report: the page, metrics.json, samples.png and losses.png.
 
@@ -29,26 +36,31 @@ def evaluate(
         data: the checkpoint, and the data that it was trained on.
         read_photo: returns the real photo of a photo id, (H, W, 3) uint8.
         report_dir: folder to write into.
+        device: where it draws and measures; half precision on a GPU.
 
     Raises:
         WeightsMissing: a part of the checkpoint or of the base model is missing.
+        OutOfMemory: a single picture does not fit the memory of the device.
         NotEnoughData: nobody of the body bank has a photo in the latent table.
     """
     made_by = data.fingerprint(config)
     checkpoint, latents, captions = data.checkpoint, data.trained_on.latents, data.trained_on.captions
-    pipe = load_pipeline(checkpoint, data.trained_on.base_model)
+    pipe = load_pipeline(checkpoint, data.trained_on.base_model, device=device)
     rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
     drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
     named = [sample for samples in drawn.values() for sample in samples if sample.identity is not None]
-    heldout_ids = set(checkpoints.read_training(checkpoint)["heldout_photo_ids"])
+    heldout_ids = set(checkpoints.read_photo_ids(checkpoint / checkpoints.HELDOUT_PHOTOS_FILE))
     heldout_rows = [row for row, photo_id in enumerate(latents.photo_ids) if photo_id in heldout_ids]
     metrics = {
         **checkpoints.read_metrics(checkpoint),
         "num_heldout_photos": len(heldout_rows),
         **heldout_losses(pipe, latents, heldout_rows, captions, config),
-        **identity_scores(pipe, named, latents),
-        **({} if data.clip is None else {"clip_t": clip_t(named, data.clip)}),
+        **identity_scores(pipe, named, latents, batch_size=config.batch_size),
     }
+    del pipe
+    free_memory()
+    if data.clip is not None:
+        metrics["clip_t"] = clip_t(named, data.clip, device=find_device(device), batch_size=config.batch_size)
     photos = {person: read_photo(latents.photo_ids[rows[0]]) for person, rows in rows_of_person.items()}
     samples_png = to_png(
         picture_grid([(photos[person], samples) for person, samples in drawn.items()]),
@@ -73,14 +85,11 @@ def _rows_of_people(
 ) -> dict[str, list[int]]:
     """Rows of the first people of the bank that the table holds."""
     known = pipe.body_bank.identities if pipe.body_bank is not None else ()
-    rows = {
-        person: [row for row, identity in enumerate(latents.identities) if identity == person]
-        for person in known
-    }
-    people = [person for person in known if rows[person]][:num_identities]
+    rows_of = latents.rows_of_people()
+    people = [person for person in known if person in rows_of][:num_identities]
     if not people:
         raise NotEnoughData("nobody of the checkpoint's body bank has a photo in the latent table")
-    return {person: rows[person] for person in people}
+    return {person: rows_of[person] for person in people}
 
 
 def _draw_people(

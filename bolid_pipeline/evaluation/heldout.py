@@ -4,7 +4,6 @@ All three see the same noise and noise level, so their differences come from the
 person's own body than with another's shows that c_body describes that person, not only the data set.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models import adapters
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.models.text import EncodedText, encode_text
+from bolid_pipeline.pretrained.memory import BatchSize
 from bolid_pipeline.training.conditions import Conditions, predict
 from bolid_pipeline.training.losses.diffusion import prediction_target
 
@@ -37,29 +37,32 @@ def heldout_losses(
         latents: the latent table.
         rows: numbers of its held-out rows.
         captions: photo id -> caption.
-        config: number of noise levels, rows and seed.
+        config: number of noise levels, rows and seed, and the size of batches, which are halved where they do not fit.
 
     Returns:
         {"l_diff_without_identity", "l_diff_with_identity", "l_diff_with_another_identity"}; empty without rows
         or without a body bank.
     """
     bank = pipe.body_bank
-    if bank is None:
+    measured = rows[: config.max_heldout]
+    if bank is None or not measured:
         return {}
-    losses: dict[str, list[float]] = defaultdict(list)
-    for row in tqdm(list(rows)[: config.max_heldout], desc="held-out photos", unit="photo"):
+    adapters.set_scales(pipe.unet, 0.0, config.body_scale)
+    size = BatchSize(config.batch_size, "noisy photos")
+    losses: list[list[float]] = []
+    for row in tqdm(measured, desc="held-out photos", unit="photo"):
         person, caption = latents.identities[row], captions[latents.photo_ids[row]]
         photo = _noisy_photo(pipe, latents, row, caption, config)
         own, other = bank[person], bank[_next_person(bank.identities, person)]
-        losses["l_diff_without_identity"].append(_loss(pipe, photo, own, 0.0))
-        losses["l_diff_with_identity"].append(_loss(pipe, photo, own, config.body_scale))
-        losses["l_diff_with_another_identity"].append(_loss(pipe, photo, other, config.body_scale))
-    return {name: float(np.mean(values)) for name, values in losses.items()}
+        nobody = torch.zeros_like(own)  # whose branch gives exactly nothing, see `models.adapters`
+        losses.append(_losses(pipe, photo, torch.stack([nobody, own, other]), size))
+    names = ("l_diff_without_identity", "l_diff_with_identity", "l_diff_with_another_identity")
+    return dict(zip(names, np.mean(losses, axis=0).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
 class _NoisyPhoto:
-    """A photo at B noise levels, the U-Net's targets for them, and the encoded caption."""
+    """A photo at B noise levels, the U-Net's targets for them, and the encoded caption, one row."""
 
     noisy_BCHW: torch.Tensor
     target_BCHW: torch.Tensor
@@ -80,27 +83,35 @@ def _noisy_photo(
         noisy_BCHW=scheduler.add_noise(latents_BCHW, noise_BCHW, timesteps_B),
         target_BCHW=prediction_target(scheduler, latents_BCHW, noise_BCHW, timesteps_B),
         timesteps_B=timesteps_B,
-        text=encode_text(pipe, [caption]).expand(config.num_timesteps),
+        text=encode_text(pipe, [caption]),
     )
 
 
-def _loss(pipe: AnyBoLIDPipeline, photo: _NoisyPhoto, c_body_D: torch.Tensor, body_scale: float) -> float:
-    """Mean squared error of the prediction, without a reference photo."""
+def _losses(
+    pipe: AnyBoLIDPipeline, photo: _NoisyPhoto, bodies_PD: torch.Tensor, size: BatchSize
+) -> list[float]:
+    """Mean squared error of the prediction with each of the bodies, without a reference photo."""
     device, num_levels = pipe.unet.device, len(photo.timesteps_B)
-    image_embed_dim = pipe.unet.encoder_hid_proj.image_projection_layers[0].image_embeds.in_features
     height, width = (side * pipe.vae_scale_factor for side in photo.noisy_BCHW.shape[-2:])
-    conditions = Conditions(
-        photo.text,
-        torch.zeros(num_levels, image_embed_dim, device=device),
-        c_body_D.expand(num_levels, -1).to(device),
-        height,
-        width,
-    )
-    adapters.set_scales(pipe.unet, 0.0, body_scale)
-    prediction_BCHW = predict(
-        pipe.unet, photo.noisy_BCHW.to(device), photo.timesteps_B.to(device), conditions
-    )
-    return float((prediction_BCHW.float().cpu() - photo.target_BCHW).square().mean())
+    body_BD = bodies_PD.repeat_interleave(num_levels, dim=0)
+    level_B = torch.arange(len(body_BD)) % num_levels
+
+    def errors(part: slice) -> torch.Tensor:
+        levels = level_B[part]
+        conditions = Conditions(
+            photo.text.expand(len(levels)),
+            torch.zeros(len(levels), adapters.ref_input_dim(pipe.unet), device=device),
+            body_BD[part].to(device),
+            height,
+            width,
+        )
+        prediction_BCHW = predict(
+            pipe.unet, photo.noisy_BCHW[levels].to(device), photo.timesteps_B[levels].to(device), conditions
+        )
+        return (prediction_BCHW.float().cpu() - photo.target_BCHW[levels]).square().mean(dim=(1, 2, 3))
+
+    errors_B = torch.cat([*size.batches(len(body_BD), errors)])
+    return errors_B.view(len(bodies_PD), num_levels).mean(1).tolist()
 
 
 def _levels(num_train_timesteps: int, num_levels: int) -> torch.Tensor:

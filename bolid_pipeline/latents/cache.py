@@ -99,6 +99,8 @@ def verify_latents(tables: TableStore) -> list[str]:
 class LatentTable:
     """Rows of `latents` as numpy arrays. The latents of a row are read-only views of the table or of its file.
 
+    Of each row only its ids, crop and keypoints are in memory.
+
     Args:
         rows: the columns of `layout`, without the latents if `stored` reads them.
         layout: shapes of the rows.
@@ -125,15 +127,15 @@ class LatentTable:
             facts["model_fingerprint"].to_pylist(), facts["body_fingerprint"].to_pylist(), strict=True
         )
         self.row_fingerprints: list[str] = [f"{model}-{body}" for model, body in made_by]
-        self.image_embeds = Float16Column(rows["image_embed"]).gather(self._order)
-        """(N, D) float16."""
+        self._image_embeds = Float16Column(rows["image_embed"])
         self.keypoints = Float16Column(rows["keypoints"]).gather(self._order).reshape(-1, *KEYPOINTS_SHAPE)
         """(N, 17, 3) float16: x, y in [0, 1] of the crop, confidence (0 for a keypoint outside of it)."""
         self.crops = np.asarray(facts["crop"].combine_chunks().flatten()).reshape(-1, 4)
         """(N, 4) float32: x, y, width, height in px of the photo."""
         self._latents, self._body_latents = (_row_reader(rows, stored, name) for name in LATENTS)
         aspects = np.array([math.log(bucket.aspect) for bucket in layout.buckets])
-        self._bucket_N = np.abs(np.log(self.crops[:, 3:] / self.crops[:, 2:3]) - aspects).argmin(axis=1)
+        self.bucket_N = np.abs(np.log(self.crops[:, 3:] / self.crops[:, 2:3]) - aspects).argmin(axis=1)
+        """(N,): number of each row's bucket in the layout's buckets."""
         self._buckets = layout.buckets
         self._shapes = [(math.prod(shape), shape) for shape in layout.latent_shapes.values()]
         self.group_N = None if stored is None else [stored.group_of(int(row)) for row in self._order]
@@ -146,11 +148,23 @@ class LatentTable:
 
     def bucket(self, row: int) -> Bucket:
         """The bucket of a row."""
-        return self._buckets[self._bucket_N[row]]
+        return self._buckets[self.bucket_N[row]]
 
     def rows_of(self, bucket: Bucket) -> NDArray[np.intp]:
         """The numbers of all rows of a bucket, ascending."""
-        return np.flatnonzero(self._bucket_N == self._buckets.index(bucket))
+        return np.flatnonzero(self.bucket_N == self._buckets.index(bucket))
+
+    def rows_of_people(self) -> dict[str, list[int]]:
+        """Person -> the numbers of the person's rows, ascending."""
+        rows: dict[str, list[int]] = {}
+        for row, person in enumerate(self.identities):
+            rows.setdefault(person, []).append(row)
+        return rows
+
+    def image_embeds(self, rows: NDArray[np.integer]) -> NDArray[np.float16]:
+        """(..., D) float16: the image embeddings of row numbers in an array of any shape, copied."""
+        embeds = self._image_embeds.gather(self._order[rows.ravel()])
+        return embeds.reshape(*rows.shape, -1)
 
     def latent(self, row: int) -> NDArray[np.float16]:
         """(C, h, w) float16: the unscaled posterior mean of the crop."""
@@ -161,7 +175,7 @@ class LatentTable:
         return self._shaped(self._body_latents, row)
 
     def _shaped(self, read: "_RowReader", row: int) -> NDArray[np.float16]:
-        length, shape = self._shapes[self._bucket_N[row]]
+        length, shape = self._shapes[self.bucket_N[row]]
         return read(self._order[row])[:length].reshape(shape)
 
 

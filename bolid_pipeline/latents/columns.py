@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,13 @@ class Float16Column:
 
     def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float16]:
         """(len(rows), length) float16, copied."""
-        return np.concatenate([np.empty((0, self._length), HALF), *self._chunks])[rows]
+        taken = np.empty((len(rows), self._length), HALF)
+        order = np.argsort(rows)  # rows of a chunk one after the other
+        bounds = np.searchsorted(rows[order], [0, *self._ends])
+        for chunk, end, (first, last) in zip(self._chunks, self._ends, pairwise(bounds), strict=True):
+            places = order[first:last]
+            taken[places] = chunk[rows[places] - (end - len(chunk))]
+        return taken
 
     def _view(self, chunk: pa.FixedSizeBinaryArray) -> NDArray[np.float16]:
         start, count = chunk.offset * self._length * HALF.itemsize, len(chunk) * self._length

@@ -61,35 +61,36 @@ def num_view_channels(latent_channels: int) -> int:
     return latent_channels + 1 + NUM_KEYPOINTS
 
 
-def to_view_grid(latent_CHW: torch.Tensor, keypoints_K3: torch.Tensor, grid: int) -> torch.Tensor:
-    """Letterbox one body latent of any bucket into a square grid, so that views of all shapes stack.
+def to_view_grid(latents_BCHW: torch.Tensor, keypoints_BK3: torch.Tensor, grid: int) -> torch.Tensor:
+    """Letterbox body latents of one bucket into square grids, so that views of all buckets stack.
 
     The longer side is average-pooled to `grid` cells, the shorter one in proportion and padded with zeros on both
     sides. One more channel marks the cells that hold the picture. One channel per keypoint marks its place by a
     Gaussian that sums up to the keypoint's confidence, minus the part that falls outside the picture.
 
     Args:
-        latent_CHW: a body latent, of any floating dtype.
-        keypoints_K3: (17, 3): x, y in [0, 1] of the picture, confidence in [0, 1], 0 for an invisible one.
+        latents_BCHW: body latents, of any floating dtype; or one, (C, H, W).
+        keypoints_BK3: (B, 17, 3): x, y in [0, 1] of the picture, confidence in [0, 1], 0 for an invisible one; or
+            those of the one latent, (17, 3).
         grid: G.
 
     Returns:
-        (C + 1 + 17, G, G) of the latent's dtype.
+        (B, C + 1 + 17, G, G) of the latents' dtype; or one grid, without B.
     """
-    height, width = latent_CHW.shape[-2:]
+    height, width = latents_BCHW.shape[-2:]
     rows, columns = (max(1, round(grid * side / max(height, width))) for side in (height, width))
-    pooled = F.adaptive_avg_pool2d(latent_CHW.float(), (rows, columns))
-    maps = _keypoint_maps(keypoints_K3.float(), rows, columns, KEYPOINT_SIGMA_FRACTION * grid)
-    view = torch.cat([pooled, torch.ones_like(pooled[:1]), maps]).to(latent_CHW.dtype)
+    pooled = F.adaptive_avg_pool2d(latents_BCHW.float(), (rows, columns))
+    maps = _keypoint_maps(keypoints_BK3.float(), rows, columns, KEYPOINT_SIGMA_FRACTION * grid)
+    views = torch.cat([pooled, torch.ones_like(pooled[..., :1, :, :]), maps], dim=-3).to(latents_BCHW.dtype)
     top, left = (grid - rows) // 2, (grid - columns) // 2
-    return F.pad(view, (left, grid - columns - left, top, grid - rows - top))
+    return F.pad(views, (left, grid - columns - left, top, grid - rows - top))
 
 
-def _keypoint_maps(keypoints_K3: torch.Tensor, rows: int, columns: int, sigma_cells: float) -> torch.Tensor:
-    """(K, rows, columns), >= 0: a Gaussian round each keypoint that sums up to its confidence."""
-    squared_KHW = squared_distances(keypoints_K3, rows, columns)
-    density_KHW = torch.exp(-squared_KHW / (2 * sigma_cells**2)) / (2 * math.pi * sigma_cells**2)
-    return keypoints_K3[:, 2].clamp(0, 1)[:, None, None] * density_KHW
+def _keypoint_maps(keypoints_BK3: torch.Tensor, rows: int, columns: int, sigma_cells: float) -> torch.Tensor:
+    """(..., K, rows, columns), >= 0: a Gaussian round each keypoint that sums up to its confidence."""
+    squared_BKHW = squared_distances(keypoints_BK3, rows, columns)
+    density_BKHW = torch.exp(-squared_BKHW / (2 * sigma_cells**2)) / (2 * math.pi * sigma_cells**2)
+    return keypoints_BK3[..., 2].clamp(0, 1)[..., None, None] * density_BKHW
 
 
 class BodyEncoder(ModelMixin, ConfigMixin):

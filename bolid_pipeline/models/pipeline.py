@@ -14,6 +14,7 @@ from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.models.pipelines.bolid_sd import BoLIDPipeline
 from bolid_pipeline.models.pipelines.bolid_sdxl import BoLIDXLPipeline
 from bolid_pipeline.models.text import is_sdxl
+from bolid_pipeline.pretrained.device import Device, drawing_dtype, find_device
 
 __all__ = ["AnyBoLIDPipeline", "BoLIDPipeline", "BoLIDXLPipeline", "load_pipeline", "pipeline_around"]
 
@@ -24,7 +25,8 @@ def load_pipeline(
     checkpoint: str | PathLike[str],
     base_model: str | PathLike[str],
     *,
-    dtype: torch.dtype = torch.float32,
+    device: Device = "cpu",
+    dtype: torch.dtype | None = None,
     image_encoder: str | PathLike[str] | None = None,
     feature_extractor: str | PathLike[str] | None = None,
 ) -> AnyBoLIDPipeline:
@@ -33,7 +35,8 @@ def load_pipeline(
     Args:
         checkpoint: folder that training wrote.
         base_model: diffusers folder of the base model, Stable Diffusion or SDXL.
-        dtype: dtype of all networks.
+        device: where all networks go; "auto" takes a GPU if there is one.
+        dtype: dtype of all networks; None for float16 on a GPU and float32 on the CPU.
         image_encoder: folder of the CLIP image encoder, for a base model without one; only pictures need it.
         feature_extractor: folder of its image processor, likewise.
 
@@ -44,12 +47,16 @@ def load_pipeline(
         WeightsMissing: a part of either folder is missing.
         WeightsMismatch: the checkpoint was trained on another base model.
     """
+    place = find_device(device)
     base = load_base_model(
-        base_model, dtype=dtype, image_encoder=image_encoder, feature_extractor=feature_extractor
+        base_model,
+        dtype=dtype or drawing_dtype(place),
+        image_encoder=image_encoder,
+        feature_extractor=feature_extractor,
     )
     pipe = pipeline_around(base)
     pipe.load_bolid(checkpoint)
-    return pipe
+    return pipe.to(place)
 
 
 def pipeline_around(base: BaseModel) -> AnyBoLIDPipeline:

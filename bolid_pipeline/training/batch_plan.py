@@ -53,12 +53,12 @@ def split_rows(
     train: list[int] = []
     heldout: list[int] = []
     for rows in rows_of_person.values():
-        ordered = sorted(rows, key=lambda row: (clusters[row], photo_ids[row]))
+        ordered = sorted(rows.tolist(), key=lambda row: (clusters[row], photo_ids[row]))
         num_heldout = max(0, min(int(heldout_fraction * len(ordered)), len(ordered) - 2))
-        torn = clusters[ordered[num_heldout]]
-        of_person = [row for row in ordered[:num_heldout] if clusters[row] != torn]
-        heldout += of_person
-        train += [row for row in ordered if row not in of_person]
+        while num_heldout and clusters[ordered[num_heldout - 1]] == clusters[ordered[num_heldout]]:
+            num_heldout -= 1
+        heldout += ordered[:num_heldout]
+        train += ordered[num_heldout:]
     return sorted(train), sorted(heldout)
 
 
@@ -71,7 +71,7 @@ class BatchSampler:
 
     Args:
         identities: person of each row of the table.
-        buckets: latent shape of each row; a batch holds one shape.
+        buckets: bucket of each row; a batch holds one bucket.
         rows: the rows to draw from.
         batch_size: B.
         max_views: N; a sample gets 1 to N views.
@@ -89,7 +89,7 @@ class BatchSampler:
     def __init__(
         self,
         identities: Sequence[str],
-        buckets: Sequence[Hashable],
+        buckets: Sequence[Hashable] | NDArray[np.integer],
         rows: Sequence[int],
         *,
         batch_size: int,
@@ -102,12 +102,12 @@ class BatchSampler:
         if not rows:
             raise NotEnoughData("there is no latent to train on: run the data set's stages first")
         self._identities = identities
-        self._clusters = range(len(identities)) if clusters is None else clusters
-        self._bucket_of_row = buckets
+        self._cluster_R = np.arange(len(identities)) if clusters is None else _numbers(clusters)
+        self._bucket_R = _numbers(buckets)
         self._rows_of_person = _group(identities, rows)
         # Without row groups, all rows form one group, which is always loaded.
-        self._group_of_row = [0] * len(identities) if groups is None else groups
-        self._rows_of_group = _group(self._group_of_row, rows)
+        self._group_R = np.zeros(len(identities), np.int64) if groups is None else np.array(groups)
+        self._rows_of_group = _group(self._group_R.tolist(), rows)
         self._windows = GroupWindows(
             groups=sorted(self._rows_of_group),
             num_kept=num_groups_kept,
@@ -135,33 +135,38 @@ class BatchSampler:
 
     def _make_pool(self, window: frozenset[int]) -> list[tuple[Rows, NDArray[np.float64]]]:
         """The loaded rows of each bucket, and the weight of each row: one over the person's number of photos."""
-        rows = sorted(row for group in window for row in self._rows_of_group[group])
-        return [
-            (
-                np.array(of_bucket),
-                np.array([1 / len(self._rows_of_person[self._identities[row]]) for row in of_bucket]),
-            )
-            for of_bucket in _group(self._bucket_of_row, rows).values()
-        ]
+        rows = np.sort(np.concatenate([self._rows_of_group[group] for group in window]))
+        shares = np.array([1 / len(self._rows_of_person[self._identities[row]]) for row in rows.tolist()])
+        _, firsts = np.unique(self._bucket_R[rows], return_index=True)
+        is_of_bucket = [self._bucket_R[rows] == self._bucket_R[rows[first]] for first in np.sort(firsts)]
+        return [(rows[is_here], shares[is_here]) for is_here in is_of_bucket]
 
-    def _draw_views(self, others: list[int], rng: np.random.Generator) -> Rows:
+    def _draw_views(self, others: Rows, rng: np.random.Generator) -> Rows:
         num_views = int(rng.integers(1, self._max_views, endpoint=True))
         views = rng.permutation(others)[:num_views]
         return np.pad(views, (0, self._max_views - len(views)), constant_values=PADDING)
 
-    def _other_rows(self, target: int, window: frozenset[int]) -> list[int]:
+    def _other_rows(self, target: int, window: frozenset[int]) -> Rows:
         """The person's other photos, without the target's near duplicates; without others, the target itself.
 
         Photos in loaded row groups come first. Few people have photos on both sides of the window's edge.
         """
-        others = [row for row in self._rows_of_person[self._identities[target]] if row != target]
-        different = [row for row in others if self._clusters[row] != self._clusters[target]]
-        at_hand = [row for row in different if self._group_of_row[row] in window]
-        return at_hand or different or others or [target]
+        of_person = self._rows_of_person[self._identities[target]]
+        others = of_person[of_person != target]
+        different = others[self._cluster_R[others] != self._cluster_R[target]]
+        at_hand = different[np.isin(self._group_R[different], list(window))]
+        choices = (at_hand, different, others, np.array([target]))
+        return next(rows for rows in choices if len(rows))
 
 
-def _group(keys: Sequence[Key], rows: Sequence[int]) -> dict[Key, list[int]]:
+def _group(keys: Sequence[Key], rows: Sequence[int]) -> dict[Key, Rows]:
     groups: dict[Key, list[int]] = defaultdict(list)
     for row in rows:
         groups[keys[row]].append(row)
-    return dict(groups)
+    return {key: np.array(of_key) for key, of_key in groups.items()}
+
+
+def _numbers(names: Sequence[Hashable] | NDArray[np.integer]) -> Rows:
+    """A number for each name: equal ones for equal names, in the order in which they come."""
+    number_of: dict[Hashable, int] = {}
+    return np.array([number_of.setdefault(name, len(number_of)) for name in names])

@@ -1,12 +1,12 @@
 """The checkpoint folder of the contract: written whole or not at all, without a pickle, and when it is up to date.
 
 <run>/ref_adapter.safetensors  body_adapter.safetensors  body_encoder/  body_bank.safetensors  body_bank.json
-      training_config.json  metrics.json  README.md  logs/metrics.csv
+      training_config.json  train_photos.txt  heldout_photos.txt  metrics.json  README.md  logs/metrics.csv
 """
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ CODE_VERSION = "5"
 """Raised whenever a change of the training code gives another checkpoint for the same inputs."""
 
 CONFIG_FILE = "training_config.json"
+TRAIN_PHOTOS_FILE = "train_photos.txt"
+HELDOUT_PHOTOS_FILE = "heldout_photos.txt"
 METRICS_FILE = "metrics.json"
 LOSSES_FILE = Path("logs") / "metrics.csv"
 PREVIEWS = Path("logs") / "previews"
@@ -70,12 +72,27 @@ def is_up_to_date(folder: Path, training_fingerprint: str) -> bool:
 
 
 def read_training(folder: Path) -> dict[str, Any]:
-    """training_config.json of a checkpoint: config, fingerprint, base_model, train and held-out photo ids.
+    """training_config.json of a checkpoint: config, fingerprint, base_model and start weights.
 
     Raises:
         WeightsMissing: the folder is not a checkpoint.
     """
     return _read_json(folder / CONFIG_FILE)
+
+
+def read_photo_ids(path: Path) -> list[str]:
+    """The photo ids of TRAIN_PHOTOS_FILE or HELDOUT_PHOTOS_FILE in a checkpoint.
+
+    Raises:
+        WeightsMissing: the folder is not a checkpoint.
+    """
+    return _existing(path).read_text("ascii").splitlines()
+
+
+def write_photo_ids(path: Path, photo_ids: Iterable[str]) -> None:
+    """Write photo ids, one a line. They have files of their own because there may be hundreds of thousands."""
+    with path.open("w", encoding="ascii") as file:
+        file.writelines(f"{photo_id}\n" for photo_id in photo_ids)
 
 
 def read_config(folder: Path) -> TrainingConfig:
@@ -107,10 +124,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    with loading(_existing(path)):
+        return {**json.loads(path.read_text(encoding="utf-8"))}
+
+
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise WeightsMissing(f"{path.parent} is no BoLID checkpoint: it holds no {path.name}")
-    with loading(path):
-        return {**json.loads(path.read_text(encoding="utf-8"))}
+    return path
 
 
 def _replace_folder(folder: Path, staging: Path) -> None:

@@ -1,5 +1,7 @@
 """The data of a training: opened once, then handed to the training, its fingerprint and the report."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,13 +50,22 @@ class TrainingData:
     @cached_property
     def content(self) -> str:
         """The fingerprint of the data alone; computed once, as it reads the whole base model."""
-        latents = self.latents
-        rows = zip(latents.photo_ids, latents.identities, latents.row_fingerprints, strict=True)
-        return fingerprint(
-            base_model=folder_sha256(self.base_model),
-            rows=sorted([photo_id, *row, self.captions.get(photo_id, "")] for photo_id, *row in rows),
-            clusters=[self.clusters.get(photo_id) for photo_id in sorted(latents.photo_ids)],
-        )
+        return fingerprint(base_model=folder_sha256(self.base_model), rows=self._rows_sha256())
+
+    def _rows_sha256(self) -> str:
+        """Of all rows in the order of their photo ids, one at a time."""
+        latents, digest = self.latents, hashlib.sha256()
+        for row in sorted(range(len(latents)), key=latents.photo_ids.__getitem__):
+            photo_id = latents.photo_ids[row]
+            facts = (
+                photo_id,
+                latents.identities[row],
+                latents.row_fingerprints[row],
+                self.captions.get(photo_id, ""),
+                self.clusters.get(photo_id),
+            )
+            digest.update(json.dumps(facts).encode())
+        return digest.hexdigest()
 
 
 def _what_it_makes(config: TrainingConfig) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
         self._proportions = BodyProportions(latents, self.train_rows)
         self._sampler = BatchSampler(
             latents.identities,
-            [latents.bucket(row) for row in range(len(latents))],
+            latents.bucket_N,
             self.train_rows,
             batch_size=config.batch_size,
             max_views=config.body.max_views,
@@ -102,7 +102,7 @@ class BoLIDDataModule(lightning.LightningDataModule):
             step=step,
             latents_BCHW=torch.from_numpy(np.stack([self.latents.latent(row) for row in rows])),
             token_ids_BEWT=token_ids_BEWT[rank::num_processes],
-            refs_BND=torch.from_numpy(self.latents.image_embeds[ref_BN]),
+            refs_BND=torch.from_numpy(self.latents.image_embeds(ref_BN.clip(0))),
             ref_weights_BN=torch.from_numpy((ref_BN != PADDING).astype(np.float32)),
             views_BNCGG=views_BNCGG,
             weights_BN=weights_BN,

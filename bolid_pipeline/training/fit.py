@@ -12,7 +12,7 @@ import torch
 from diffusers import PriorTransformer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from bolid_pipeline.models.base import load_base_model
+from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
 from bolid_pipeline.pretrained.weights import content_sha256
@@ -93,7 +93,6 @@ def fit(
             shutil.copytree(work / checkpoint.PREVIEWS, folder / checkpoint.PREVIEWS)
         metrics = _metrics(config, losses, num_steps, seconds=time.monotonic() - started)
         checkpoint.write_json(folder / checkpoint.METRICS_FILE, metrics)
-        photo_ids = data.latents.photo_ids
         started_from = data.start_from and {
             "place": str(data.start_from),
             "sha256": content_sha256(data.start_from),
@@ -105,10 +104,14 @@ def fit(
                 "base_model": str(data.base_model),
                 "start_from": started_from,
                 "config": to_json(config),
-                "train_photo_ids": [photo_ids[row] for row in batches.train_rows],
-                "heldout_photo_ids": [photo_ids[row] for row in batches.heldout_rows],
             },
         )
+        photo_ids = data.latents.photo_ids
+        for name, rows in (
+            (checkpoint.TRAIN_PHOTOS_FILE, batches.train_rows),
+            (checkpoint.HELDOUT_PHOTOS_FILE, batches.heldout_rows),
+        ):
+            checkpoint.write_photo_ids(folder / name, (photo_ids[row] for row in rows))
         card = model_card(
             config,
             base_model=str(data.base_model),
@@ -129,14 +132,24 @@ def make_system(
     base = load_base_model(data.base_model)
     opened = LossNetworks(config, networks or LossNetworkFiles(), base.vae)
     batches = BoLIDDataModule(config, data, base, clip=opened.clip)
-    branches = Branches(config, base, data.latents.layout.image_embed_dim)
-    texts = TextEncoders(base)
+    return assemble(config, base, opened, TextEncoders(base), data.latents.layout.image_embed_dim), batches
+
+
+def assemble(
+    config: TrainingConfig,
+    base: BaseModel,
+    networks: LossNetworks,
+    texts: TextEncoders,
+    image_embed_dim: int,
+) -> BoLIDSystem:
+    """The module that a trainer trains, of networks that are open."""
+    branches = Branches(config, base, image_embed_dim)
     conditioner = Conditioner(config.dropout, branches, base, texts)
-    diffusion = DiffusionObjective(config.diffusion, base, branches.denoiser, conditioner, opened)
+    diffusion = DiffusionObjective(config.diffusion, base, branches.denoiser, conditioner, networks)
     few_step = config.few_step and FewStepObjective(
-        config.few_step, base, branches.denoiser, conditioner, opened
+        config.few_step, base, branches.denoiser, conditioner, networks
     )
-    return BoLIDSystem(config, branches, opened, texts, diffusion, few_step), batches
+    return BoLIDSystem(config, branches, networks, texts, diffusion, few_step)
 
 
 def _train(

@@ -1,6 +1,7 @@
-"""Settings of a training by name: the demo's, those of the two published base models, and a tiny one for tests."""
+"""Settings of a training by name: the demo's, those of the published base models by GPU, and a tiny one for tests."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from bolid_pipeline.training.config import (
     BodyConfig,
@@ -14,6 +15,9 @@ from bolid_pipeline.training.config import (
     Term,
     TrainingConfig,
 )
+
+PresetName = Literal["demo", "sd15_12gb", "sd15_24gb", "sd15_80gb", "sdxl_24gb", "sdxl_80gb"]
+"""A base model and the memory of the GPU that it is trained on."""
 
 
 def demo() -> TrainingConfig:
@@ -36,28 +40,29 @@ def demo() -> TrainingConfig:
     )
 
 
-def sd15() -> TrainingConfig:
-    """Stable Diffusion 1.5 at 512 px on one large GPU: the thesis' dropout, the whole objective.
-
-    The few-step half starts when the bodies can be seen; its sampler works with any base model. The gradient flows
-    through the last sampler step: all four cost more and did no better (docs/benchmarks.md, "Body identity").
-    """
-    return TrainingConfig(
-        steps=50_000,
-        batch_size=32,
-        num_caption_variants=2,
-        optimizer=OptimizerConfig(warmup_steps=1000),
-        diffusion=DiffusionConfig(l_id=Term(weight=0.01, start_step=2000, ramp_steps=2000)),
-        few_step=_sd15_few_step(batch_size=4),
-        prior=PriorConfig(steps=20_000, width=512),
-        hardware=HardwareConfig(gradient_checkpointing=True),
-        intervals=IntervalsConfig(log=50, preview=1000),
-    )
+def sd15_12gb() -> TrainingConfig:
+    """Stable Diffusion 1.5 at 512 px on a GPU of 12 GB."""
+    return _published(batch_size=16, few_step_samples=2, num_photos=_SD15_PHOTOS)
 
 
-def sdxl() -> TrainingConfig:
-    """Stable Diffusion XL at 1024 px: as SD 1.5, but a quarter of the batch, as latents are four times as large."""
-    return replace(sd15(), batch_size=8, body=BodyConfig(grid=32), few_step=_sd15_few_step(batch_size=1))
+def sd15_24gb() -> TrainingConfig:
+    """Stable Diffusion 1.5 at 512 px on a GPU of 24 GB."""
+    return _published(batch_size=32, few_step_samples=4, num_photos=_SD15_PHOTOS)
+
+
+def sd15_80gb() -> TrainingConfig:
+    """Stable Diffusion 1.5 at 512 px on a GPU of 80 GB, which need not compute activations twice."""
+    return _published(batch_size=64, few_step_samples=8, num_photos=_SD15_PHOTOS, recompute=False)
+
+
+def sdxl_24gb() -> TrainingConfig:
+    """Stable Diffusion XL at 1024 px on a GPU of 24 GB."""
+    return _published(batch_size=4, few_step_samples=1, num_photos=_SDXL_PHOTOS, body_grid=32)
+
+
+def sdxl_80gb() -> TrainingConfig:
+    """Stable Diffusion XL at 1024 px on a GPU of 80 GB."""
+    return _published(batch_size=16, few_step_samples=2, num_photos=_SDXL_PHOTOS, body_grid=32)
 
 
 def tiny() -> TrainingConfig:
@@ -73,12 +78,66 @@ def tiny() -> TrainingConfig:
     )
 
 
-def _sd15_few_step(batch_size: int) -> FewStepConfig:
-    return FewStepConfig(
+def _published(
+    *,
+    batch_size: int,
+    few_step_samples: int,
+    num_photos: int,
+    body_grid: int = BodyConfig().grid,
+    recompute: bool = True,
+) -> TrainingConfig:
+    """The whole objective in the thesis' proportions. Presets of one base model differ in nothing but memory and speed.
+
+    All show the model as many photos, in more steps where a step has fewer of them. The few-step half starts when the
+    bodies can be seen; its sampler works with any base model. The gradient flows through the last sampler step: all
+    four cost more and did no better (docs/benchmarks.md, "Body identity").
+
+    Args:
+        batch_size: photos of a step.
+        few_step_samples: samples of the few-step half, an eighth of the batch or a quarter if that is less than one.
+        num_photos: photos of the whole training, counted as often as they are shown.
+        body_grid: cells along the longer side of a body latent.
+        recompute: compute activations again in the backward pass instead of keeping them.
+    """
+    steps = num_photos // batch_size
+    begin = steps // 10
+    few_step = FewStepConfig(
         every_n_steps=4,
-        batch_size=batch_size,
-        l_id=Term(weight=0.5, start_step=5000, ramp_steps=5000),
-        l_clip=Term(weight=0.1, start_step=5000, ramp_steps=5000),
-        l_semantic=Term(weight=0.6, start_step=5000),
-        l_layout=Term(weight=0.1, start_step=5000),
+        batch_size=few_step_samples,
+        l_id=Term(weight=0.5, start_step=begin, ramp_steps=begin),
+        l_clip=Term(weight=0.1, start_step=begin, ramp_steps=begin),
+        l_semantic=Term(weight=0.6, start_step=begin),
+        l_layout=Term(weight=0.1, start_step=begin),
     )
+    return TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        start_from="ip_adapter",
+        num_caption_variants=2,
+        optimizer=OptimizerConfig(warmup_steps=steps // 50),
+        diffusion=DiffusionConfig(l_id=Term(weight=0.01, start_step=steps // 25, ramp_steps=steps // 25)),
+        few_step=few_step,
+        body=BodyConfig(grid=body_grid),
+        prior=PriorConfig(steps=20_000, width=512),
+        hardware=HardwareConfig(gradient_checkpointing=recompute),
+        intervals=IntervalsConfig(log=50, preview=1000),
+    )
+
+
+_SD15_PHOTOS = 1_600_000
+_SDXL_PHOTOS = 400_000
+
+PRESETS: Mapping[PresetName, Callable[[], TrainingConfig]] = {
+    "demo": demo,
+    "sd15_12gb": sd15_12gb,
+    "sd15_24gb": sd15_24gb,
+    "sd15_80gb": sd15_80gb,
+    "sdxl_24gb": sdxl_24gb,
+    "sdxl_80gb": sdxl_80gb,
+}
+"""The presets that a deployment can choose; those of one base model begin alike."""
+
+
+def presets_beside(name: PresetName) -> list[PresetName]:
+    """The presets of the same base model, this one included."""
+    return [each for each in PRESETS if each.partition("_")[0] == name.partition("_")[0]]

@@ -108,13 +108,13 @@ def _new_prior(config: PriorConfig, c_body_PD: torch.Tensor, text_MF: torch.Tens
 
 def _rows_of_people(bank: BodyBank, identities: Sequence[str]) -> list[torch.Tensor]:
     """The captions of each person of the bank; an empty tensor where there is none."""
-    rows = [
-        torch.tensor([row for row, identity in enumerate(identities) if identity == person])
-        for person in bank.identities
-    ]
-    if not any(map(len, rows)):
+    rows_of: dict[str, list[int]] = {person: [] for person in bank.identities}
+    for row, identity in enumerate(identities):
+        if identity in rows_of:
+            rows_of[identity].append(row)
+    if not any(rows_of.values()):
         raise NotEnoughData("no caption is of a person of the body bank, so there is nothing to learn from")
-    return rows
+    return [torch.tensor(rows) for rows in rows_of.values()]
 
 
 def _draw(

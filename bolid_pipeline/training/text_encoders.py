@@ -37,8 +37,9 @@ class TextEncoders(nn.Module):
         return encode_tokens(self._base, token_ids_BEWT)
 
     def empty(self, num_windows: int) -> EncodedText:
-        """The empty prompt, padded to this many windows; encoded once, because it never changes."""
-        if self._empty is None:
+        """The empty prompt, padded to this many windows; encoded once on each device, because it never changes."""
+        device = next(self.encoders.parameters()).device
+        if self._empty is None or self._empty.hidden_BLD.device != device:
             self._empty = empty_text(self._base)
         return EncodedText(self._empty.hidden_BLD.repeat(1, num_windows, 1), self._empty.pooled_BD)
 

@@ -1,10 +1,11 @@
 """The body views of a latent table, as the body encoder takes them.
 
-Shape suffixes: R rows of the table, B people, N views, C latent channels, G side of the view grid, D c_body.
+Shape suffixes: R rows of the table, B people, N views, M different views, C latent channels,
+G side of the view grid, D c_body.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,24 +13,19 @@ from numpy.typing import NDArray
 
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.body_bank import PersonBody
-from bolid_pipeline.models.body_encoder import BodyEncoder, to_view_grid
+from bolid_pipeline.models.body_encoder import BodyEncoder, num_view_channels, to_view_grid
 
 _PHOTOS_PER_CALL = 64
-_VIEWS_KEPT = 4096  # 11 KB each on a grid of 16
 
 
 class BodyViews:
-    """Body latents as view grids, and the weight of each: the mean confidence of its keypoints.
-
-    Grids are made on demand and the last ones are kept, so that memory stays flat for any number of rows.
-    """
+    """Body latents as view grids, made on demand, and the weight of each: the mean confidence of its keypoints."""
 
     def __init__(self, latents: LatentTable, grid: int) -> None:
         self._latents = latents
         self._keypoints_RK3 = torch.from_numpy(latents.keypoints.astype(np.float32))
         self._weights_R = self._keypoints_RK3[:, :, 2].clamp(0, 1).mean(1)
         self._grid = grid
-        self._view = lru_cache(_VIEWS_KEPT)(self._make_view)
 
     def gather(self, row_BN: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         """Views (B, N, C + 18, G, G) float16 and weights (B, N) of row numbers; padding (-1) gets weight 0.
@@ -38,13 +34,24 @@ class BodyViews:
         """
         is_view_BN = row_BN >= 0
         shown_BN = np.where(is_view_BN, row_BN, row_BN[:, :1])  # padding repeats a view that is read anyway
-        views_MCGG = torch.stack([self._view(row) for row in shown_BN.ravel().tolist()])
+        row_M, place_BN = np.unique(shown_BN, return_inverse=True)
+        views_MCGG = self._make_views(row_M.tolist())
         weights_BN = self._weights_R[torch.from_numpy(shown_BN)] * torch.from_numpy(is_view_BN)
-        return views_MCGG.unflatten(0, row_BN.shape), weights_BN
+        return views_MCGG[torch.from_numpy(place_BN.reshape(row_BN.shape))], weights_BN
 
-    def _make_view(self, row: int) -> torch.Tensor:
-        latent_CHW = torch.from_numpy(self._latents.body_latent(row).copy())
-        return to_view_grid(latent_CHW, self._keypoints_RK3[row], self._grid)
+    def _make_views(self, rows: Sequence[int]) -> torch.Tensor:
+        """(M, C + 18, G, G) float16 of different rows; one call per bucket."""
+        latents = [self._latents.body_latent(row) for row in rows]
+        places_of: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, latent_CHW in enumerate(latents):
+            places_of[latent_CHW.shape].append(place)
+        size = num_view_channels(latents[0].shape[0]), self._grid, self._grid
+        views_MCGG = torch.empty(len(rows), *size, dtype=torch.float16)
+        for places in places_of.values():
+            of_bucket = torch.from_numpy(np.stack([latents[place] for place in places]))
+            keypoints = self._keypoints_RK3[[rows[place] for place in places]]
+            views_MCGG[places] = to_view_grid(of_bucket, keypoints, self._grid)
+        return views_MCGG
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 MIB = 2**20
 
@@ -25,8 +27,9 @@ def test_no_lock_file_with_an_index_address_is_committed():
     assert "uv.lock" not in listed.stdout.splitlines()
 
 
-def test_the_picture_of_the_rooms_is_up_to_date():
-    drawing = [sys.executable, "docs/draw_rooms.py", "--check"]
+@pytest.mark.parametrize("script", ["draw_rooms.py", "list_licences.py"])
+def test_what_a_script_writes_into_the_docs_is_up_to_date(script):
+    drawing = [sys.executable, f"docs/{script}", "--check"]
     done = subprocess.run(drawing, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -146,7 +146,7 @@ def test_how_photos_are_fed_to_models_is_described_too(engine):
     assert all(field.description for field in fields.values())
 
 
-@pytest.mark.parametrize("preset", [presets.sd15(), presets.sdxl()])
+@pytest.mark.parametrize("preset", [presets.sd15_80gb(), presets.sdxl_24gb()])
 def test_every_setting_of_a_preset_can_be_made_in_the_launchpad(preset):
     assert TrainingOverrides(**to_json(preset)).applied_to(presets.tiny()) == preset
 

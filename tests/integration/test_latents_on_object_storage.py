@@ -65,7 +65,8 @@ def test_every_array_equals_the_mapped_one(s3_bucket, written, tmp_path):
         assert np.array_equal(stored.latent(row), mapped.latent(row))
         assert np.array_equal(stored.body_latent(row), mapped.body_latent(row))
     assert np.array_equal(stored.keypoints, mapped.keypoints)
-    assert np.array_equal(stored.image_embeds, mapped.image_embeds)
+    rows = np.array([[3, 0], [len(mapped) - 1, 3]])
+    assert np.array_equal(stored.image_embeds(rows), mapped.image_embeds(rows))
 
 
 def test_batches_are_those_of_the_mapped_table_if_all_of_it_fits(s3_bucket, written, tmp_path, base_model):

@@ -1,10 +1,16 @@
 """A GPU of pretence around every test of this folder that asks for it; see `pretend_gpu`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
-from pretend_gpu import PretendGpu
+from pretend_gpu import Generator, OnGpu, PretendGpu
+from torch.utils._pytree import tree_map
+
+
+def _numbers(data: Any) -> Any:
+    return tree_map(lambda leaf: leaf.item() if isinstance(leaf, OnGpu) else leaf, data)
 
 
 @pytest.fixture
@@ -16,10 +22,18 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here: tests/gpu runs the same on it")
     monkeypatch.setattr("bolid_pipeline.pretrained.device.sees_gpu", lambda: True)
+    monkeypatch.setattr(torch, "Generator", Generator)
     # `Module.to` would otherwise keep each parameter and change its data, which a subclass of Tensor does not follow.
     torch.__future__.set_overwrite_module_params_on_conversion(True)
+    # Views in inference mode are refused to a subclass of Tensor; no_grad differs in speed alone.
+    no_grad = torch.no_grad()
+    monkeypatch.setattr(torch.inference_mode, "__enter__", lambda _: no_grad.__enter__())
+    monkeypatch.setattr(torch.inference_mode, "__exit__", lambda _, *error: no_grad.__exit__(*error))
+    # A list of numbers on the GPU is read by the driver, past all modes.
+    new_tensor = torch.tensor
+    monkeypatch.setattr(torch, "tensor", lambda data, **options: new_tensor(_numbers(data), **options))
     try:
-        with PretendGpu():
+        with torch.backends.cudnn.flags(enabled=False), PretendGpu():  # the CPU has none of cuDNN's operators
             yield torch.device("cuda", 0)
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(False)

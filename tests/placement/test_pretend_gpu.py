@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pretend_gpu import DevicesMixed, OnGpu, bf16_mixed
+from pretend_gpu import DevicesMixed, OnGpu, bf16_mixed, only_on_gpu
 from torch.nn import functional as F
 
 from bolid_pipeline.pretrained.device import find_device
@@ -47,12 +47,27 @@ def test_autocast_computes_in_half_precision_as_on_a_gpu():
         lambda gpu: torch.ones(3)[torch.zeros(2, dtype=torch.long, device=gpu)],
         lambda gpu: torch.ones(2, device=gpu).add_(torch.ones(2)),
         lambda gpu: torch.randn(2, device=gpu, generator=torch.Generator()),
+        lambda gpu: torch.randn(2, generator=torch.Generator(gpu)),
     ],
-    ids=["sum", "embedding", "where", "index", "in place", "generator"],
+    ids=["sum", "embedding", "where", "index", "in place", "the CPU's generator", "the GPU's generator"],
 )
 def test_mixed_devices_are_refused(gpu, mix):
     with pytest.raises(DevicesMixed):
         mix(gpu)
+
+
+def test_a_generator_of_the_gpu_draws_there(gpu):
+    drawn = torch.randn(2, device=gpu, generator=torch.Generator(gpu).manual_seed(1))
+    assert torch.equal(drawn.cpu(), torch.randn(2, generator=torch.Generator().manual_seed(1)))
+    assert isinstance(torch.Generator(gpu), torch.Generator)
+
+
+def test_a_network_that_stays_on_the_cpu_is_found(gpu):
+    network = torch.nn.Linear(2, 2)
+    with pytest.raises(DevicesMixed, match="Linear runs on the CPU"), only_on_gpu():
+        network(torch.ones(2))
+    with only_on_gpu():
+        network.to(gpu)(torch.ones(2, device=gpu))
 
 
 @pytest.mark.usefixtures("gpu")

@@ -69,13 +69,17 @@ def load_stock(folder: Path) -> Any:
 def draw(
     pipe: Callable[..., Any], prompt: Any = "a woman", seed: int = 0, steps: int = 2, **kwargs: Any
 ) -> np.ndarray:
-    return pipe(
-        prompt,
-        num_inference_steps=steps,
-        generator=torch.Generator().manual_seed(seed),
-        output_type="latent",
-        **kwargs,
-    ).images.numpy()
+    return (
+        pipe(
+            prompt,
+            num_inference_steps=steps,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="latent",
+            **kwargs,
+        )
+        .images.cpu()
+        .numpy()
+    )
 
 
 def photo(seed: int) -> Image.Image:

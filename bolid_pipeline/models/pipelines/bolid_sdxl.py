@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import torch
 from diffusers import AutoencoderKL, PriorTransformer, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers
 from transformers import (
@@ -62,6 +63,10 @@ class BoLIDXLPipeline(ConditionedPipeline, StableDiffusionXLPipeline):
             add_watermarker=False,  # the pictures get BoLID's own mark
         )
         self.register_modules(body_encoder=body_encoder, ref_encoder=ref_encoder, body_prior=body_prior)
+
+    def upcast_vae(self) -> None:
+        """Make the autoencoder float32, as diffusers does where float16 is too coarse, but without its warning."""
+        self.vae.to(torch.float32)
 
     def encode_prompt(
         self,

@@ -20,6 +20,7 @@ from bolid_pipeline.settings import to_json
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.storage.store_lock import hold_store
 from bolid_pipeline.storage.tables import TableStore
+from bolid_pipeline.training.checkpoint import HELDOUT_PHOTOS_FILE, TRAIN_PHOTOS_FILE, write_photo_ids
 from bolid_pipeline.training.presets import demo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,11 +111,11 @@ def add_checkpoint(data_dir, name, photo_ids_of):
     training = {
         "base_model": "base",
         "config": to_json(demo()),
-        "train_photo_ids": [photo_id for ids in photo_ids_of.values() for photo_id in ids[1:]],
-        "heldout_photo_ids": [ids[0] for ids in photo_ids_of.values()],
         "fingerprint": "made",
     }
     (folder / "training_config.json").write_text(json.dumps(training))
+    write_photo_ids(folder / TRAIN_PHOTOS_FILE, [id_ for ids in photo_ids_of.values() for id_ in ids[1:]])
+    write_photo_ids(folder / HELDOUT_PHOTOS_FILE, [ids[0] for ids in photo_ids_of.values()])
     metrics = {"seconds": 1.0, "l_diff_first": 1.0, "l_diff_last": 0.5}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "README.md").write_text(f"people: {', '.join(photo_ids_of)}")

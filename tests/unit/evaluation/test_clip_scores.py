@@ -29,7 +29,9 @@ def test_clip_t_is_the_mean_cosine_of_picture_and_prompt(tmp_path: Path):
         output = clip(**inputs)
     cosines = output.logits_per_image.diagonal() / clip.logit_scale.exp()
 
-    assert clip_t(samples, folder) == pytest.approx(cosines.mean().item(), abs=1e-4)
+    for batch_size in (1, 2):
+        found = clip_t(samples, folder, batch_size=batch_size)
+        assert found == pytest.approx(cosines.mean().item(), abs=1e-4)
 
 
 def test_a_missing_clip_is_named(tmp_path: Path):

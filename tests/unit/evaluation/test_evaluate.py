@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 from random_latents import random_latents
 from tiny_training import random_data
@@ -78,6 +80,24 @@ def test_the_same_seed_gives_the_same_report(checkpoint, tiny_stable_diffusion, 
     first, second = (_evaluate(checkpoint, tiny_stable_diffusion, tmp_path / name) for name in ("a", "b"))
     assert first.figures == second.figures
     assert first.metrics == second.metrics
+
+
+def test_batches_that_do_not_fit_the_memory_are_halved(
+    checkpoint, tiny_stable_diffusion, tmp_path, monkeypatch, caplog
+):
+    whole = _evaluate(checkpoint, tiny_stable_diffusion, tmp_path / "whole")
+    forward = UNet2DConditionModel.forward
+
+    def cramped(unet, sample, *args, **kwargs):
+        if len(sample) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(unet, sample, *args, **kwargs)
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", cramped)
+    halved = _evaluate(checkpoint, tiny_stable_diffusion, tmp_path / "halved")
+    assert halved.metrics == pytest.approx(whole.metrics, rel=1e-3)
+    assert "pictures: 3 at once do not fit in the memory of the device; going on with 1" in caplog.text
+    assert "noisy photos: 3 at once do not fit" in caplog.text
 
 
 def test_what_changes_the_report_changes_the_fingerprint(checkpoint, tiny_stable_diffusion, tmp_path):

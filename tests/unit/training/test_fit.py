@@ -48,6 +48,8 @@ def test_the_folder_is_the_contracts(trained):
         "metrics.json",
         "ref_adapter.safetensors",
         "training_config.json",
+        "train_photos.txt",
+        "heldout_photos.txt",
     }
     assert [path.name for path in trained.parent.iterdir()] == ["demo"]
 
@@ -59,10 +61,9 @@ def test_the_numbers_are_there(trained):
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [0, 1, 2, 3]
     assert all(float(row["l_diff"]) > 0 and float(row["kl"]) > 0 for row in rows)
-    training = checkpoint.read_training(trained)
     assert checkpoint.read_config(trained) == CONFIG
-    assert len(training["train_photo_ids"]) == 15
-    assert len(training["heldout_photo_ids"]) == 3
+    assert len(checkpoint.read_photo_ids(trained / checkpoint.TRAIN_PHOTOS_FILE)) == 15
+    assert len(checkpoint.read_photo_ids(trained / checkpoint.HELDOUT_PHOTOS_FILE)) == 3
     assert "person-0, person-1, person-2" in (trained / "README.md").read_text()
 
 

@@ -11,12 +11,12 @@ from bolid_pipeline.settings import from_json, override, to_json
 from bolid_pipeline.training import checkpoint
 from bolid_pipeline.training.config import FewStepConfig, Loss, PriorConfig, Term, TrainingConfig
 from bolid_pipeline.training.flat_config import in_groups
-from bolid_pipeline.training.presets import demo, sd15, sdxl, tiny
+from bolid_pipeline.training.presets import PRESETS, sd15_24gb, tiny
 
 GOLDEN = Path(make_losses.__file__).parent
 
 
-@pytest.mark.parametrize("preset", [demo, sd15, sdxl, tiny])
+@pytest.mark.parametrize("preset", [*PRESETS.values(), tiny])
 def test_a_preset_survives_json(preset):
     assert from_json(TrainingConfig, to_json(preset()), source="here") == preset()
 
@@ -75,8 +75,8 @@ def test_the_few_step_half_runs_in_every_nth_step_with_the_terms_that_have_start
 def test_what_the_terms_need_is_known():
     assert not tiny().needs_pose
     assert not tiny().needs_clip
-    assert sd15().needs_pose
-    assert sd15().needs_clip
+    assert sd15_24gb().needs_pose
+    assert sd15_24gb().needs_clip
 
 
 def test_settings_that_a_checkpoint_stored_before_they_were_grouped_are_still_read(tmp_path):
@@ -97,7 +97,7 @@ def test_flat_settings_of_a_prior_and_of_shared_weights_find_their_groups():
 
 
 def test_the_settings_of_a_checkpoint_of_today_are_read_as_they_are(tmp_path):
-    config = replace(sd15(), seed=3)
+    config = replace(sd15_24gb(), seed=3)
     checkpoint.write_json(tmp_path / checkpoint.CONFIG_FILE, {"config": to_json(config)})
     assert checkpoint.read_config(tmp_path) == config
 
@@ -105,3 +105,17 @@ def test_the_settings_of_a_checkpoint_of_today_are_read_as_they_are(tmp_path):
 def test_a_folder_that_is_no_checkpoint_has_no_settings(tmp_path):
     with pytest.raises(WeightsMissing, match="no BoLID checkpoint"):
         checkpoint.read_config(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["sd15_12gb", "sd15_24gb", "sd15_80gb"], ["sdxl_24gb", "sdxl_80gb"]])
+def test_presets_of_a_base_model_show_it_as_many_photos_and_start_each_term_at_the_same_share_of_them(names):
+    configs = [PRESETS[name]() for name in names]
+    assert len({config.steps * config.batch_size for config in configs}) == 1
+    starts = {
+        (
+            round(config.few_step.l_id.start_step / config.steps, 3),
+            round(config.diffusion.l_id.start_step / config.steps, 3),
+        )
+        for config in configs
+    }
+    assert len(starts) == 1

@@ -1,0 +1,188 @@
+"""What a training step takes: memory and operations, counted from the very step that the trainer runs.
+
+Shape suffixes: B batch, C latent channels, H W latent rows and columns, E text encoders, W windows of a caption,
+T positions of a window, D features, N views, G side of the body encoder's view grid, K keypoints, M limbs.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import lightning
+import torch
+from diffusers import AutoencoderTiny
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import CLIPConfig, CLIPModel
+
+from bolid_pipeline.detection.yolo import build_yolo, save_yolo
+from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, Architecture
+from bolid_pipeline.models.base import BaseModel
+from bolid_pipeline.models.body_encoder import num_view_channels
+from bolid_pipeline.models.text import EncodedText
+from bolid_pipeline.planning.meters import Meter
+from bolid_pipeline.planning.pretence import as_on_a_gpu, without_content
+from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
+from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.training.batch import Batch
+from bolid_pipeline.training.batches_ahead import BatchesAhead
+from bolid_pipeline.training.config import TrainingConfig
+from bolid_pipeline.training.fit import assemble
+from bolid_pipeline.training.loss_networks import LossNetworks
+from bolid_pipeline.training.losses.clip import ClipSimilarity
+from bolid_pipeline.training.losses.proportions import LIMBS
+from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.text_encoders import TextEncoders
+from bolid_pipeline.training.trainer import quiet_lightning
+
+_NUM_WINDOWS = 2
+"""Windows of 75 tokens that the longest caption of a batch is taken to need."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What one kind of training step takes.
+
+    Attributes:
+        weights_bytes: all networks on the device, trained and frozen.
+        state_bytes: the optimiser's moments and the running mean.
+        peak_bytes: the most that is held at once, weights and state included.
+        operations: floating-point operations of a step.
+    """
+
+    weights_bytes: int
+    state_bytes: int
+    peak_bytes: int
+    operations: int
+
+
+def count_step(
+    config: TrainingConfig, architecture: Architecture, *, has_tiny_decoder: bool, with_few_step: bool
+) -> StepCost:
+    """Count a step of mixed precision by running it on tensors without content.
+
+    Args:
+        config: settings of the training.
+        architecture: shapes of the base model.
+        has_tiny_decoder: an `AutoencoderTiny` decodes the pictures of the losses.
+        with_few_step: count a step in which the few-step half runs, with all its terms.
+    """
+    config = _one_kind_of_step(config, with_few_step=with_few_step)
+    mode, meter = FakeTensorMode(allow_non_fake_inputs=True), Meter()
+    pose = _pose_network(config, mode) if config.needs_pose else None
+    with as_on_a_gpu(), quiet_lightning(), meter:
+        with mode:
+            base = architecture.new_base()
+            networks = _LossNetworks(config, base, pose, has_tiny_decoder=has_tiny_decoder)
+            system = assemble(config, base, networks, _TextEncoders(base), IMAGE_EMBED_DIM)
+            batch = _batch(config, architecture, with_clip=config.needs_clip)
+        trainer = lightning.Trainer(
+            max_steps=1,
+            accelerator="cpu",
+            precision="bf16-mixed",
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            use_distributed_sampler=False,
+        )
+        meter.reset()
+        trainer.fit(system, train_dataloaders=BatchesAhead(lambda _step: batch, 1))
+    weights = _size(system.parameters())
+    # The first step makes AdamW's two moments when it is nearly done; later ones hold them from the start.
+    moments = 2 * _size(system.trainable_parameters())
+    return StepCost(
+        weights_bytes=weights,
+        state_bytes=moments + _size(system.ema.shadow_params),
+        peak_bytes=meter.peak_bytes + moments,
+        operations=meter.operations,
+    )
+
+
+def _size(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _one_kind_of_step(config: TrainingConfig, *, with_few_step: bool) -> TrainingConfig:
+    """The settings with every term on from the first step, and the few-step half in all steps or in none."""
+    hardware = replace(config.hardware, precision="bf16-mixed", devices=1, num_nodes=1)
+    few_step = config.few_step if with_few_step else None
+    if few_step is not None:
+        terms = ("l_id", "l_clip", "l_semantic", "l_layout")
+        started = {name: replace(getattr(few_step, name), start_step=0) for name in terms}
+        few_step = replace(few_step, every_n_steps=1, **started)
+    l_id = replace(config.diffusion.l_id, start_step=0)
+    return replace(
+        config,
+        diffusion=replace(config.diffusion, l_id=l_id),
+        few_step=few_step,
+        hardware=hardware,
+    )
+
+
+def _batch(config: TrainingConfig, architecture: Architecture, *, with_clip: bool) -> Batch:
+    """A batch of square pictures, as the trainer's loader gives it."""
+    size, grid, views = config.batch_size, config.body.grid, config.body.max_views
+    channels, side = architecture.vae["latent_channels"], architecture.resolution_px // 8
+    num_refs = views if config.ref_encoder_layers else 1
+    batch = Batch(
+        step=0,
+        latents_BCHW=torch.empty(size, channels, side, side, dtype=torch.float16),
+        token_ids_BEWT=torch.zeros(
+            size, len(architecture.text_encoders), _NUM_WINDOWS, 77, dtype=torch.int64
+        ),
+        refs_BND=torch.empty(size, num_refs, IMAGE_EMBED_DIM, dtype=torch.float16),
+        ref_weights_BN=torch.ones(size, num_refs),
+        views_BNCGG=torch.empty(size, views, num_view_channels(channels), grid, grid),
+        weights_BN=torch.ones(size, views),
+        keypoints_BK3=torch.empty(size, NUM_KEYPOINTS, 3),
+        proportions_BM=torch.empty(size, len(LIMBS)),
+        proportion_weights_BM=torch.empty(size, len(LIMBS)),
+    )
+    if with_clip:
+        batch["clip_token_ids_BT"] = torch.zeros(size, 77, dtype=torch.int64)
+    return batch
+
+
+class _TextEncoders(TextEncoders):
+    """Text encoders that need no tokenizer for the empty prompt."""
+
+    def empty(self, num_windows: int) -> EncodedText:
+        """A text of as many windows."""
+        encoders = len(self.encoders)
+        return self(torch.zeros(1, encoders, num_windows, 77, dtype=torch.int64))
+
+
+class _LossNetworks(LossNetworks):
+    """The networks of the losses in their published shapes, without files."""
+
+    def __init__(
+        self, config: TrainingConfig, base: BaseModel, pose: PoseNetwork | None, *, has_tiny_decoder: bool
+    ) -> None:
+        nn.Module.__init__(self)
+        self.pose = pose
+        self.clip = _Clip() if config.needs_clip else None
+        self.decoder = AutoencoderTiny() if has_tiny_decoder else base.vae
+        self.decoder.requires_grad_(False).eval()
+        if config.hardware.gradient_checkpointing:
+            self.decoder.enable_gradient_checkpointing()
+
+
+def _pose_network(config: TrainingConfig, mode: FakeTensorMode) -> PoseNetwork:
+    """A new YOLO11n pose network. It is made with content, because its constructor looks at numbers."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "yolo11n-pose.safetensors"
+        save_yolo(build_yolo("yolo11n-pose.yaml", 1, (NUM_KEYPOINTS, 3)), file, "yolo11n-pose.yaml")
+        network = PoseNetwork(WeightsFile(path=file), config.pose_image_size_px)
+    return without_content(network, mode)
+
+
+class _Clip(ClipSimilarity):
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.clip = CLIPModel(CLIPConfig(**CLIP_VIT_L))
+        self.requires_grad_(False).eval()
+        self._size = self.clip.config.vision_config.image_size
+        self.register_buffer("mean_3", torch.zeros(3), persistent=False)
+        self.register_buffer("std_3", torch.ones(3), persistent=False)
