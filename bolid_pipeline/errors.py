@@ -10,6 +10,7 @@ BolidError
  |    +-- DownloadFailed     the site answered, but not with the page or file asked for; carries a reason
  +-- WeightsError
  |    +-- WeightsMissing     a weight file is not where it should be
+ |    |    +-- HubUnreachable the hub that it is downloaded from does not answer
  |    +-- WeightsMismatch    a weight file is not the pinned one (sha256)
  +-- TableError
  |    +-- UnknownTable       no such table in the contract
@@ -113,6 +114,10 @@ class WeightsError(BolidError):
 
 class WeightsMissing(WeightsError):
     """A weight file is not where it should be."""
+
+
+class HubUnreachable(WeightsMissing):
+    """The hub that weights are downloaded from does not answer."""
 
 
 class WeightsMismatch(WeightsError):

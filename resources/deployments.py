@@ -37,11 +37,12 @@ Role = Literal[
     "captioner",
     "clip",
     "base_model",
+    "base_model_layout",
     "image_encoder",
     "feature_extractor",
     "ip_adapter",
 ]
-"""The uses of pretrained weights."""
+"""The uses of pretrained weights; `base_model_layout` has the configs of a base model that is a single file."""
 
 
 def _locate(place: Any) -> Location:
@@ -178,6 +179,7 @@ def theplace_sd15(data_dir: Location) -> Deployment:
         weight_repositories={
             **_PUBLISHED,
             "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "base_model_layout": "stable-diffusion-v1-5/stable-diffusion-v1-5",
             "ip_adapter": "h94/IP-Adapter/models/ip-adapter_sd15.safetensors",
         },
         crawl=CrawlConfig(
@@ -199,6 +201,7 @@ def theplace_sdxl(data_dir: Location) -> Deployment:
     repositories = {
         **sd15.weight_repositories,
         "base_model": "stabilityai/stable-diffusion-xl-base-1.0",
+        "base_model_layout": "stabilityai/stable-diffusion-xl-base-1.0",
         # The one for the same image encoder as SD 1.5's; ip-adapter_sdxl.safetensors needs a larger one.
         "ip_adapter": "h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
     }

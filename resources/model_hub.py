@@ -1,6 +1,7 @@
 """Where pretrained weights come from: this repository, or published models at pinned versions."""
 
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.pretrained.hub import FoundModel, find, find_or_fetch
 from bolid_pipeline.pretrained.pins import Pin, pin_of, read_pins
 from bolid_pipeline.pretrained.published import PublishedModel
-from bolid_pipeline.pretrained.weights import Weights, WeightsFile
+from bolid_pipeline.pretrained.weights import Weights, WeightsFile, file_sha256, verify
 from resources.deployments import Deployment, Role
 from resources.embedded_world import needing_bodyworld
 from resources.published_models import OWN_LICENCE, published_model
@@ -103,6 +104,8 @@ class PublishedModels(ModelHub):
     """JSON file of `bolid_pipeline.pretrained.pins`; it need not exist."""
     weights_dir: str | None = None
     """Folder that holds `owner/name/...` as on the hub, where to look first."""
+    unpacked_dir: str | None = None
+    """Folder for base models that are published as a single file, unpacked; None refuses them."""
 
     def file(self, role: Role) -> WeightsFile:
         """The role's file, with its sha256 if that is known."""
@@ -112,8 +115,10 @@ class PublishedModels(ModelHub):
         return WeightsFile(path=self._found(role).path, sha256=pin.sha256.get(model.path))
 
     def folder(self, role: Role) -> Path:
-        """The role's folder."""
+        """The role's folder. A base model of one file is unpacked at its first use."""
         model = self.model(role)
+        if model.is_file and role == "base_model" and self.unpacked_dir is not None:
+            return self._unpacked(verify(self.file(role)), Path(self.unpacked_dir))
         if model.is_file:
             raise ConfigurationError(f"the model of {role} is a folder, but {model.address} is one file")
         return self._found(role).path
@@ -129,7 +134,8 @@ class PublishedModels(ModelHub):
             raise ConfigurationError(
                 f"this deployment names no model for {role!r}, only for {known}: set weight_repositories.{role}"
             )
-        return published_model(self.addresses[role])
+        model = published_model(self.addresses[role])
+        return replace(model, files=_LAYOUT_FILES) if role == "base_model_layout" else model
 
     def pin(self, role: str) -> Pin:
         """Which version the role's model must be. Raises ConfigurationError."""
@@ -144,6 +150,12 @@ class PublishedModels(ModelHub):
             ListedModel(role, self.model(role), self.pin(role), each)
             for role, each in zip(self.addresses, found, strict=True)
         ]
+
+    def _unpacked(self, file: Path, folder: Path) -> Path:
+        from bolid_pipeline.models.single_file import unpack_single_file
+
+        version = file_sha256(file)[:12]
+        return unpack_single_file(file, self.folder("base_model_layout"), folder / f"{file.stem}-{version}")
 
     def _found(self, role: Role) -> FoundModel:
         return find_or_fetch(self.model(role), self.pin(role), self.weights_folder)
@@ -165,9 +177,12 @@ def model_hub_of(deployment: Deployment) -> ModelHub:
         addresses={**deployment.weight_repositories},
         pins_file=str(deployment.pins_file),
         weights_dir=str(weights_dir) if weights_dir else None,
+        unpacked_dir=str(deployment.local_root / "base_models"),
     )
 
 
+_LAYOUT_FILES = ("model_index.json", "*/*.json", "*/merges.txt")
+"""Of a base model's folder: the configs and the tokenizers, without weights."""
 _EMBEDDED = {
     "person_detector": "pose_estimator",
     "captioner": "clip",

@@ -85,6 +85,7 @@ _BASE_MODELS = (
         address=_SD15,
         files=(
             *_CONFIGS,
+            "feature_extractor/preprocessor_config.json",
             *(f"tokenizer/{name}" for name in _TOKENIZER),
             "text_encoder/config.json",
             _TEXT_ENCODER,

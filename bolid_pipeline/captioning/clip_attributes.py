@@ -21,6 +21,7 @@ from bolid_pipeline.captioning.slots import CaptionForm, read_form
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 _TEXTS_PER_BATCH = 256
 
@@ -33,8 +34,8 @@ class ClipAttributeCaptioner:
         if not folder.is_dir():
             raise WeightsMissing(f"no CLIP at {folder}")
         self._form = read_form(folder / "slots.json")
+        clip = load_network(CLIPModel, folder, dtype=torch.float32)
         with loading(folder):
-            clip = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self._processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
         self._clip = clip.to(device).eval()

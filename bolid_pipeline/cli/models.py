@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from bolid_pipeline.cli.errors import one_line_errors
-from bolid_pipeline.errors import BolidError, ConfigurationError, WeightsMissing
+from bolid_pipeline.errors import BolidError, ConfigurationError, HubUnreachable, WeightsMissing
 from bolid_pipeline.names import printable
 from bolid_pipeline.pretrained.hub import fetch as fetch_model
 from bolid_pipeline.pretrained.hub import find_or_fetch, make_pin
@@ -108,6 +108,10 @@ def _for_each(deployment: Deployment, roles: Sequence[str], do: Callable[[Listed
         except BolidError as error:
             failed += 1
             click.echo(printable(f"Error: {role}: {error}"), err=True)
+            if isinstance(
+                error, HubUnreachable
+            ):  # after half a minute of trying, which each role would cost anew
+                break
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -1,4 +1,4 @@
-"""Networks of transformers, opened from a folder as `save_pretrained` lays it out."""
+"""Detectors of transformers, opened from a folder as `save_pretrained` lays it out."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoImageProcessor
 
 from bolid_pipeline.errors import WeightsMismatch, WeightsMissing
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 def load_model_folder(folder: Path, model_class: Any, model_types: Collection[str]) -> tuple[Any, Any]:
@@ -19,23 +20,14 @@ def load_model_folder(folder: Path, model_class: Any, model_types: Collection[st
         model_types: those that will do, as `config.json` names them.
 
     Raises:
-        WeightsMissing: the folder is missing.
-        WeightsMismatch: it holds a network of another type, lacks some of its weights, or is damaged.
+        WeightsMissing, WeightsMismatch: see `load_network`; or the network is of another type.
     """
     if not folder.is_dir():
         raise WeightsMissing(f"no model folder at {folder}")
     with loading(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if config.model_type not in model_types:
-            wanted = " or ".join(model_types)
-            raise WeightsMismatch(f"{folder} holds a network of type {config.model_type}, not {wanted}")
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        network, report = model_class.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        # transformers fills a gap with random numbers and a warning.
-        if missing := sorted(report["missing_keys"]):
-            raise WeightsMismatch(
-                f"{folder} lacks {len(missing)} weights of its network, such as {missing[0]}"
-            )
-    return network.float().eval().requires_grad_(False), processor
+    if config.model_type not in model_types:
+        wanted = " or ".join(model_types)
+        raise WeightsMismatch(f"{folder} holds a network of type {config.model_type}, not {wanted}")
+    return load_network(model_class, folder, config=config).float(), processor

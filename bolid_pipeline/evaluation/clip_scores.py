@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
-from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.evaluation.drawn_people import DrawnPicture
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline
 from bolid_pipeline.pretrained.device import drawing_dtype
 from bolid_pipeline.pretrained.loading import loading
 from bolid_pipeline.pretrained.memory import BatchSize
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 @torch.inference_mode()
@@ -38,13 +38,10 @@ def clip_t(
     Raises:
         WeightsMissing: the folder is missing.
     """
-    if not clip_folder.is_dir():
-        raise WeightsMissing(f"no CLIP at {clip_folder}")
+    clip = load_network(CLIPModel, clip_folder, dtype=drawing_dtype(device)).to(device)
     with loading(clip_folder):
-        clip = CLIPModel.from_pretrained(clip_folder, local_files_only=True, dtype=drawing_dtype(device))
         tokenizer = AutoTokenizer.from_pretrained(clip_folder, local_files_only=True)
         processor = CLIPImageProcessor.from_pretrained(clip_folder, local_files_only=True)
-    clip = clip.eval().to(device)
 
     def cosines(part: slice) -> torch.Tensor:
         prompts = [sample.prompt for sample in samples[part]]

@@ -5,7 +5,6 @@ Shapes: B pictures of H x W pixels, latents C x h x w, embedding width D.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 class LatentEncoder:
@@ -23,12 +23,8 @@ class LatentEncoder:
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         """Load the VAE of `folder` in float32 (SDXL's overflows in float16). Raises WeightsMissing."""
-        _require(folder)
-        with loading(folder):
-            vae: Any = AutoencoderKL.from_pretrained(
-                folder, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
-            )
-        self._vae = vae.to(device).eval().requires_grad_(False)
+        vae = load_network(AutoencoderKL, folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        self._vae = vae.to(device)
         self._device = device
 
     @torch.inference_mode()
@@ -44,15 +40,12 @@ class ImageEncoder:
 
     def __init__(self, folder: Path, feature_extractor: Path, device: str = "cpu") -> None:
         """Load the tower of `folder` in float32 and its image processor. Raises WeightsMissing."""
-        _require(folder)
-        _require(feature_extractor)
+        if not feature_extractor.is_dir():
+            raise WeightsMissing(f"no image processor at {feature_extractor}")
         with loading(feature_extractor):
             self._processor = CLIPImageProcessor.from_pretrained(feature_extractor, local_files_only=True)
-        with loading(folder):
-            model: Any = CLIPVisionModelWithProjection.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32
-            )
-        self._model = model.to(device).eval().requires_grad_(False)
+        model = load_network(CLIPVisionModelWithProjection, folder, dtype=torch.float32)
+        self._model = model.to(device)
         self._device = device
 
     @torch.inference_mode()
@@ -60,9 +53,3 @@ class ImageEncoder:
         """(B, D) projected embeddings, not normalised, of (H, W, 3) uint8 images of any sizes."""
         pixels = self._processor(images=list(images), return_tensors="pt")["pixel_values"].to(self._device)
         return self._model(pixel_values=pixels).image_embeds.half().cpu().numpy()
-
-
-def _require(folder: Path) -> None:
-    """Raise WeightsMissing unless the model folder exists."""
-    if not folder.is_dir():
-        raise WeightsMissing(f"no model at {folder}")

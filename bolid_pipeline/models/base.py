@@ -6,13 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
+)
 
 from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 BaseModel = StableDiffusionPipeline | StableDiffusionXLPipeline
+
+_NETWORKS: dict[str, Any] = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+    "image_encoder": CLIPVisionModelWithProjection,
+}
+"""Folder of a base model -> class of the network in it."""
+_OPTIONS: dict[Any, dict[str, Any]] = {
+    of_diffusers: {"low_cpu_mem_usage": False} for of_diffusers in (UNet2DConditionModel, AutoencoderKL)
+}
 
 
 def load_base_model(
@@ -37,38 +55,41 @@ def load_base_model(
 
     Raises:
         WeightsMissing: the folder, or a part that its model_index.json lists, is missing.
-        WeightsMismatch: a file is damaged.
+        WeightsMismatch: a file is damaged, or a network lacks weights, or is there as a pickle only.
     """
     folder = Path(folder)
-    index = _read_index(folder)
-    if "XL" in str(index["_class_name"]):
+    if is_sdxl_folder(folder):
         pipeline_class, options = StableDiffusionXLPipeline, {"add_watermarker": False}
     else:
         pipeline_class = StableDiffusionPipeline
         options = {"safety_checker": None, "requires_safety_checker": False}
+    networks: dict[str, Any] = {
+        name: load_network(model_class, folder / name, dtype=dtype, **_OPTIONS.get(model_class, {}))
+        for name, model_class in _NETWORKS.items()
+        if (folder / name).is_dir()
+    }
     with loading(folder):
         base: BaseModel = pipeline_class.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **options
+            folder, dtype=dtype, local_files_only=True, **networks, **options
         )
     if base.image_encoder is None and image_encoder is not None:
-        base.register_modules(image_encoder=_load(CLIPVisionModelWithProjection, image_encoder, dtype=dtype))
+        network = load_network(CLIPVisionModelWithProjection, Path(image_encoder), dtype=dtype)
+        base.register_modules(image_encoder=network)
     if base.feature_extractor is None and feature_extractor is not None:
-        base.register_modules(feature_extractor=_load(CLIPImageProcessor, feature_extractor))
-    for module in base.components.values():
-        if isinstance(module, torch.nn.Module):
-            module.requires_grad_(False).eval()
+        base.register_modules(feature_extractor=_load_processor(Path(feature_extractor)))
     return base
 
 
-def _load(
-    model_class: type[CLIPVisionModelWithProjection | CLIPImageProcessor],
-    folder: str | PathLike[str],
-    **options: Any,
-) -> CLIPVisionModelWithProjection | CLIPImageProcessor:
-    if not Path(folder).is_dir():
-        raise WeightsMissing(f"no model at {folder}")
-    with loading(Path(folder)):
-        return model_class.from_pretrained(folder, local_files_only=True, **options)
+def is_sdxl_folder(folder: Path) -> bool:
+    """True if a base model's folder is that of an SDXL. Raises WeightsMissing, WeightsMismatch."""
+    return "XL" in str(_read_index(folder)["_class_name"])
+
+
+def _load_processor(folder: Path) -> CLIPImageProcessor:
+    if not folder.is_dir():
+        raise WeightsMissing(f"no image processor at {folder}")
+    with loading(folder):
+        return CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
 
 
 def _read_index(folder: Path) -> dict[str, Any]:

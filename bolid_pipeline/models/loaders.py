@@ -18,7 +18,7 @@ from bolid_pipeline.models.body_bank import BANK_FILE, BodyBank
 from bolid_pipeline.models.body_encoder import BodyEncoder
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
 from bolid_pipeline.models.scales import BlockScale
-from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 REF_ADAPTER_FILE = "ref_adapter.safetensors"
 BODY_ADAPTER_FILE = "body_adapter.safetensors"
@@ -91,11 +91,9 @@ class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
         for name, model_class in ENCODERS.items():
             encoder = None
             if (folder / name).is_dir():
-                with loading(folder / name) as place:
-                    encoder = model_class.from_pretrained(
-                        place, dtype=self.unet.dtype, low_cpu_mem_usage=False
-                    )
-                encoder.to(self.device).requires_grad_(False).eval()
+                encoder = load_network(
+                    model_class, folder / name, dtype=self.unet.dtype, low_cpu_mem_usage=False
+                ).to(self.device)
             self.register_modules(**{name: encoder})
         self.load_branches(folder)
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bolid_pipeline.errors import ConfigurationError, WeightsMismatch, WeightsMissing
+from bolid_pipeline.errors import ConfigurationError, HubUnreachable, WeightsMismatch, WeightsMissing
 from bolid_pipeline.pretrained.loading import first_words
 from bolid_pipeline.pretrained.pins import Pin
 from bolid_pipeline.pretrained.published import PublishedModel
 from bolid_pipeline.pretrained.weights import WeightsFile, file_sha256, verify
 
 IN_CACHE = "Hugging Face cache"
+_HTTP_LIBRARIES = ("httpx", "httpx2", "requests")
+"""What huggingface_hub asks the hub with, from version to version."""
 _log = logging.getLogger(__name__)
 
 
@@ -100,9 +102,9 @@ def fetch(model: PublishedModel, pin: Pin, weights_dir: Path | None, *, anew: bo
             model.repository, revision=pin.revision, allow_patterns=model.patterns, force_download=anew
         )
     except Exception as error:
-        raise WeightsMissing(
-            f"{model.address} is not on this machine ({_looked_at(model, weights_dir)}) and was not downloaded: "
-            f"{_reason(error)}"
+        raise _refusal(
+            f"{model.address} is not on this machine ({_looked_at(model, weights_dir)}) and was not downloaded",
+            error,
         ) from error
     if missing := _missing_in(Path(root), model):
         raise WeightsMissing(f"{model.repository} holds no {missing} at {pin.revision}")
@@ -139,7 +141,7 @@ def _published_pin(model: PublishedModel, revision: str | None) -> Pin:
     try:
         info = HfApi().model_info(model.repository, revision=revision, files_metadata=True)
     except Exception as error:
-        raise WeightsMissing(f"{model.repository} cannot be pinned: {_reason(error)}") from error
+        raise _refusal(f"{model.repository} cannot be pinned", error) from error
     hashes = {
         file.rfilename: file.lfs.sha256
         for file in info.siblings or ()
@@ -209,20 +211,29 @@ def _looked_at(model: PublishedModel, weights_dir: Path | None) -> str:
     return f"{folder} lacks {_missing_in(folder, model)}, the Hugging Face cache lacks it too"
 
 
-def _reason(error: Exception) -> str:
-    """Why the hub gave nothing, and the way out."""
+def _refusal(what: str, error: Exception) -> WeightsMissing:
+    """What failed, why the hub gave nothing, and the way out."""
     from huggingface_hub import constants, errors
 
     match error:
         case errors.GatedRepoError():
-            return (
-                "its owner asks you to accept the licence on its page first, and to log in by `hf auth login`"
-            )
+            reason = "its owner asks you to accept the licence on its page, and to log in by `hf auth login`"
         case errors.RepositoryNotFoundError():
-            return "the hub knows no such repository, or shows it only to those who log in by `hf auth login`"
+            reason = (
+                "the hub knows no such repository, or shows it only to those who log in by `hf auth login`"
+            )
         case errors.RevisionNotFoundError():
-            return "the hub knows no such revision of it; pin another by `bolid models pin`"
+            reason = "the hub knows no such revision of it; pin another by `bolid models pin --newest`"
         case _ if constants.HF_HUB_OFFLINE:
-            return "HF_HUB_OFFLINE is set; fetch it by `bolid models fetch` where there is a network"
+            reason = "HF_HUB_OFFLINE is set; fetch it by `bolid models fetch` where there is a network"
+        case errors.LocalEntryNotFoundError():  # raised because of another error, and of many words
+            return HubUnreachable(f"{what}: {constants.ENDPOINT}: {first_words(_first_cause(error))}")
+        case _ if type(error).__module__.partition(".")[0] in _HTTP_LIBRARIES:
+            return HubUnreachable(f"{what}: {constants.ENDPOINT}: {first_words(error)}")
         case _:
-            return f"{constants.ENDPOINT}: {first_words(error)}"
+            reason = f"{constants.ENDPOINT}: {first_words(error)}"
+    return WeightsMissing(f"{what}: {reason}")
+
+
+def _first_cause(error: Exception) -> Exception:
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error

@@ -22,7 +22,7 @@ from bolid_pipeline.models.loaders import (
     save_branches,
 )
 from bolid_pipeline.models.reference_encoder import ReferenceEncoder
-from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.denoiser import Denoiser
 
@@ -102,8 +102,7 @@ def _load_encoder(encoder: BodyEncoder | ReferenceEncoder, folder: Path) -> None
         raise WeightsMissing(
             f"{folder} is missing: training starts from the folder of a whole BoLID checkpoint"
         )
-    with loading(folder):
-        trained = type(encoder).from_pretrained(folder, low_cpu_mem_usage=False).state_dict()
+    trained = load_network(type(encoder), folder, low_cpu_mem_usage=False).state_dict()
     sizes = {name: tensor.shape for name, tensor in encoder.state_dict().items()}
     _check_sizes(folder, {name: tensor.shape for name, tensor in trained.items()}, sizes)
     encoder.load_state_dict(trained)

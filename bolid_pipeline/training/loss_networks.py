@@ -8,8 +8,8 @@ import torch
 from diffusers import AutoencoderTiny
 from torch import nn
 
-from bolid_pipeline.errors import ConfigurationError, WeightsMismatch, WeightsMissing
-from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.errors import ConfigurationError, WeightsMismatch
+from bolid_pipeline.pretrained.model_folders import load_network
 from bolid_pipeline.pretrained.weights import Weights
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.losses.clip import ClipSimilarity
@@ -66,13 +66,10 @@ class LossNetworks(nn.Module):
 
 def _tiny_decoder(folder: Path, vae: Any) -> AutoencoderTiny:
     """The decoder of a folder, frozen. Raises WeightsMissing, WeightsMismatch."""
-    if not folder.is_dir():
-        raise WeightsMissing(f"no tiny autoencoder at {folder}")
-    with loading(folder):
-        decoder = AutoencoderTiny.from_pretrained(folder, local_files_only=True, low_cpu_mem_usage=False)
+    decoder = load_network(AutoencoderTiny, folder, low_cpu_mem_usage=False)
     if decoder.config.latent_channels != vae.config.latent_channels:
         raise WeightsMismatch(
             f"{folder} decodes latents of {decoder.config.latent_channels} channels; the base model's have "
             f"{vae.config.latent_channels}"
         )
-    return decoder.requires_grad_(False).eval()
+    return decoder

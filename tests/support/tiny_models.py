@@ -44,7 +44,7 @@ def save_tiny_stable_diffusion(folder: Path, *, prediction_type: str = "epsilon"
     return folder
 
 
-def save_tiny_sdxl(folder: Path, *, seed: int = 0) -> Path:
+def save_tiny_sdxl(folder: Path, *, seed: int = 0, second_text_dim: int = TEXT_DIM) -> Path:
     """Write the folder of an SDXL: two text encoders, and pooled text and sizes as conditions; no image encoder."""
     torch.manual_seed(seed)
     tokenizer = _byte_tokenizer()
@@ -53,15 +53,17 @@ def save_tiny_sdxl(folder: Path, *, seed: int = 0) -> Path:
         unet=UNet2DConditionModel(
             **_UNET,
             attention_head_dim=(2, 4),
-            cross_attention_dim=2 * TEXT_DIM,
+            cross_attention_dim=TEXT_DIM + second_text_dim,
             transformer_layers_per_block=(1, 2),
             use_linear_projection=True,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,
-            projection_class_embeddings_input_dim=TEXT_DIM + 6 * 8,
+            projection_class_embeddings_input_dim=second_text_dim + 6 * 8,
         ),
         text_encoder=CLIPTextModel(_text_config(tokenizer)),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config(tokenizer, projection_dim=TEXT_DIM)),
+        text_encoder_2=CLIPTextModelWithProjection(
+            _text_config(tokenizer, hidden_size=second_text_dim, projection_dim=second_text_dim)
+        ),
         tokenizer=tokenizer,
         tokenizer_2=_byte_tokenizer(pad_token="!"),  # noqa: S106 - no password
         scheduler=_scheduler("epsilon"),
@@ -119,10 +121,10 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def _text_config(tokenizer: CLIPTokenizer, **options: int) -> CLIPTextConfig:
+def _text_config(tokenizer: CLIPTokenizer, hidden_size: int = TEXT_DIM, **options: int) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=TEXT_DIM,
+        hidden_size=hidden_size,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,

@@ -5,15 +5,14 @@ Shape suffixes: B pictures, H W pixels, T text positions, D embedding.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
-from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 class ClipSimilarity(nn.Module):
@@ -25,7 +24,7 @@ class ClipSimilarity(nn.Module):
         folder: a `CLIPModel` with its tokenizer and image processor.
 
     Raises:
-        WeightsMissing: the folder is missing.
+        WeightsMissing, WeightsMismatch: the folder is missing, or damaged.
     """
 
     mean_3: torch.Tensor
@@ -33,10 +32,8 @@ class ClipSimilarity(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        if not folder.is_dir():
-            raise WeightsMissing(f"no CLIP at {folder}")
+        self.clip = load_network(CLIPModel, folder, dtype=torch.float32)
         with loading(folder):
-            self.clip: Any = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
         self.requires_grad_(False).eval()

@@ -108,3 +108,14 @@ def test_a_missing_model_is_an_error_and_the_others_are_verified_all_the_same(en
         in verified.output
     )
     assert "face_detector: 0 files are right, of 1 no sha256 is known" in verified.output
+
+
+def test_without_a_network_only_the_first_model_is_waited_for(environment, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    with HubServer({}) as hub:
+        hub.used_by(monkeypatch, tmp_path / "home" / "hub")
+    fetched = CliRunner(env=environment).invoke(main, ["models", "fetch", "clip", "captioner"])
+    assert fetched.exit_code == 1
+    errors = [line for line in fetched.output.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert f"{hub.url}: " in errors[0]
