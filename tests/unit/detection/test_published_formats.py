@@ -23,10 +23,12 @@ from bolid_pipeline.pose.recipe import PoseRecipe
 from bolid_pipeline.pretrained.weights import Weights, WeightsFile
 from bolid_pipeline.storage.photos import PhotoStore
 from bolid_pipeline.training.pose_network import open_pose_network
+from resources.deployments import Role
 from resources.environment import current_deployment
 from resources.model_hub import ModelHub, model_hub_of
 from resources.published_models import published_model
 
+ROLES: tuple[Role, ...] = ("face_detector", "person_detector", "pose_estimator")
 FAMILIES = ("theplace_sd15", "theplace_sd15_permissive")
 PERSON, FACE = {0: "person"}, {0: "face"}
 COCO = {0: "person", 1: "bicycle", 2: "car"}
@@ -51,9 +53,8 @@ def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hub_of(name: str, weights_dir: Path, folder: Path) -> ModelHub:
     """The models of a deployment, pinned as they lie there: the hashes of the registry are those of trained weights."""
     deployment = current_deployment({"BOLID_DEPLOYMENT": name, "BOLID_DATA_DIR": str(folder)})
-    roles = ("face_detector", "person_detector", "pose_estimator")
     pins: dict[str, dict[str, dict[str, str]]] = {}
-    for role in roles:
+    for role in ROLES:
         model = published_model(deployment.weight_repositories[role])
         root = weights_dir / model.repository
         names = [path for pattern in model.patterns for path in root.glob(pattern)]
@@ -211,7 +212,7 @@ def test_other_weights_than_the_pinned_ones_are_refused(name, weights_dir, tmp_p
         repository: {"sha256": dict.fromkeys(pin["sha256"], "0" * 64)} for repository, pin in pins.items()
     }
     (tmp_path / "pins.json").write_text(json.dumps(zeros), "utf-8")
-    for role in ("face_detector", "person_detector", "pose_estimator"):
+    for role in ROLES:
         assert "has sha256" in refusal(lambda role=role: hub.weights(role))
 
 
