@@ -24,8 +24,8 @@ class ComputeEngine(dg.ConfigurableResource["ComputeEngine"]):
 
     device: Device = "auto"
     """Device of the models: `auto` is the GPU if there is one."""
-    photos_per_batch: Annotated[int, Field(gt=0)] = 16
-    """Photos in one call of a model: more need more memory of the device."""
+    photos_per_batch: Annotated[int, Field(gt=0)] | None = None
+    """Photos in one call of a model: 64 on a GPU, 16 on a CPU. A GPU computes those that do not fit in halves."""
     photos_per_commit: Annotated[int, Field(gt=0)] = 64
     """Photos in one part of a table: the most that a killed run loses."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bolid_pipeline.stages.batches import StageActor, cut
+from bolid_pipeline.stages.batches import StageActor, cut, usual_batch_size
 from bolid_pipeline.stages.recipe import Recipe
 from bolid_pipeline.storage.photos import PhotoStore
 from resources.compute_engine import ComputeEngine
@@ -36,13 +36,14 @@ class RayComputeEngine(ComputeEngine):
         An actor is given a block at a time: one batch, or several where there are very many batches.
         """
         ray_data = self._connect()
-        batches_per_block = math.ceil(photos.num_rows / self.photos_per_batch / _MAX_BLOCKS)
-        blocks = cut(photos.combine_chunks(), self.photos_per_batch * batches_per_block)
+        batch_size = self.photos_per_batch or usual_batch_size(self.device)
+        batches_per_block = math.ceil(photos.num_rows / batch_size / _MAX_BLOCKS)
+        blocks = cut(photos.combine_chunks(), batch_size * batches_per_block)
         max_actors = min(self.max_actors or len(blocks), len(blocks))
         made = ray_data.from_arrow(blocks).map_batches(
             StageActor,
             fn_constructor_args=(recipe, store, self.device),
-            batch_size=self.photos_per_batch,
+            batch_size=batch_size,
             batch_format="pyarrow",
             compute=ray_data.ActorPoolStrategy(min_size=1, max_size=max_actors),
             num_gpus=self.gpus_per_actor,

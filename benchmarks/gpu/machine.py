@@ -42,7 +42,7 @@ def _matmul_tflops() -> float:
 
 def _commit(root: Path) -> str:
     """Of this repository, with `+` where files were changed; the packed code's note where there is no git."""
-    note = root / "COMMIT"
+    note = root / "gpu_pack" / "COMMIT"
     if note.is_file():
         return note.read_text("utf-8").strip()
 

@@ -26,6 +26,8 @@ class PreparedPhoto:
     """x, y, width, height in px of the photo."""
     keypoints: NDArray[np.float32]
     """(17, 3): x, y in [0, 1] of the crop, and confidence; 0 for a keypoint that the crop leaves out."""
+    for_image_encoder: NDArray[np.float32] | None = None
+    """The plain picture as the image encoder sees it; None where no embedding is made."""
 
 
 def prepare_photo(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,16 +58,21 @@ class LatentStage(_LatentStage):
         models = recipe.models
         self._image_encoder = ImageEncoder(models.image_encoder, models.feature_extractor, device)
 
+    def read(self, photo: dict[str, Any]) -> PreparedPhoto | None:
+        """The photo cut to its bucket, plain, weighted, and as the image encoder sees it."""
+        prepared = super().read(photo)
+        return prepared and replace(prepared, for_image_encoder=self._image_encoder.prepare(prepared.plain))
+
     def compute(self, photos: pa.Table, read: list[PreparedPhoto | None]) -> pa.Table:
         """A row for each photo that could be read."""
         readable, prepared = _readable(photos, read)
-        plain = [each.plain for each in prepared]
-        embeds = self._image_encoder(plain) if prepared else ()
+        seen = [each.for_image_encoder for each in prepared if each.for_image_encoder is not None]
+        embeds = self._image_encoder.embed(seen) if seen else ()
         return pa.table(
             {
                 "photo_id": readable["photo_id"],
                 "identity": readable["identity"],
-                "latent": self._encode(plain),
+                "latent": self._encode([each.plain for each in prepared]),
                 "body_latent": self._encode([each.weighted for each in prepared]),
                 "image_embed": to_binary(list(embeds), self._recipe.layout.image_embed_dim),
                 "crop": pa.array([each.crop_xywh.tolist() for each in prepared], pa.list_(pa.float32(), 4)),

@@ -14,20 +14,33 @@ from bolid_pipeline.stages.prefetch import prefetch
 from bolid_pipeline.stages.recipe import PhotoStage, Recipe
 from bolid_pipeline.storage.photos import PhotoStore
 
+_BATCH_SIZE_ON_CPU = 16
+_BATCH_SIZE_ON_GPU = 64
 _BATCHES_AHEAD = 2
 _MAX_READERS = 32
 
 
 def compute_here(
-    recipe: Recipe, store: PhotoStore, photos: pa.Table, *, batch_size: int = 16, device: Device = "auto"
+    recipe: Recipe,
+    store: PhotoStore,
+    photos: pa.Table,
+    *,
+    batch_size: int | None = None,
+    device: Device = "auto",
 ) -> Iterator[pa.Table]:
     """The rows of each batch of photos, in order, computed in this process.
 
     One stage's models are on the device at a time: they leave it at the end.
     """
     free_memory()  # of a stage that has failed, whose error was still holding its models then
-    yield from run_stage(recipe.open(store, find_device(device)), cut(photos, batch_size))
+    batches = cut(photos, batch_size or usual_batch_size(device))
+    yield from run_stage(recipe.open(store, find_device(device)), batches)
     free_memory()
+
+
+def usual_batch_size(device: Device) -> int:
+    """Photos in a batch where nobody asks for another number: more on a GPU, which halves what does not fit."""
+    return _BATCH_SIZE_ON_CPU if find_device(device) == "cpu" else _BATCH_SIZE_ON_GPU
 
 
 def run_stage(stage: PhotoStage[Any], batches: Sequence[pa.Table]) -> Iterator[pa.Table]:

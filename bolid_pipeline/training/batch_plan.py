@@ -136,7 +136,8 @@ class BatchSampler:
     def _make_pool(self, window: frozenset[int]) -> list[tuple[Rows, NDArray[np.float64]]]:
         """The loaded rows of each bucket, and the weight of each row: one over the person's number of photos."""
         rows = np.sort(np.concatenate([self._rows_of_group[group] for group in window]))
-        shares = np.array([1 / len(self._rows_of_person[self._identities[row]]) for row in rows.tolist()])
+        people = [self._identities[row] for row in map(int, rows)]
+        shares = np.array([1 / len(self._rows_of_person[person]) for person in people])
         _, firsts = np.unique(self._bucket_R[rows], return_index=True)
         is_of_bucket = [self._bucket_R[rows] == self._bucket_R[rows[first]] for first in np.sort(firsts)]
         return [(rows[is_here], shares[is_here]) for is_here in is_of_bucket]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-import torch
 from torch.utils.data import IterableDataset
 
 from bolid_pipeline.stages.prefetch import prefetch
@@ -35,20 +34,9 @@ class BatchesAhead(IterableDataset[T]):
 
     def __iter__(self) -> Generator[T, None, None]:
         """Yield the batches from the current position on."""
-        # The first call fixes the OpenMP thread count of this thread. Without it, the count that the other thread
-        # sets for itself would become the default, and the model would run on one core.
-        torch.get_num_threads()
-        for batch in prefetch(self._make_alone, range(self._next_step, self._num_steps), _NUM_AHEAD):
+        for batch in prefetch(self._make, range(self._next_step, self._num_steps), _NUM_AHEAD):
             self._next_step += 1
             yield batch
-
-    def _make_alone(self, step: int) -> T:
-        """Make a batch without helper threads."""
-        # If this thread had OpenMP helpers too, there would be more threads than cores. libgomp then puts the model's
-        # helpers to sleep after every operation: on two cores a step took 1.4 times as long. The limit holds for
-        # this thread only.
-        torch.set_num_threads(1)
-        return self._make(step)
 
     def state_dict(self) -> dict[str, Any]:
         """The position: the step of the batch that comes next."""

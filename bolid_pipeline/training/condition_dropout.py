@@ -20,8 +20,8 @@ class KeptConditions:
         """(B,) bool: True if the model sees who the sample shows; only then can it be expected to draw that body."""
         return self.ref_B | self.body_B
 
-    def first(self, count: int) -> "KeptConditions":
-        """The conditions of the first `count` samples."""
+    def first(self, count: int | None) -> "KeptConditions":
+        """The conditions of the first `count` samples, or of all."""
         return KeptConditions(self.text_B[:count], self.ref_B[:count], self.body_B[:count])
 
 

@@ -1,6 +1,6 @@
 """From a batch to the conditions of its samples: bodies encoded and sampled, some conditions dropped.
 
-Shape suffixes: B batch, D features.
+Shape suffixes: B samples, E text encoders, W windows of a caption, T positions of a window, N photos, D features.
 """
 
 from dataclasses import dataclass
@@ -49,24 +49,27 @@ class Conditioner:
         self._pixels_per_latent = 2 ** (len(base.vae.config.block_out_channels) - 1)
         self._texts = texts
 
-    def draw(self, batch: Batch, randomness: StepRandomness) -> DrawnConditions:
-        """Conditions with gradient; the body's sample and the dropout come from the given randomness alone."""
-        posterior = self._branches.body_encoder(batch["views_BNCGG"], batch["weights_BN"])
-        c_body_BD = posterior.sample(randomness.normal(*posterior.mean_BD.shape))
-        kept = draw_kept_conditions(len(c_body_BD), self._dropout, randomness)
+    def draw(self, batch: Batch, randomness: StepRandomness, count: int | None = None) -> DrawnConditions:
+        """Conditions of the first `count` samples, or of all, with gradient.
+
+        The body's sample and the dropout come from the given randomness alone; a sample's do not depend on `count`.
+        """
+        num_samples, taken = len(batch["latents_BCHW"]), slice(count)
+        posterior = self._branches.body_encoder(batch["views_BNCGG"][taken], batch["weights_BN"][taken])
+        c_body_BD = posterior.sample(randomness.normal(num_samples, posterior.mean_BD.shape[1])[taken])
+        kept = draw_kept_conditions(num_samples, self._dropout, randomness).first(count)
         height, width = batch["latents_BCHW"].shape[-2:]
         conditions = Conditions(
-            self._text(batch, kept.text_B),
-            self._ref(batch) * kept.ref_B[:, None],
+            self._text(batch["token_ids_BEWT"][taken], kept.text_B),
+            self._ref(batch["refs_BND"][taken], batch["ref_weights_BN"][taken]) * kept.ref_B[:, None],
             c_body_BD * kept.body_B[:, None],
             height * self._pixels_per_latent,
             width * self._pixels_per_latent,
         )
         return DrawnConditions(conditions, kept, posterior.kl())
 
-    def _text(self, batch: Batch, is_kept_B: torch.Tensor) -> EncodedText:
+    def _text(self, token_ids_BEWT: torch.Tensor, is_kept_B: torch.Tensor) -> EncodedText:
         """The captions, the empty prompt in place of dropped ones."""
-        token_ids_BEWT = batch["token_ids_BEWT"]
         text, empty = self._texts(token_ids_BEWT), self._texts.empty(token_ids_BEWT.shape[2])
         pooled_BD = text.pooled_BD
         if pooled_BD is not None and empty.pooled_BD is not None:
@@ -75,8 +78,8 @@ class Conditioner:
             torch.where(is_kept_B[:, None, None], text.hidden_BLD, empty.hidden_BLD), pooled_BD
         )
 
-    def _ref(self, batch: Batch) -> torch.Tensor:
+    def _ref(self, refs_BND: torch.Tensor, weights_BN: torch.Tensor) -> torch.Tensor:
         """(B, D): the embedding of the reference photo, or what the reference encoder makes of several photos."""
         if self._branches.ref_encoder is None:
-            return batch["refs_BND"][:, 0]
-        return self._branches.ref_encoder(batch["refs_BND"], batch["ref_weights_BN"])
+            return refs_BND[:, 0]
+        return self._branches.ref_encoder(refs_BND, weights_BN)

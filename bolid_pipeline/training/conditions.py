@@ -23,12 +23,6 @@ class Conditions:
     height_px: int
     width_px: int
 
-    def first(self, count: int) -> "Conditions":
-        """The conditions of the first `count` samples."""
-        pooled_BD = None if self.text.pooled_BD is None else self.text.pooled_BD[:count]
-        text = EncodedText(self.text.hidden_BLD[:count], pooled_BD)
-        return replace(self, text=text, ref_BD=self.ref_BD[:count], body_BD=self.body_BD[:count])
-
     def detach(self) -> "Conditions":
         """The same conditions without gradient."""
         return replace(self, ref_BD=self.ref_BD.detach(), body_BD=self.body_BD.detach())

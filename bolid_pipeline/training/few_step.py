@@ -76,8 +76,8 @@ class FewStepObjective:
         """
         wanted = self._config.losses() if wanted is None else frozenset(wanted)
         count = self._num_samples(batch, randomness.num_processes)
-        drawn = self._conditioner.draw(batch, randomness)
-        conditions, kept = drawn.conditions.first(count), drawn.kept.first(count)
+        drawn = self._conditioner.draw(batch, randomness, count)
+        conditions, kept = drawn.conditions, drawn.kept
         targets_BCHW = batch["latents_BCHW"][:count]
         noise_BCHW = randomness.normal(*targets_BCHW.shape)
         gradient_steps = draw_gradient_steps(self._config, randomness)

@@ -57,13 +57,10 @@ class BodyViews:
 @torch.no_grad()
 def encode_body(encoder: BodyEncoder, views: BodyViews, rows: Sequence[int]) -> PersonBody:
     """A person's body: the posterior's mean from all the given rows at once, its spread from one row at a time."""
-
-    def posterior_mean(row_BN: NDArray[np.int64]) -> torch.Tensor:
-        views_BNCGG, weights_BN = views.gather(row_BN)
-        return encoder(views_BNCGG.to(encoder.device), weights_BN.to(encoder.device)).mean_BD.cpu()
-
-    row_N = np.array(rows)
-    singles = [
-        posterior_mean(row_N[i : i + _PHOTOS_PER_CALL, None]) for i in range(0, len(rows), _PHOTOS_PER_CALL)
-    ]
-    return PersonBody(posterior_mean(row_N[None])[0], len(rows), torch.cat(singles).std(0, correction=0))
+    views_1NCGG, weights_1N = (part.to(encoder.device) for part in views.gather(np.array(rows)[None]))
+    one_by_one = zip(
+        views_1NCGG[0].split(_PHOTOS_PER_CALL), weights_1N[0].split(_PHOTOS_PER_CALL), strict=True
+    )
+    singles_ND = torch.cat([encoder(some[:, None], weights[:, None]).mean_BD for some, weights in one_by_one])
+    spread_D = singles_ND.std(0, correction=0)
+    return PersonBody(encoder(views_1NCGG, weights_1N).mean_BD[0].cpu(), len(rows), spread_D.cpu())

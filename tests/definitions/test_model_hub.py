@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from fnmatch import fnmatch
 
 import pytest
 
@@ -129,3 +131,13 @@ def test_a_file_that_holds_no_pins_is_refused(content, hub, tmp_path):
     (tmp_path / "pins.json").write_text(content)
     with pytest.raises(ConfigurationError, match=r"pins\.json holds no pins"):
         hub.folder("base_model")
+
+
+@pytest.mark.parametrize("model", PUBLISHED.values(), ids=PUBLISHED)
+def test_an_entry_of_the_registry_is_well_formed(model):
+    assert model.licence is not None
+    assert model.revision is None or re.fullmatch("[0-9a-f]{40}", model.revision)
+    assert not model.sha256 or model.source
+    for path, sha256 in model.sha256.items():
+        assert any(fnmatch(path, pattern) for pattern in model.patterns), path
+        assert re.fullmatch("[0-9a-f]{64}", sha256)
