@@ -14,7 +14,7 @@ class CaptionRecipe(Recipe):
     """Captions by a vision-language model or by a CLIP, as the type of `config` says."""
 
     table = "captions"
-    code_version = "1"
+    code_version = "2"
 
     model: Path
     """Folder of the model."""

@@ -1,16 +1,21 @@
 """The stage that gives every photo its caption."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from bolid_pipeline.captioning.answers import FALLBACK, as_caption
 from bolid_pipeline.captioning.config import VlmConfig
 from bolid_pipeline.captioning.recipe import CaptionRecipe
 from bolid_pipeline.images.decoding import Rgb, decode_stored
 from bolid_pipeline.stages.recipe import PhotoStage
 from bolid_pipeline.storage.photos import PhotoStore
 
+_logger = logging.getLogger(__name__)
+
+_SHOWN_LETTERS = 80
 _MIN_SIDE_PX = 448
 """Photos may be decoded smaller, as long as their shorter side keeps this many px."""
 
@@ -36,8 +41,10 @@ class CaptionStage(PhotoStage[Rgb | None]):
         return decode_stored(self._photos.read, photo["path"], min_side_px=_MIN_SIDE_PX)
 
     def compute(self, photos: pa.Table, read: list[Rgb | None]) -> pa.Table:
-        """A caption for each photo that could be read; null for the others."""
-        captions = iter(self._captioner([image for image in read if image is not None]))
+        """A caption for each photo that could be read, a bare one if the answer says nothing; null for the others."""
+        answers = self._captioner([image for image in read if image is not None])
+        seen = photos.filter(pa.array([image is not None for image in read], pa.bool_()))
+        captions = map(_caption, answers, seen.to_pylist())
         return pa.table(
             {
                 "photo_id": photos["photo_id"],
@@ -45,6 +52,19 @@ class CaptionStage(PhotoStage[Rgb | None]):
             },
             self._recipe.made_columns,
         )
+
+
+def _caption(answer: str, photo: dict[str, Any]) -> str:
+    """The caption that an answer gives. A training needs one for each photo."""
+    caption = as_caption(answer, photo.get("identity"))
+    if caption is None:
+        _logger.warning(
+            "photo %s: the captioner answered %r; its caption is %r",
+            photo["photo_id"],
+            answer[:_SHOWN_LETTERS],
+            FALLBACK,
+        )
+    return caption or FALLBACK
 
 
 def _open_captioner(recipe: CaptionRecipe, device: str) -> Captioner:

@@ -1,4 +1,4 @@
-"""Captions from a vision-language model: Qwen2.5-VL (Bai et al., 2025), or another with the same interface."""
+"""Captions from a vision-language model: Qwen2.5-VL (Bai et al., 2025), Qwen3-VL, or one with the same interface."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,29 +8,25 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from bolid_pipeline.captioning.config import VlmConfig
-from bolid_pipeline.errors import WeightsMissing
 from bolid_pipeline.images.decoding import Rgb, resize_to
 from bolid_pipeline.pretrained.loading import loading
+from bolid_pipeline.pretrained.model_folders import load_network
 
 
 class VlmCaptioner:
     """Captions in free text, by greedy decoding, so that they are deterministic. Real models need a GPU."""
 
     def __init__(self, folder: Path, config: VlmConfig | None = None, device: str = "cpu") -> None:
-        """Load the model of `folder`: bfloat16 on a GPU, float32 on a CPU. Raises WeightsMissing."""
-        if not folder.is_dir():
-            raise WeightsMissing(f"no vision-language model at {folder}")
+        """Load the model of `folder`: bfloat16 on a GPU, float32 on a CPU. Raises WeightsMissing, WeightsMismatch."""
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
         self._config = config or VlmConfig()
         self._device = device
+        model = load_network(AutoModelForImageTextToText, folder, dtype=dtype)
         with loading(folder):
             self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-            self._model = AutoModelForImageTextToText.from_pretrained(
-                folder, local_files_only=True, dtype=dtype
-            )
         # Answers of a batch start together only if the shorter questions are padded in front.
         self._processor.tokenizer.padding_side = "left"
-        self._model.to(device).eval()
+        self._model = model.to(device)
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Rgb]) -> list[str]:

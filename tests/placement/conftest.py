@@ -26,14 +26,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     # `Module.to` would otherwise keep each parameter and change its data, which a subclass of Tensor does not follow.
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     # Views in inference mode are refused to a subclass of Tensor; no_grad differs in speed alone.
-    entered: list[torch.no_grad] = []  # one within the other
-
-    def enter(_: torch.inference_mode) -> None:
-        entered.append(torch.no_grad())
-        entered[-1].__enter__()
-
-    monkeypatch.setattr(torch.inference_mode, "__enter__", enter)
-    monkeypatch.setattr(torch.inference_mode, "__exit__", lambda _, *error: entered.pop().__exit__(*error))
+    no_grad = torch.no_grad()
+    monkeypatch.setattr(torch.inference_mode, "__enter__", lambda _: no_grad.__enter__())
+    monkeypatch.setattr(torch.inference_mode, "__exit__", lambda _, *error: no_grad.__exit__(*error))
     # A list of numbers on the GPU is read by the driver, past all modes.
     new_tensor = torch.tensor
     monkeypatch.setattr(torch, "tensor", lambda data, **options: new_tensor(_numbers(data), **options))

@@ -1,5 +1,7 @@
 """The detectors of the permissive deployments, and L_id by a ViTPose, on a GPU of pretence."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,14 @@ from bolid_pipeline.training.pose_network import open_pose_network
 def folders(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("people")
     return save_rt_detr(folder / "rt_detr"), save_vitpose(folder / "vitpose", experts=6)
+
+
+@pytest.fixture(autouse=True)
+def gradients_come_back() -> Iterator[None]:
+    """The inference mode of pretence leaves gradients off where one is entered within another."""
+    was_on = torch.is_grad_enabled()
+    yield
+    torch.set_grad_enabled(was_on)
 
 
 def test_persons_and_their_poses_are_found_on_a_gpu(folders, gpu):

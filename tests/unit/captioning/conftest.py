@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tiny_vlm import save_tiny_vlm
+from tiny_vlm import save_tiny_qwen3_vl, save_tiny_vlm
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
 
@@ -86,3 +86,8 @@ def clip_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def vlm_folder(tmp_path_factory):
     return save_tiny_vlm(tmp_path_factory.mktemp("vlm"))
+
+
+@pytest.fixture(scope="session")
+def qwen3_vl_folder(tmp_path_factory):
+    return save_tiny_qwen3_vl(tmp_path_factory.mktemp("qwen3_vl"))
