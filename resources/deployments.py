@@ -41,6 +41,7 @@ Role = Literal[
     "image_encoder",
     "feature_extractor",
     "ip_adapter",
+    "tiny_autoencoder",
 ]
 """The uses of pretrained weights; `base_model_layout` has the configs of a base model that is a single file."""
 
@@ -181,6 +182,7 @@ def theplace_sd15(data_dir: Location) -> Deployment:
             "base_model": "stable-diffusion-v1-5/stable-diffusion-v1-5",
             "base_model_layout": "stable-diffusion-v1-5/stable-diffusion-v1-5",
             "ip_adapter": "h94/IP-Adapter/models/ip-adapter_sd15.safetensors",
+            "tiny_autoencoder": "madebyollin/taesd",
         },
         crawl=CrawlConfig(
             canonical_url=THEPLACE_URL,
@@ -204,6 +206,7 @@ def theplace_sdxl(data_dir: Location) -> Deployment:
         "base_model_layout": "stabilityai/stable-diffusion-xl-base-1.0",
         # The one for the same image encoder as SD 1.5's; ip-adapter_sdxl.safetensors needs a larger one.
         "ip_adapter": "h94/IP-Adapter/sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+        "tiny_autoencoder": "madebyollin/taesdxl",
     }
     latents = LatentConfig(resolution_px=1024, bucket_multiple_px=64)
     return replace(

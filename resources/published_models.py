@@ -175,6 +175,17 @@ _DIFFUSION_PARTS = (
         },
         source=_REPOSITORIES,
     ),
+    PublishedModel(
+        address="madebyollin/taesdxl",
+        files=("config.json", "diffusion_pytorch_model.safetensors"),
+        licence=MIT,
+        size_bytes=9_793_292,
+        revision="b581b405a4be617b15c80368c62b65c2fea5495d",
+        sha256={
+            "diffusion_pytorch_model.safetensors": "0070e0bf1b85d84c836ebb0dc0d8a69200de91aa1a2a726efdb5153e810a27e6",
+        },
+        source=_COMMITS,
+    ),
 )
 
 _PHOTO_MODELS = (

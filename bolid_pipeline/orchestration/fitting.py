@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import cast, get_args
 
-from bolid_pipeline.errors import ConfigurationError, WeightsMissing
+from bolid_pipeline.errors import ConfigurationError, OutOfMemory, WeightsMissing
 from bolid_pipeline.latents.cache import open_latents
 from bolid_pipeline.pretrained.weights import verify
 from bolid_pipeline.training.data import TrainingData
@@ -55,9 +55,16 @@ def fit_checkpoint(data: TrainingData, store: DataStore, model_hub: ModelHub, de
     from bolid_pipeline.training.loss_networks import LossNetworkFiles
 
     config = deployment.training
+    needs_pictures = config.needs_pose or config.needs_clip
     networks = LossNetworkFiles(
         pose=model_hub.weights("pose_estimator") if config.needs_pose else None,
         clip=model_hub.folder("clip") if config.needs_clip else None,
+        decoder=model_hub.folder("tiny_autoencoder")
+        if needs_pictures and "tiny_autoencoder" in deployment.weight_repositories
+        else None,
     )
     folder = store.checkpoints / deployment.name
-    fit(config, data, folder, networks=networks, progress=sys.stderr.isatty())
+    try:
+        fit(config, data, folder, networks=networks, progress=sys.stderr.isatty())
+    except OutOfMemory as error:
+        raise OutOfMemory(f"training preset {deployment.training_preset}: {error}") from error

@@ -4,7 +4,7 @@ Shape suffixes: B batch, C latent channels, H W latent rows and columns, E text 
 T positions of a window, D features, N views, G side of the body encoder's view grid, K keypoints, M limbs.
 """
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 
@@ -29,3 +29,15 @@ class Batch(TypedDict):
     """Certainty of each proportion, in [0, 1]."""
     clip_token_ids_BT: NotRequired[torch.Tensor]
     """The captions for the CLIP of L_CLIP, where L_CLIP has a weight."""
+
+
+def pinned(batch: Batch) -> Batch:
+    """The batch in page-locked memory, from which a GPU copies while the CPU goes on."""
+    whole: Any = batch
+    return cast(
+        "Batch",
+        {
+            name: value.pin_memory() if isinstance(value, torch.Tensor) else value
+            for name, value in whole.items()
+        },
+    )

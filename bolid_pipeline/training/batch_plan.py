@@ -155,7 +155,8 @@ class BatchSampler:
         of_person = self._rows_of_person[self._identities[target]]
         others = of_person[of_person != target]
         different = others[self._cluster_R[others] != self._cluster_R[target]]
-        at_hand = different[np.isin(self._group_R[different], list(window))]
+        is_at_hand = [group in window for group in self._group_R[different].tolist()]
+        at_hand = different[np.array(is_at_hand, bool)]
         choices = (at_hand, different, others, np.array([target]))
         return next(rows for rows in choices if len(rows))
 

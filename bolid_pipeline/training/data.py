@@ -15,7 +15,10 @@ from bolid_pipeline.stages.recipe import fingerprint
 from bolid_pipeline.training.checkpoint import CODE_VERSION
 from bolid_pipeline.training.config import TrainingConfig
 
-_HOW_NOT_WHAT = {"hardware": ("devices", "num_nodes", "shard_frozen_weights"), "intervals": ("checkpoint",)}
+_HOW_NOT_WHAT = {
+    "hardware": ("devices", "num_nodes", "shard_frozen_weights", "gradient_checkpointing", "compile_unet"),
+    "intervals": ("checkpoint",),
+}
 """Settings that do not change the result of a training, by their groups."""
 
 

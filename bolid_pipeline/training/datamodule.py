@@ -14,7 +14,7 @@ from bolid_pipeline.errors import ConfigurationError, ForeignLatents, NotEnoughD
 from bolid_pipeline.latents.cache import LatentTable
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.text import tokenize
-from bolid_pipeline.training.batch import Batch
+from bolid_pipeline.training.batch import Batch, pinned
 from bolid_pipeline.training.batch_plan import PADDING, BatchSampler, split_rows
 from bolid_pipeline.training.batches_ahead import BatchesAhead
 from bolid_pipeline.training.body_proportions import BodyProportions
@@ -79,12 +79,18 @@ class BoLIDDataModule(lightning.LightningDataModule):
         self._num_variants = config.num_caption_variants
         self._has_ref_encoder = config.ref_encoder_layers > 0
 
+    def latent_shapes(self) -> list[tuple[int, ...]]:
+        """(C, H, W) of every size of pictures that training shows."""
+        buckets = {self.latents.bucket(row) for row in self.train_rows}
+        return [self.latents.layout.latent_shapes[bucket] for bucket in sorted(buckets)]
+
     def train_dataloader(self) -> "BatchesAhead[Batch]":
         """This process's samples of the batches of all steps; the trainer saves and restores their position."""
-        rank, num_processes = (
-            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        )
-        return BatchesAhead(lambda step: self.batch(step, rank, num_processes), self._num_steps)
+        if self.trainer is None:
+            return BatchesAhead(self.batch, self._num_steps)
+        rank, num_processes = self.trainer.global_rank, self.trainer.world_size
+        finish = pinned if self.trainer.strategy.root_device.type == "cuda" else lambda batch: batch
+        return BatchesAhead(lambda step: finish(self.batch(step, rank, num_processes)), self._num_steps)
 
     def batch(self, step: int, rank: int = 0, num_processes: int = 1) -> Batch:
         """The samples of one process in the batch of a step, which is a function of the seed and the step."""

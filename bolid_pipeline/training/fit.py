@@ -12,9 +12,11 @@ import torch
 from diffusers import PriorTransformer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from bolid_pipeline.errors import OutOfMemory
 from bolid_pipeline.models.base import BaseModel, load_base_model
 from bolid_pipeline.models.body_bank import BodyBank
 from bolid_pipeline.models.loaders import BODY_PRIOR_FOLDER
+from bolid_pipeline.pretrained.memory import is_out_of_memory
 from bolid_pipeline.pretrained.weights import content_sha256
 from bolid_pipeline.settings import to_json
 from bolid_pipeline.training import checkpoint
@@ -70,6 +72,7 @@ def fit(
         ForeignLatents: the latents were not made by this base model.
         NotEnoughData: no latents, or one without a caption.
         ConfigurationError: the base model cannot be trained on, or a term lacks its network.
+        OutOfMemory: a step does not fit in the memory of the device; the state that was last saved stays.
     """
     started = time.monotonic()
     system, batches = make_system(config, data, networks)
@@ -171,8 +174,27 @@ def _train(
         callbacks.append(Previews(batches, work / checkpoint.PREVIEWS, config.intervals.preview))
     with quiet_lightning():
         trainer = new_trainer(config, work, callbacks, first_step=first_step, progress=progress)
-        trainer.fit(system, datamodule=batches, ckpt_path=state if first_step else None, weights_only=True)
+        try:
+            trainer.fit(
+                system, datamodule=batches, ckpt_path=state if first_step else None, weights_only=True
+            )
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(_does_not_fit(config, trainer.strategy.root_device, state)) from error
     return config.steps - first_step, trainer.strategy.root_device
+
+
+def _does_not_fit(config: TrainingConfig, device: torch.device, state: Path) -> str:
+    """One line for a step that the memory does not hold: its size, and the ways out."""
+    sizes = f"batch_size {config.batch_size}"
+    if config.few_step is not None:
+        sizes += f" and few_step.batch_size {config.few_step.batch_size or config.batch_size}"
+    way = "take a smaller preset or batch_size"
+    if not config.hardware.gradient_checkpointing:
+        then = ", and the training goes on from its saved state" if state.is_file() else ""
+        way = f"set training.hardware.gradient_checkpointing to true{then}; or {way}"
+    return f"a step with {sizes} does not fit in the memory of {device}: {way} (`bolid plan` says what fits)"
 
 
 def _body_bank(system: BoLIDSystem, batches: BoLIDDataModule, device: torch.device) -> BodyBank:

@@ -119,7 +119,7 @@ def _published(
         few_step=few_step,
         body=BodyConfig(grid=body_grid),
         prior=PriorConfig(steps=20_000, width=512),
-        hardware=HardwareConfig(gradient_checkpointing=recompute),
+        hardware=HardwareConfig(gradient_checkpointing=recompute, compile_unet=True),
         intervals=IntervalsConfig(log=50, preview=1000),
     )
 

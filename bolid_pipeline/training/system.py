@@ -2,9 +2,12 @@
 
 The two halves have a backward pass each before one optimiser step, so that the memory of a step is that of the larger
 half. Each term is logged raw, and times its weight under its name with `_weighted`.
+
+On a GPU nothing in a step waits for it, apart from the reading of the losses: the CPU is then a step ahead.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,11 @@ import torch
 from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import EMAModel
 
+from bolid_pipeline.pretrained.loading import first_words
 from bolid_pipeline.training.batch import Batch
 from bolid_pipeline.training.branches import Branches
 from bolid_pipeline.training.config import Loss, TrainingConfig
+from bolid_pipeline.training.denoiser import failed_to_compile
 from bolid_pipeline.training.few_step import FewStepObjective
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.objective import DiffusionObjective
@@ -23,6 +28,8 @@ from bolid_pipeline.training.precision import halve_frozen_weights, precision_of
 from bolid_pipeline.training.randomness import StepRandomness
 from bolid_pipeline.training.sharding import share_frozen_weights
 from bolid_pipeline.training.text_encoders import TextEncoders
+
+_logger = logging.getLogger(__name__)
 
 
 class BoLIDSystem(lightning.LightningModule):
@@ -58,6 +65,7 @@ class BoLIDSystem(lightning.LightningModule):
         self.diffusion = diffusion
         self.few_step = few_step
         self.ema = self._new_ema()
+        self._is_rehearsed = True
 
     def trainable_parameters(self) -> list[torch.nn.Parameter]:
         """All trained parameters, in a fixed order."""
@@ -71,6 +79,10 @@ class BoLIDSystem(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Add up the gradients of both halves, and take one optimiser step."""
         del batch_idx
+        if not self._is_rehearsed:
+            self._is_rehearsed = True
+            trainer: Any = self.trainer
+            self.rehearse(batch, trainer.datamodule.latent_shapes())
         optimizer: Any = self.optimizers()
         schedule: Any = self.lr_schedulers()
         step = batch["step"]
@@ -90,6 +102,35 @@ class BoLIDSystem(lightning.LightningModule):
         if step % self.config.intervals.log == 0 and self.logger is not None:
             means = self.trainer.strategy.reduce(torch.stack(list(losses.values())), reduce_op="mean")
             self.logger.log_metrics(dict(zip(losses, means.tolist(), strict=True)), step=step)
+
+    def rehearse(self, batch: Batch, latent_shapes: Collection[tuple[int, ...]]) -> None:
+        """Compute every term once for every size of pictures, and forget the gradients.
+
+        The U-Net is compiled for each of them now. A GPU that is too small for a size, or for a term that starts after
+        thousands of steps, shows now too. A compiler that fails is done without.
+
+        Args:
+            batch: a batch of the training, whose pictures are replaced.
+            latent_shapes: (C, H, W) of each size.
+        """
+        try:
+            for shape in latent_shapes:
+                self._compute_all_terms(batch, shape)
+        except RuntimeError as error:
+            if not failed_to_compile(error):
+                raise
+            _logger.warning("the U-Net is not compiled, so a step takes longer: %s", first_words(error))
+            self.branches.denoiser.stop_compiling()
+            self.rehearse(batch, latent_shapes)
+        self.zero_grad()
+
+    def _compute_all_terms(self, batch: Batch, latent_shape: tuple[int, ...]) -> None:
+        latents_BCHW = batch["latents_BCHW"].new_zeros(len(batch["latents_BCHW"]), *latent_shape)
+        of_shape: Batch = {**batch, "latents_BCHW": latents_BCHW}
+        randomness = self._randomness(self.config.steps)  # after the last step, when every term has begun
+        self._descend(self.diffusion.terms(of_shape, randomness), {})
+        if self.few_step is not None:
+            self._descend(self.few_step.terms(of_shape, randomness), {})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the trained weights and their running mean; frozen weights come from the base model's folder."""
@@ -117,8 +158,14 @@ class BoLIDSystem(lightning.LightningModule):
                 module.to(memory_format=torch.channels_last)
 
     def on_fit_start(self) -> None:
-        """Move the running mean to the device of the weights."""
+        """Move the running mean to the device of the weights; on a GPU, get ready to compile and rehearse."""
         self.ema.to(self.device)
+        if self.device.type != "cuda":
+            return
+        hardware = self.config.hardware
+        if hardware.compile_unet and not hardware.shard_frozen_weights:
+            self.branches.denoiser.compile()
+        self._is_rehearsed = False
 
     def use_mean_weights(self) -> None:
         """Replace the trained weights by their running mean, for good."""

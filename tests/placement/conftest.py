@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 import torch
 from pretend_gpu import Generator, OnGpu, PretendGpu
+from torch.utils._device import _device_constructors
 from torch.utils._pytree import tree_map
-
-
-def _numbers(data: Any) -> Any:
-    return tree_map(lambda leaf: leaf.item() if isinstance(leaf, OnGpu) else leaf, data)
 
 
 @pytest.fixture
@@ -29,11 +26,26 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     no_grad = torch.no_grad()
     monkeypatch.setattr(torch.inference_mode, "__enter__", lambda _: no_grad.__enter__())
     monkeypatch.setattr(torch.inference_mode, "__exit__", lambda _, *error: no_grad.__exit__(*error))
-    # A list of numbers on the GPU is read by the driver, past all modes.
-    new_tensor = torch.tensor
-    monkeypatch.setattr(torch, "tensor", lambda data, **options: new_tensor(_numbers(data), **options))
     try:
         with torch.backends.cudnn.flags(enabled=False), PretendGpu():  # the CPU has none of cuDNN's operators
             yield torch.device("cuda", 0)
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(False)
+
+
+@pytest.fixture
+def gpu_with_lists(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """`gpu`, where `torch.tensor` takes lists of its numbers too, which a driver would read past all modes.
+
+    transformers leaves buffers without values where `torch.tensor` is another function while it loads a model, so this
+    is for networks of other libraries.
+    """
+    _device_constructors()  # keeps the functions that a device's context changes, this one among them, for good
+    new_tensor = torch.tensor
+
+    def tensor(data: Any, **options: Any) -> torch.Tensor:
+        numbers = tree_map(lambda leaf: leaf.item() if isinstance(leaf, OnGpu) else leaf, data)
+        return new_tensor(numbers, **options)
+
+    monkeypatch.setattr(torch, "tensor", tensor)
+    return gpu

@@ -26,7 +26,7 @@ def test_a_stage_makes_the_same_rows_on_the_gpu(make_recipe, tmp_path, store, ph
     recipe = make_recipe(tmp_path)
     compute = partial(compute_here, recipe, store, photos, batch_size=2)
     on_cpu = pa.concat_tables(compute(device="cpu"))
-    gpu = request.getfixturevalue("gpu")
+    gpu = request.getfixturevalue("gpu_with_lists")
     on_gpu = pa.concat_tables(compute(device="auto"))
     assert torch.ones(1, device="cuda").device == gpu
     assert on_gpu.schema == on_cpu.schema == recipe.made_columns

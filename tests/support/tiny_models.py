@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     DDIMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
@@ -68,6 +69,19 @@ def save_tiny_sdxl(folder: Path, *, seed: int = 0, second_text_dim: int = TEXT_D
         tokenizer_2=_byte_tokenizer(pad_token="!"),  # noqa: S106 - no password
         scheduler=_scheduler("epsilon"),
         add_watermarker=False,
+    ).save_pretrained(folder)
+    return folder
+
+
+def save_tiny_autoencoder(folder: Path, *, latent_channels: int = 4) -> Path:
+    """Write an `AutoencoderTiny` for the latents of the other models here."""
+    torch.manual_seed(0)
+    AutoencoderTiny(
+        latent_channels=latent_channels,
+        encoder_block_out_channels=(8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8),
+        num_encoder_blocks=(1, 1, 1),
+        num_decoder_blocks=(1, 1, 1),
     ).save_pretrained(folder)
     return folder
 

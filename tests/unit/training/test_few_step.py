@@ -24,7 +24,7 @@ from bolid_pipeline.training.few_step import draw_gradient_steps, few_step_sampl
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
 from bolid_pipeline.training.pose_network import open_pose_network
-from bolid_pipeline.training.presets import tiny
+from bolid_pipeline.training.presets import PRESETS, tiny
 from bolid_pipeline.training.randomness import StepRandomness
 
 ON = Term(weight=1.0)
@@ -161,6 +161,27 @@ def test_the_gradient_goes_through_the_steps_that_are_asked_for():
     assert drawn[7] == draw_gradient_steps(at_random, StepRandomness(0, 7))
     assert {len(steps) for steps in drawn} == {2}
     assert frozenset.union(*drawn) == {0, 1, 2, 3}
+
+
+def test_a_step_with_the_few_step_half_takes_at_most_two_without(tiny_stable_diffusion):
+    """In passes of samples through the U-Net, at the size of every preset; a backward pass counts as one."""
+    presets = [
+        (preset, preset.few_step) for preset in (make() for make in PRESETS.values()) if preset.few_step
+    ]
+    off = Term()  # the terms that need other networks
+    (few_step,) = {
+        replace(half, batch_size=1, l_id=off, l_clip=off, l_semantic=ON, l_layout=ON) for _, half in presets
+    }
+    system, data = _make(tiny_stable_diffusion, LossNetworkFiles(), few_step)
+    costs: list[int] = []
+    system.branches.unet.conv_in.register_forward_hook(
+        lambda *call: costs.append(len(call[2]) * (3 if torch.is_grad_enabled() else 1))
+    )
+    system.few_step.terms(data.batch(0), StepRandomness(0, 0))
+    assert len(costs) == 2 * few_step.num_steps  # with identity and without
+    for preset, half in presets:
+        of_l_diff = preset.batch_size * (3 if preset.hardware.gradient_checkpointing else 2)
+        assert sum(costs) * (half.batch_size or preset.batch_size) <= of_l_diff
 
 
 def _picture() -> torch.Tensor:

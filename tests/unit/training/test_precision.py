@@ -21,6 +21,7 @@ from bolid_pipeline.training.presets import tiny
 ON = Term(weight=1.0)
 CONFIG = replace(
     tiny(),
+    steps=1,
     diffusion=DiffusionConfig(l_id=ON),
     few_step=FewStepConfig(every_n_steps=1, l_id=ON, l_clip=ON, l_semantic=ON, l_layout=ON),
 )
