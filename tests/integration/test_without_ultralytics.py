@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 from tiny_detectors import save_rt_detr, save_vitpose, save_yunet
-from tiny_models import save_tiny_clip, save_tiny_stable_diffusion
+from tiny_models import save_tiny_autoencoder, save_tiny_clip, save_tiny_stable_diffusion
 
 from bolid_pipeline.curation.watermark_network import WatermarkClassifier
 from bolid_pipeline.storage.tables import TableStore
@@ -65,6 +65,7 @@ def save_weights(folder: Path) -> dict[str, str]:
         "pose_estimator": save_vitpose(folder / "vitpose"),
         "captioner": clip,
         "clip": clip,
+        "tiny_autoencoder": save_tiny_autoencoder(folder / "taesd"),
     }
     return {role: str(place) for role, place in places.items()}
 
