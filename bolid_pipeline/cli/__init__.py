@@ -10,6 +10,7 @@ from bolid_pipeline.cli.models import models
 from bolid_pipeline.cli.overview import overview
 from bolid_pipeline.cli.people import block, forget
 from bolid_pipeline.cli.pictures import generate, inspect
+from bolid_pipeline.cli.plan import plan_command
 from bolid_pipeline.cli.quickstart import quickstart
 from bolid_pipeline.cli.settings import settings
 from bolid_pipeline.cli.synthetic_world import bodyworld
@@ -25,6 +26,7 @@ def main() -> None:
 
 _COMMANDS = (
     quickstart,
+    plan_command,
     overview,
     generate,
     inspect,

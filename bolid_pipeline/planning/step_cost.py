@@ -5,9 +5,10 @@ T positions of a window, D features, N views, G side of the body encoder's view 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import lightning
 import torch
@@ -16,10 +17,11 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import CLIPConfig, CLIPModel
 
-from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, Architecture
+from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, SD15, SDXL, Architecture
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_encoder import num_view_channels
 from bolid_pipeline.models.text import EncodedText
+from bolid_pipeline.planning.costs import StepCost, TrainingCost, cost_fingerprint
 from bolid_pipeline.planning.meters import Meter
 from bolid_pipeline.planning.pretence import as_on_a_gpu, without_content
 from bolid_pipeline.pose.skeleton import NUM_KEYPOINTS
@@ -37,23 +39,35 @@ from bolid_pipeline.training.trainer import quiet_lightning
 
 _NUM_WINDOWS = 2
 """Windows of 75 tokens that the longest caption of a batch is taken to need."""
+_STEP_WITH_FEW_STEP, _STEP_WITHOUT = 0, 1
 
 
-@dataclass(frozen=True)
-class StepCost:
-    """What one kind of training step takes.
+def architecture_of(preset: str) -> Architecture:
+    """The base model of a preset, by its name."""
+    return {"sd15": SD15, "sdxl": SDXL}[preset.partition("_")[0]]
 
-    Attributes:
-        weights_bytes: all networks on the device, trained and frozen.
-        state_bytes: the optimiser's moments and the running mean.
-        peak_bytes: the most that is held at once, weights and state included.
-        operations: floating-point operations of a step.
+
+def count_training(
+    config: TrainingConfig, architecture: Architecture, *, has_tiny_decoder: bool = True
+) -> TrainingCost:
+    """Count both kinds of steps of a training, in a minute or two.
+
+    Args:
+        config: settings of the training.
+        architecture: shapes of the base model.
+        has_tiny_decoder: an `AutoencoderTiny` decodes the pictures of the losses.
     """
-
-    weights_bytes: int
-    state_bytes: int
-    peak_bytes: int
-    operations: int
+    kinds = (False,) if config.few_step is None else (False, True)
+    l_diff, *rest = (
+        count_step(config, architecture, has_tiny_decoder=has_tiny_decoder, with_few_step=kind)
+        for kind in kinds
+    )
+    return TrainingCost(
+        counted_for=cost_fingerprint(config),
+        loading_bytes=_loading_bytes(config, architecture),
+        l_diff=l_diff,
+        few_step=rest[0] if rest else None,
+    )
 
 
 def count_step(
@@ -67,7 +81,7 @@ def count_step(
         has_tiny_decoder: an `AutoencoderTiny` decodes the pictures of the losses.
         with_few_step: count a step in which the few-step half runs, with all its terms.
     """
-    config = _one_kind_of_step(config, with_few_step=with_few_step)
+    config = _with_all_terms(config)
     mode, meter = FakeTensorMode(allow_non_fake_inputs=True), Meter()
     pose = _pose_network(config, mode) if config.needs_pose else None
     with as_on_a_gpu(), quiet_lightning(), meter:
@@ -75,58 +89,93 @@ def count_step(
             base = architecture.new_base()
             networks = _LossNetworks(config, base, pose, has_tiny_decoder=has_tiny_decoder)
             system = assemble(config, base, networks, _TextEncoders(base), IMAGE_EMBED_DIM)
-            batch = _batch(config, architecture, with_clip=config.needs_clip)
+            step = _STEP_WITH_FEW_STEP if with_few_step else _STEP_WITHOUT
+            batch = _batch(config, architecture, step)
+            if has_tiny_decoder:
+                base.vae.to("meta")  # it stays in main memory
+        peaks = _Peaks(meter)
         trainer = lightning.Trainer(
             max_steps=1,
             accelerator="cpu",
             precision="bf16-mixed",
+            callbacks=[peaks],
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=False,
             use_distributed_sampler=False,
         )
-        meter.reset()
         trainer.fit(system, train_dataloaders=BatchesAhead(lambda _step: batch, 1))
-    weights = _size(system.parameters())
-    # The first step makes AdamW's two moments when it is nearly done; later ones hold them from the start.
+    # This first step makes AdamW's two moments when it is nearly done; later ones hold them from the start.
     moments = 2 * _size(system.trainable_parameters())
     return StepCost(
-        weights_bytes=weights,
+        weights_bytes=_size(system.parameters()),
         state_bytes=moments + _size(system.ema.shadow_params),
-        peak_bytes=meter.peak_bytes + moments,
+        peak_bytes=max(meter.peak_bytes, peaks.before_optimizer + moments),
         operations=meter.operations,
     )
+
+
+class _Peaks(lightning.Callback):
+    """Starts the meter with the first step, when all networks are on the device; keeps the peak of both halves."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self.before_optimizer = 0
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        del trainer, pl_module, batch, batch_idx
+        self._meter.reset()
+
+    def on_before_optimizer_step(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        del trainer, pl_module, optimizer
+        self.before_optimizer = self._meter.peak_bytes
+
+
+def _loading_bytes(config: TrainingConfig, architecture: Architecture) -> int:
+    """Main memory of the networks in float32: that of the base model, and the CLIP of L_CLIP."""
+    with torch.device("meta"):
+        modules = [
+            each for each in architecture.new_base().components.values() if isinstance(each, nn.Module)
+        ]
+        clip = [CLIPModel(CLIPConfig(**CLIP_VIT_L))] if config.needs_clip else []
+    return sum(_size(module.parameters()) for module in [*modules, *clip])
 
 
 def _size(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
 
-def _one_kind_of_step(config: TrainingConfig, *, with_few_step: bool) -> TrainingConfig:
-    """The settings with every term on from the first step, and the few-step half in all steps or in none."""
-    hardware = replace(config.hardware, precision="bf16-mixed", devices=1, num_nodes=1)
-    few_step = config.few_step if with_few_step else None
+def _with_all_terms(config: TrainingConfig) -> TrainingConfig:
+    """The settings for one device, with every term from the first step on, and the few-step half in even steps."""
+    few_step = config.few_step
     if few_step is not None:
         terms = ("l_id", "l_clip", "l_semantic", "l_layout")
         started = {name: replace(getattr(few_step, name), start_step=0) for name in terms}
-        few_step = replace(few_step, every_n_steps=1, **started)
+        few_step = replace(few_step, every_n_steps=2, **started)
     l_id = replace(config.diffusion.l_id, start_step=0)
     return replace(
         config,
         diffusion=replace(config.diffusion, l_id=l_id),
         few_step=few_step,
-        hardware=hardware,
+        hardware=replace(config.hardware, precision="bf16-mixed", devices=1, num_nodes=1),
     )
 
 
-def _batch(config: TrainingConfig, architecture: Architecture, *, with_clip: bool) -> Batch:
+def _batch(config: TrainingConfig, architecture: Architecture, step: int) -> Batch:
     """A batch of square pictures, as the trainer's loader gives it."""
     size, grid, views = config.batch_size, config.body.grid, config.body.max_views
     channels, side = architecture.vae["latent_channels"], architecture.resolution_px // 8
     num_refs = views if config.ref_encoder_layers else 1
     batch = Batch(
-        step=0,
+        step=step,
         latents_BCHW=torch.empty(size, channels, side, side, dtype=torch.float16),
         token_ids_BEWT=torch.zeros(
             size, len(architecture.text_encoders), _NUM_WINDOWS, 77, dtype=torch.int64
@@ -139,7 +188,7 @@ def _batch(config: TrainingConfig, architecture: Architecture, *, with_clip: boo
         proportions_BM=torch.empty(size, len(LIMBS)),
         proportion_weights_BM=torch.empty(size, len(LIMBS)),
     )
-    if with_clip:
+    if config.needs_clip:
         batch["clip_token_ids_BT"] = torch.zeros(size, 77, dtype=torch.int64)
     return batch
 

@@ -87,7 +87,6 @@ class BoLIDSystem(lightning.LightningModule):
         schedule: Any = self.lr_schedulers()
         step = batch["step"]
         randomness = self._randomness(step)
-        optimizer.zero_grad()
         terms = self.diffusion.terms(batch, randomness)
         losses = self._descend(terms, self.config.diffusion.weights_at(step))
         if self.few_step is not None and self.config.few_step is not None:
@@ -97,6 +96,7 @@ class BoLIDSystem(lightning.LightningModule):
         # Lightning's own clipping refuses fused optimisers, because of float16's loss scaling, which bf16 does without.
         torch.nn.utils.clip_grad_norm_(self.trainable_parameters(), self.config.optimizer.max_grad_norm)
         optimizer.step()
+        optimizer.zero_grad()  # the running mean needs as much memory for a moment
         schedule.step()
         self.ema.step(self.trainable_parameters())
         if step % self.config.intervals.log == 0 and self.logger is not None:

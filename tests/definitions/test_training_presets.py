@@ -22,7 +22,7 @@ def test_another_preset_is_chosen_by_a_variable_or_a_settings_file_and_changed_b
     both = {"BOLID_SETTINGS": str(file), "BOLID_TRAINING_PRESET": "sd15_80gb"}
     assert current_deployment(both).training.batch_size == PRESETS["sd15_80gb"]().batch_size
     text = current_settings_file(both)
-    assert "batch_size = 64 # training preset sd15_80gb" in text
+    assert "batch_size = 48 # training preset sd15_80gb" in text
     file.write_text(text)
     assert current_deployment({"BOLID_SETTINGS": str(file)}) == current_deployment(both)
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pretend_gpu import bf16_mixed
+from pretend_gpu import bf16_mixed, only_on_gpu
 from tiny_training import make_training, random_data
 
 from bolid_pipeline.training.previews import Previews
@@ -22,6 +22,7 @@ def test_previews_are_drawn_on_the_gpu(base_model, gpu, tmp_path, request, monke
     system.to(gpu)
     system.on_fit_start()
 
-    previews.on_train_batch_end(trainer, system, None, None, 0)
+    with only_on_gpu():
+        previews.on_train_batch_end(trainer, system, None, None, 0)
 
     assert [path.name for path in tmp_path.iterdir()] == ["step_000000001.png"]

@@ -112,10 +112,10 @@ def test_presets_of_a_base_model_show_it_as_many_photos_and_start_each_term_at_t
     configs = [PRESETS[name]() for name in names]
     assert len({config.steps * config.batch_size for config in configs}) == 1
     starts = {
-        (
-            round(config.few_step.l_id.start_step / config.steps, 3),
-            round(config.diffusion.l_id.start_step / config.steps, 3),
-        )
+        round(config.few_step.l_id.start_step / config.steps, 3)
         for config in configs
+        if config.few_step is not None
     }
     assert len(starts) == 1
+    warmups = {round(config.optimizer.warmup_steps / config.steps, 3) for config in configs}
+    assert len(warmups) == 1
