@@ -45,7 +45,7 @@ def watermark_scores(
 
 
 @dg.asset(
-    kinds={"yolo", "parquet"},
+    kinds={"pytorch", "parquet"},
     code_version=PeopleRecipe.code_version,
     deps=[scraping.raw_photos],
     pool="gpu",

@@ -14,7 +14,7 @@ from resources.table_store import DataStore
 
 
 @dg.asset(
-    kinds={"yolo", "parquet"},
+    kinds={"pytorch", "parquet"},
     code_version=PoseRecipe.code_version,
     deps=[curation.curated_photos],
     pool="gpu",

@@ -219,10 +219,31 @@ def theplace_sdxl(data_dir: Location) -> Deployment:
     )
 
 
+def theplace_sd15_permissive(data_dir: Location) -> Deployment:
+    """As theplace_sd15, by models whose licences allow products: none is under AGPL or for research only."""
+    return _permissive(theplace_sd15(data_dir))
+
+
+def theplace_sdxl_permissive(data_dir: Location) -> Deployment:
+    """As theplace_sdxl, by models whose licences allow products: none is under AGPL or for research only."""
+    return _permissive(theplace_sdxl(data_dir))
+
+
+def _permissive(preset: Deployment) -> Deployment:
+    return replace(
+        preset,
+        name=f"{preset.name}_permissive",
+        weight_repositories={**preset.weight_repositories, **_PERMISSIVE},
+        people=replace(preset.people, face_conf=_YUNET_FACE_CONF),
+    )
+
+
 DEPLOYMENTS: dict[str, Callable[[Location], Deployment]] = {
     "demo": demo,
     "theplace_sd15": theplace_sd15,
     "theplace_sdxl": theplace_sdxl,
+    "theplace_sd15_permissive": theplace_sd15_permissive,
+    "theplace_sdxl_permissive": theplace_sdxl_permissive,
 }
 
 _PUBLISHED: dict[Role, str] = {
@@ -235,3 +256,13 @@ _PUBLISHED: dict[Role, str] = {
     "image_encoder": "h94/IP-Adapter/models/image_encoder",
     "feature_extractor": "stable-diffusion-v1-5/stable-diffusion-v1-5/feature_extractor",
 }
+
+_PERMISSIVE: dict[Role, str] = {
+    "face_detector": "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx",
+    "person_detector": "PekingU/rtdetr_r50vd",
+    "pose_estimator": "usyd-community/vitpose-base-simple",
+    "captioner": "Qwen/Qwen3-VL-4B-Instruct",
+}
+"""In place of the models that are under AGPL or for research only."""
+_YUNET_FACE_CONF = 0.9
+"""What OpenCV asks of a face by default."""

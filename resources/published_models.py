@@ -62,6 +62,7 @@ _VAE = "vae/diffusion_pytorch_model.safetensors"
 _TEXT_ENCODER = "text_encoder/model.safetensors"
 _TEXT_ENCODER_2 = "text_encoder_2/model.safetensors"
 _CONFIGS = ("model_index.json", "scheduler/scheduler_config.json", "unet/config.json", "vae/config.json")
+_TRANSFORMERS_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 _TOKENIZER = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
 
 _YOLO11_POSE = {
@@ -213,6 +214,32 @@ _PHOTO_MODELS = (
         )
         for size, (sha256, size_bytes) in _YOLO11_POSE.items()
     ),
+    _file(
+        "opencv/face_detection_yunet/face_detection_yunet_2023mar.onnx",
+        "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        licence=MIT,
+        size_bytes=232_589,
+        revision="3cc26e7f1014a5ee5d74a42acee58bafc9d0a310",
+        source="the git-lfs pointer of the file in github.com/opencv/opencv_zoo; the commit by the card of "
+        "imagent/yunet-onnx and the hub's page of files",
+    ),
+    PublishedModel(
+        address="PekingU/rtdetr_r50vd",
+        files=_TRANSFORMERS_FILES,
+        licence=APACHE,
+        size_bytes=172_000_000,
+        revision="ba74566142f4b2af096a2a0eaf1392804b6ea921",
+        sha256={"model.safetensors": "5263d5521eff3e356f6cd8a371fd5dfb891725beda5f713674f79669115cdc64"},
+        source=_COMMITS,
+    ),
+    PublishedModel(
+        address="usyd-community/vitpose-base-simple",
+        files=_TRANSFORMERS_FILES,
+        licence=APACHE,
+        size_bytes=344_000_000,
+        revision="f6e1613793fc8a9220d857bdc4b9fc23f79eafe9",
+        source=f"{_COMMITS}; the sha256 is not known",
+    ),
     PublishedModel(
         address="Qwen/Qwen2.5-VL-3B-Instruct",
         files=(
@@ -236,6 +263,13 @@ _PHOTO_MODELS = (
             "model-00002-of-00002.safetensors": "365531ff8752420e89dee707b79d021fb2d6e25abafe486f080555a4fe6972e4",
         },
         source=f"{_COMMITS}; {_REPOSITORIES}",
+    ),
+    PublishedModel(
+        address="Qwen/Qwen3-VL-4B-Instruct",
+        files=("*.json", "chat_template*", "merges.txt", "model*.safetensors"),
+        licence=APACHE,
+        revision="ebb281ec70b05090aa6165b016eac8ec08e71b17",
+        source=f"{_REPOSITORIES} on the commit; the sha256 are not known",
     ),
     PublishedModel(
         address="openai/clip-vit-large-patch14",

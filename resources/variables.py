@@ -32,7 +32,8 @@ class BolidSettings(BaseSettings):
     )
 
     deployment: str | None = None
-    """Preset that everything else changes: demo (the default), theplace_sd15 or theplace_sdxl."""
+    """Preset that everything else changes: demo (the default), theplace_sd15, theplace_sdxl, or one of these two with
+    `_permissive` behind it."""
     settings: Path | None = None
     """Settings file in TOML or YAML (README.md, "Settings")."""
     data_dir: Annotated[str | None, Sets(("data_dir",))] = None

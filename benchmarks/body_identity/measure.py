@@ -26,7 +26,7 @@ from bolid_pipeline.models.base import load_base_model
 from bolid_pipeline.models.pipeline import AnyBoLIDPipeline, load_pipeline, pipeline_around
 from bolid_pipeline.training.body_proportions import BodyProportions
 from bolid_pipeline.training.losses.proportions import limb_lengths, proportion_loss
-from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.pose_network import open_pose_network
 
 _FULL, _KNEE = "a full-length photo of a {who}", "a knee-length photo of a {who}"
 _HALF = "a half-length photo of a {who}"
@@ -152,7 +152,7 @@ def proportions_seen(
         `proportion_terms`, L_id's proportion term of each group; `proportion_error`, the root of their mean: about the
         relative error of a limb's length, sizes aside; `person_seen`, how sure the network is that there is a person.
     """
-    network = PoseNetwork(pose_weights(), 192)
+    network = open_pose_network(pose_weights(), 192)
     proportions = BodyProportions(open_data(world.data)[0], world.train_rows)
     terms: list[float] = []
     confidences: list[float] = []

@@ -1,4 +1,4 @@
-"""Networks of transformers, opened from a folder as `save_pretrained` lays it out."""
+"""Detectors of transformers, opened from a folder as `save_pretrained` lays it out."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -20,15 +20,14 @@ def load_model_folder(folder: Path, model_class: Any, model_types: Collection[st
         model_types: those that will do, as `config.json` names them.
 
     Raises:
-        WeightsMissing: the folder is missing.
-        WeightsMismatch: it holds a network of another type, lacks some of its weights, or is damaged.
+        WeightsMissing, WeightsMismatch: see `load_network`; or the network is of another type.
     """
     if not folder.is_dir():
         raise WeightsMissing(f"no model folder at {folder}")
     with loading(folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if config.model_type not in model_types:
-            wanted = " or ".join(model_types)
-            raise WeightsMismatch(f"{folder} holds a network of type {config.model_type}, not {wanted}")
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    if config.model_type not in model_types:
+        wanted = " or ".join(model_types)
+        raise WeightsMismatch(f"{folder} holds a network of type {config.model_type}, not {wanted}")
     return load_network(model_class, folder, config=config).float(), processor

@@ -52,7 +52,6 @@ class TopDownPose(Detector):
             boxes=boxes,
             input_data_format="channels_last",
             return_tensors="pt",
-            device=self._network.device,
         )
         outputs = self._network(**vitpose_inputs(self._network, inputs["pixel_values"]))
         outputs.heatmaps = outputs.heatmaps.float()
@@ -67,9 +66,9 @@ def load_vitpose(folder: Path) -> tuple[Any, Any]:
 
 def vitpose_inputs(network: Any, pixels_P3HW: torch.Tensor) -> dict[str, torch.Tensor]:
     """The arguments of a forward pass; a ViTPose+ is told which of its data sets the persons are like."""
-    inputs = {"pixel_values": pixels_P3HW.to(network.dtype)}
+    inputs = {"pixel_values": pixels_P3HW.to(network.device, network.dtype)}
     if network.config.backbone_config.num_experts > 1:
-        inputs["dataset_index"] = torch.full((len(pixels_P3HW),), _COCO, device=pixels_P3HW.device)
+        inputs["dataset_index"] = torch.full((len(pixels_P3HW),), _COCO, device=network.device)
     return inputs
 
 

@@ -45,6 +45,7 @@ class YuNet(Detector):
         faces_N15 = np.zeros((0, 15), np.float32) if found is None else found
         faces_N15 = faces_N15[np.argsort(-faces_N15[:, -1], kind="stable")]
         corners = np.concatenate([faces_N15[:, :2], faces_N15[:, :2] + faces_N15[:, 2:4]], axis=1)
-        boxes = corners * np.array([width / columns, height / rows] * 2, np.float32)
-        limit = np.array([width, height] * 2, np.float32)
-        return Detections(boxes.clip(0, limit).astype(np.float32), faces_N15[:, -1].astype(np.float32), None)
+        boxes = corners * np.array([width / columns, height / rows] * 2)
+        boxes = boxes.clip(0, [width, height] * 2).astype(np.float32)
+        is_inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # not in the black border
+        return Detections(boxes[is_inside], faces_N15[is_inside, -1].astype(np.float32), None)

@@ -17,7 +17,6 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import CLIPConfig, CLIPModel
 
-from bolid_pipeline.detection.yolo import build_yolo, save_yolo
 from bolid_pipeline.models.architectures import CLIP_VIT_L, IMAGE_EMBED_DIM, SD15, SDXL, Architecture
 from bolid_pipeline.models.base import BaseModel
 from bolid_pipeline.models.body_encoder import num_view_channels
@@ -34,7 +33,7 @@ from bolid_pipeline.training.fit import assemble
 from bolid_pipeline.training.loss_networks import LossNetworks
 from bolid_pipeline.training.losses.clip import ClipSimilarity
 from bolid_pipeline.training.losses.proportions import LIMBS
-from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.pose_network import PoseNetwork, open_pose_network
 from bolid_pipeline.training.text_encoders import TextEncoders
 from bolid_pipeline.training.trainer import quiet_lightning
 
@@ -220,10 +219,12 @@ class _LossNetworks(LossNetworks):
 
 def _pose_network(config: TrainingConfig, mode: FakeTensorMode) -> PoseNetwork:
     """A new YOLO11n pose network. It is made with content, because its constructor looks at numbers."""
+    from bolid_pipeline.detection.yolo import build_yolo, save_yolo  # ultralytics need not be installed
+
     with TemporaryDirectory() as folder:
         file = Path(folder) / "yolo11n-pose.safetensors"
         save_yolo(build_yolo("yolo11n-pose.yaml", 1, (NUM_KEYPOINTS, 3)), file, "yolo11n-pose.yaml")
-        network = PoseNetwork(WeightsFile(path=file), config.pose_image_size_px)
+        network = open_pose_network(WeightsFile(path=file), config.pose_image_size_px)
     return without_content(network, mode)
 
 

@@ -10,17 +10,17 @@ from torch import nn
 
 from bolid_pipeline.errors import ConfigurationError, WeightsMismatch
 from bolid_pipeline.pretrained.model_folders import load_network
-from bolid_pipeline.pretrained.weights import WeightsFile
+from bolid_pipeline.pretrained.weights import Weights
 from bolid_pipeline.training.config import TrainingConfig
 from bolid_pipeline.training.losses.clip import ClipSimilarity
-from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.pose_network import open_pose_network
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossNetworkFiles:
     """Weights of the networks; only those that a term needs are opened."""
 
-    pose: WeightsFile | None = None
+    pose: Weights | None = None
     clip: Path | None = None
     decoder: Path | None = None
     """Folder of an `AutoencoderTiny` that decodes in place of the base model's autoencoder, in a tenth of the time."""
@@ -46,7 +46,9 @@ class LossNetworks(nn.Module):
                 "L_id needs a pose network and L_CLIP a CLIP: name their weights, or weigh them 0"
             )
         self.pose = (
-            PoseNetwork(files.pose, config.pose_image_size_px) if config.needs_pose and files.pose else None
+            open_pose_network(files.pose, config.pose_image_size_px)
+            if config.needs_pose and files.pose
+            else None
         )
         self.clip = ClipSimilarity(files.clip) if config.needs_clip and files.clip else None
         self.decoder: Any = vae if files.decoder is None else _tiny_decoder(files.decoder, vae)

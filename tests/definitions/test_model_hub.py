@@ -56,6 +56,13 @@ def test_every_model_of_a_deployment_is_known_with_its_licence(name, tmp_path):
     assert [address for address in addresses if address not in PUBLISHED] == []
 
 
+@pytest.mark.parametrize("name", [name for name in DEPLOYMENTS if name.endswith("_permissive")])
+def test_every_model_of_a_permissive_deployment_may_be_used_in_a_product(name, tmp_path):
+    models = [PUBLISHED[address] for address in DEPLOYMENTS[name](tmp_path).weight_repositories.values()]
+    assert len(models) >= 9
+    assert [m.address for m in models if m.licence is None or not m.licence.allows_products] == []
+
+
 def test_a_folder_of_weights_needs_no_network_and_no_pin(hub, tmp_path):
     assert hub.folder("base_model") == tmp_path / "weights" / "someone" / "base"
     assert hub.file("face_detector").path == tmp_path / "weights" / "someone" / "detector" / "model.pt"

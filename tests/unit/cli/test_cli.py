@@ -49,7 +49,8 @@ def test_an_error_is_one_line_and_the_exit_code_1(bolid):
     failed = bolid("forget", "nobody", "--yes", BOLID_DEPLOYMENT="demno")
     assert failed.exit_code == 1
     assert failed.output == (
-        "Error: BOLID_DEPLOYMENT is 'demno'; known deployments: demo, theplace_sd15, theplace_sdxl\n"
+        "Error: BOLID_DEPLOYMENT is 'demno'; known deployments: demo, theplace_sd15, theplace_sdxl, "
+        "theplace_sd15_permissive, theplace_sdxl_permissive\n"
     )
 
 

@@ -23,6 +23,8 @@ from bolid_pipeline.errors import WeightsMismatch
 from bolid_pipeline.images.decoding import encode_jpeg
 from bolid_pipeline.pretrained.weights import WeightsFile
 from bolid_pipeline.storage.photos import PhotoStore
+from resources.environment import current_deployment
+from resources.model_hub import model_hub_of
 
 SMALL = {"widths": [4, 8, 12, 16], "depths": [1, 1, 2, 1], "head_widths": [8, 6]}
 
@@ -167,6 +169,39 @@ def test_a_pickled_state_dict_loads_once_pinned(tmp_path):
     with pytest.raises(WeightsMismatch, match="pin"):
         load_watermark_classifier(path)
     load_watermark_classifier(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_the_published_pickle_is_opened_through_the_deployment_and_a_spoilt_one_is_refused(tmp_path):
+    path = tmp_path / "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth"
+    path.parent.mkdir(parents=True)
+    pins = tmp_path / "pins.json"
+    environment = {
+        "BOLID_DEPLOYMENT": "theplace_sd15_permissive",
+        "BOLID_DATA_DIR": str(tmp_path / "data"),
+        "BOLID_WEIGHTS_DIR": str(tmp_path),
+        "BOLID_WEIGHT_PINS": str(pins),
+    }
+
+    def weights():
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        pins.write_text(json.dumps({"boomb0om/watermark-detectors": {"sha256": {path.name: sha256}}}))
+        return model_hub_of(current_deployment(environment)).file("watermark_classifier")
+
+    state = published_state()
+    torch.save(state, path)
+    store = PhotoStore(tmp_path / "photos")
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    photos = pa.table({"photo_id": ["a"], "path": [store.add(encode_jpeg(image), "jpg")[1]]})
+    (row,) = WatermarkRecipe(weights=weights()).open(store, "cpu")(photos).to_pylist()
+    assert 0 <= row["watermark_prob"] <= 1
+
+    path.write_bytes(path.read_bytes()[:1_000_000])
+    with pytest.raises(WeightsMismatch, match=rf"{path.name} is damaged"):
+        WatermarkRecipe(weights=weights()).open(store, "cpu")
+    del state["norm.weight"]
+    torch.save(state, path)
+    with pytest.raises(WeightsMismatch, match=rf"{path.name} does not fit"):
+        WatermarkRecipe(weights=weights()).open(store, "cpu")
 
 
 def test_the_stage_scores_every_photo_and_knows_unreadable_ones(tmp_path):

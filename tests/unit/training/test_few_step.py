@@ -23,7 +23,7 @@ from bolid_pipeline.training.config import DiffusionConfig, FewStepConfig, Loss,
 from bolid_pipeline.training.few_step import draw_gradient_steps, few_step_sample
 from bolid_pipeline.training.loss_networks import LossNetworkFiles
 from bolid_pipeline.training.losses.keypoints import keypoint_loss
-from bolid_pipeline.training.pose_network import PoseNetwork
+from bolid_pipeline.training.pose_network import open_pose_network
 from bolid_pipeline.training.presets import PRESETS, tiny
 from bolid_pipeline.training.randomness import StepRandomness
 
@@ -192,7 +192,7 @@ def _picture() -> torch.Tensor:
 
 
 def test_the_gradient_of_the_pose_loss_agrees_with_finite_differences():
-    network = PoseNetwork(POSE, 96).double()
+    network = open_pose_network(POSE, 96).double()
     picture = _picture().requires_grad_()
     wanted, visible = torch.rand(1, 17, 2, dtype=torch.float64), torch.ones(1, 17)
 
@@ -212,7 +212,7 @@ def test_the_pose_network_finds_what_the_renderer_drew():
     rng = np.random.default_rng(3)
     photo = render_thumbnail([(sample_identity(rng), Scene())], 96, 64, rng)
     pixels = torch.from_numpy(photo.image).permute(2, 0, 1)[None] / 255
-    found = PoseNetwork(POSE, 192)(pixels)
+    found = open_pose_network(POSE, 192)(pixels)
     visible = photo.keypoints[:, 2] > 0
     error = (found.keypoints_BK2[0].numpy() * (64, 96) - photo.keypoints[:, :2])[visible]
     assert np.median(np.linalg.norm(error, axis=1)) < 6
@@ -223,6 +223,6 @@ def test_the_pose_network_finds_what_the_renderer_drew():
 def test_a_detector_is_no_pose_network():
     detector = WeightsFile(path=next(weights_folder("face_detector").glob("*.safetensors")))
     with pytest.raises(ConfigurationError, match="pose network"):
-        PoseNetwork(detector, 96)
+        open_pose_network(detector, 96)
     with pytest.raises(ConfigurationError, match="100"):
-        PoseNetwork(POSE, 100)
+        open_pose_network(POSE, 100)
