@@ -119,7 +119,10 @@ def main(work: Path) -> None:
         }
         _run(["bolid", "models"], environment)
         started = time.monotonic()
-        _run(["dagster", "job", "execute", "-m", "bolid_pipeline.definitions", "-j", "full_refresh"], environment)
+        _run(
+            ["dagster", "job", "execute", "-m", "bolid_pipeline.definitions", "-j", "full_refresh"],
+            environment,
+        )
         seconds = time.monotonic() - started
     peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     report = work / "data" / "reports" / "theplace_sd15"
@@ -141,7 +144,7 @@ def _pins(weights: Path, addresses: Iterable[str]) -> Pins:
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
     program = Path(sys.executable).with_name(command[0])
-    done = subprocess.run([program, *command[1:]], env=os.environ | environment, cwd=REPOSITORY, check=False)  # noqa: S603
+    done = subprocess.run([program, *command[1:]], env=os.environ | environment, cwd=REPOSITORY, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}")
 

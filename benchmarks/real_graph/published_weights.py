@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderTiny, UNet2DConditionModel
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     CLIPConfig,
@@ -146,6 +146,10 @@ def _ip_adapter(path: Path) -> None:
     adapter_files.write_adapter(adapters.new_ref_state(unet, IMAGE_EMBED_DIM), path)
 
 
+def _tiny_autoencoder(folder: Path) -> None:
+    random_model(AutoencoderTiny).save_pretrained(folder)  # its default sizes are TAESD's
+
+
 def _watermark_classifier(path: Path) -> None:
     model = WatermarkClassifier()
     # Random weights would call about every second photo watermarked.
@@ -166,7 +170,11 @@ def _yolo(embedded: str) -> Callable[[Path], None]:
 def _captioner(folder: Path) -> None:
     tokenizer = _byte_tokenizer()
     ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in _QWEN_NAMES}
-    special = {"bos_token_id": ids["im_start"], "eos_token_id": ids["im_end"], "pad_token_id": ids["endoftext"]}
+    special = {
+        "bos_token_id": ids["im_start"],
+        "eos_token_id": ids["im_end"],
+        "pad_token_id": ids["endoftext"],
+    }
     config = Qwen2_5_VLConfig(
         text_config=_QWEN_TEXT | special | {"tie_word_embeddings": True},
         tie_word_embeddings=True,
@@ -177,7 +185,9 @@ def _captioner(folder: Path) -> None:
         vision_end_token_id=ids["vision_end"],
     )
     model = random_model(lambda: Qwen2_5_VLForConditionalGeneration(config), torch.bfloat16)
-    model.lm_head.weight = model.get_input_embeddings().weight  # the published files hold no head of their own
+    model.lm_head.weight = (
+        model.get_input_embeddings().weight
+    )  # the published files hold no head of their own
     model.save_pretrained(folder, max_shard_size="5GB")  # two files, as published
     tokenizer.save_pretrained(folder)
     Qwen2VLImageProcessor(patch_size=14, merge_size=2).save_pretrained(folder)
@@ -221,7 +231,9 @@ _WRITERS: dict[Role, Callable[[Path], None]] = {
     "clip": _clip,
     "image_encoder": _image_encoder,
     "feature_extractor": _feature_extractor,
+    "base_model_layout": _base_model,
     "ip_adapter": _ip_adapter,
+    "tiny_autoencoder": _tiny_autoencoder,
     "watermark_classifier": _watermark_classifier,
     "face_detector": _yolo("face_detector"),
     "person_detector": _yolo("pose_estimator"),

@@ -17,11 +17,10 @@ class VlmCaptioner:
     """Captions in free text, by greedy decoding, so that they are deterministic. Real models need a GPU."""
 
     def __init__(self, folder: Path, config: VlmConfig | None = None, device: str = "cpu") -> None:
-        """Load the model of `folder`: bfloat16 on a GPU, float32 on a CPU. Raises WeightsMissing, WeightsMismatch."""
-        dtype = torch.float32 if device == "cpu" else torch.bfloat16
+        """Load the model of `folder` in its own dtype, bfloat16 if published so. Raises WeightsMissing, WeightsMismatch."""
         self._config = config or VlmConfig()
         self._device = device
-        model = load_network(AutoModelForImageTextToText, folder, dtype=dtype)
+        model = load_network(AutoModelForImageTextToText, folder, dtype="auto")
         with loading(folder):
             self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
         # Answers of a batch start together only if the shorter questions are padded in front.
