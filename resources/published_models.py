@@ -268,7 +268,8 @@ _PHOTO_MODELS = (
         address="Qwen/Qwen3-VL-4B-Instruct",
         files=("*.json", "chat_template*", "merges.txt", "model*.safetensors"),
         licence=APACHE,
-        source="licence by the cards of its derivatives; neither commit nor sha256 is known: they have to be pinned",
+        revision="ebb281ec70b05090aa6165b016eac8ec08e71b17",
+        source=f"{_REPOSITORIES} on the commit; the sha256 are not known",
     ),
     PublishedModel(
         address="openai/clip-vit-large-patch14",
