@@ -136,7 +136,8 @@ def _pins(weights: Path, addresses: Iterable[str]) -> Pins:
     sha256: dict[str, dict[str, str]] = {}
     for model in map(published_model, addresses):
         found = find(model, None, weights)
-        assert found is not None, f"{model.address}: a file is missing in {weights}"
+        if found is None:
+            sys.exit(f"{model.address}: a file is missing in {weights}")
         hashes = {name: file_sha256(found.root / name) for name in found.files}
         sha256.setdefault(model.repository, {}).update(hashes)
     return {repository: Pin(sha256=hashes) for repository, hashes in sha256.items()}

@@ -17,7 +17,7 @@ class VlmCaptioner:
     """Captions in free text, by greedy decoding, so that they are deterministic. Real models need a GPU."""
 
     def __init__(self, folder: Path, config: VlmConfig | None = None, device: str = "cpu") -> None:
-        """Load the model of `folder` in its own dtype, bfloat16 if published so. Raises WeightsMissing, WeightsMismatch."""
+        """Load the model of `folder`, in the dtype of its files. Raises WeightsMissing, WeightsMismatch."""
         self._config = config or VlmConfig()
         self._device = device
         model = load_network(AutoModelForImageTextToText, folder, dtype="auto")
