@@ -52,10 +52,16 @@ image_size_px = 160
 max_new_tokens = 8
 max_side_px = 224
 
+[latents]                    # a quarter of the area: the networks do not change with it
+resolution_px = 256
+
 [training]                   # every term of the objective, a preview, a prior, in two steps
 steps = 2
 batch_size = 2
 pose_image_size_px = 160
+
+[training.hardware]          # as on a GPU
+precision = "bf16-mixed"
 
 [training.diffusion.l_id]
 start_step = 0
@@ -87,6 +93,8 @@ preview = 2
 [evaluation]
 prompts = ["a full-length photo of a {who} on a beach"]
 num_identities = 2
+height_px = 320
+width_px = 192
 num_inference_steps = 2
 num_timesteps = 1
 max_heldout = 2
