@@ -42,8 +42,10 @@ Role = Literal[
     "feature_extractor",
     "ip_adapter",
     "tiny_autoencoder",
+    "few_step_lora",
 ]
-"""The uses of pretrained weights; `base_model_layout` has the configs of a base model that is a single file."""
+"""The uses of pretrained weights; `base_model_layout` has the configs of a base model that is a single file, and
+`few_step_lora` serves `bolid generate --few-steps` alone."""
 
 
 def _locate(place: Any) -> Location:

@@ -81,6 +81,8 @@ class EmbeddedModels(ModelHub):
 
     def folder(self, role: Role) -> Path:
         """The role's folder."""
+        if role == "few_step_lora":
+            raise WeightsMissing("the embedded base model has no few-step LoRA: leave out --few-steps")
         folder = Path(self.weights_dir) / _EMBEDDED.get(role, role)
         if not folder.is_dir():
             raise WeightsMissing(f"no weights at {folder}; {_RESTORE}")

@@ -49,6 +49,7 @@ QWEN_RESEARCH = Licence(
 
 _COMMITS = "the hub's pages of commits and files"
 _REPOSITORIES = "several public repositories agree"
+_HYPER_SD_LICENCE = "its card of these commits names the licence, that of today names none"
 
 _SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 _SD15_REVISION = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
@@ -188,6 +189,41 @@ _DIFFUSION_PARTS = (
     ),
 )
 
+_FEW_STEP_LORAS = (
+    _file(
+        "latent-consistency/lcm-lora-sdv1-5/pytorch_lora_weights.safetensors",
+        "8f90d840e075ff588a58e22c6586e2ae9a6f7922996ee6649a7f01072333afe4",
+        licence=OPENRAIL_PP_M,
+        size_bytes=134_621_556,
+        revision="cf2fced511dbe7e26c8d1d397e728fbab875db4b",
+        source=_REPOSITORIES,
+    ),
+    _file(
+        "latent-consistency/lcm-lora-sdxl/pytorch_lora_weights.safetensors",
+        "a764e6859b6e04047cd761c08ff0cee96413a8e004c9f07707530cd776b19141",
+        licence=OPENRAIL_PP_M,
+        size_bytes=393_855_224,
+        revision="a18548dd4956b174ec5b0d78d340c8dae0a129cd",
+        source=_REPOSITORIES,
+    ),
+    _file(
+        "ByteDance/Hyper-SD/Hyper-SD15-4steps-lora.safetensors",
+        "c5dd058616461ed5053e2b14eec4dbe3fa0eea3b13688642f6d6c80ea2ba5958",
+        licence=OPENRAIL_PP_M,
+        size_bytes=269_127_064,
+        revision="123f4ee05849b8241d5f451b089cb14a1019566d",
+        source=f"{_COMMITS}; {_HYPER_SD_LICENCE}",
+    ),
+    _file(
+        "ByteDance/Hyper-SD/Hyper-SDXL-4steps-lora.safetensors",
+        "12f81a27d00a751a40d68fd15597091896c5a90f3bd632fb6c475607cbdad76e",
+        licence=OPENRAIL_PP_M,
+        size_bytes=787_359_648,
+        revision="2900d2793fbe23f09baacf4e4e3a4a5846e74616",
+        source=f"{_COMMITS}; {_HYPER_SD_LICENCE}",
+    ),
+)
+
 _PHOTO_MODELS = (
     _file(
         "boomb0om/watermark-detectors/convnext-tiny_watermarks_detector.pth",
@@ -293,7 +329,9 @@ _PHOTO_MODELS = (
     ),
 )
 
-PUBLISHED = {model.address: model for model in (*_BASE_MODELS, *_DIFFUSION_PARTS, *_PHOTO_MODELS)}
+PUBLISHED = {
+    model.address: model for model in (*_BASE_MODELS, *_DIFFUSION_PARTS, *_FEW_STEP_LORAS, *_PHOTO_MODELS)
+}
 """Address -> model."""
 
 

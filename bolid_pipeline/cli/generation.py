@@ -44,10 +44,10 @@ class GenerationRequest:
     """Seed of the first picture, less than 2^64."""
     sampler: str | None = None
     """One of `models.samplers.SAMPLERS`; None for the base model's own."""
-    num_inference_steps: Annotated[int, Field(gt=0)] = 30
-    """Denoising steps."""
-    guidance_scale: Annotated[float, Field(ge=0)] = 5.0
-    """Scale of classifier-free guidance; 1 draws without guidance."""
+    num_inference_steps: Annotated[int, Field(gt=0)] | None = None
+    """Denoising steps; None for 30, or those of a few-step LoRA."""
+    guidance_scale: Annotated[float, Field(ge=0)] | None = None
+    """Scale of classifier-free guidance; 1 draws without guidance; None for 5, or that of a few-step LoRA."""
     ref_scale: SkipValidation[Scale] = 1.0
     """Scale of the reference branch, see `models.scales`; the pipeline checks it against its U-Net."""
     body_scale: SkipValidation[Scale] = 1.0
@@ -91,6 +91,7 @@ def generate_pictures(
     """
     if request.sampler is not None:
         pipe.scheduler = make_sampler(request.sampler, pipe.scheduler.config)
+    how = _how(pipe, request)
     refs = [read_picture(path) for path in request.ref_images]
     contents = [read_picture(path) for path in request.image_prompts]
     for prompt in request.prompts:
@@ -104,13 +105,22 @@ def generate_pictures(
                 negative_prompt=request.negative_prompt,
                 height=request.height_px,
                 width=request.width_px,
-                num_inference_steps=request.num_inference_steps,
-                guidance_scale=request.guidance_scale,
+                **how,
                 ref_scale=request.ref_scale,
                 body_scale=request.body_scale,
                 generator=torch.Generator("cpu").manual_seed(seed),
             ).images[0]
             yield out.save(image, prompt=prompt, identity=name, seed=seed)
+
+
+def _how(pipe: AnyBoLIDPipeline, request: GenerationRequest) -> dict[str, Any]:
+    """Steps and guidance: what is asked, else what the pipeline's few-step LoRA was made for, else the usual."""
+    asked = {
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": request.guidance_scale,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return {"num_inference_steps": 30, "guidance_scale": 5.0, **pipe.call_defaults, **given}
 
 
 def _body(

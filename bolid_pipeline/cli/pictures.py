@@ -52,22 +52,19 @@ _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--height", "height_px", type=click.IntRange(8), help="In px.  [default: the base model's]")
 @click.option("--width", "width_px", type=click.IntRange(8), help="In px.  [default: the base model's]")
+@click.option("--few-steps", is_flag=True, help="Draw with the deployment's few-step LoRA, in 4 steps or so.")
 @click.option("--sampler", help="ddim, dpm, euler, lcm or tcd.  [default: the base model's]")
 @click.option(
     "--steps",
     "num_inference_steps",
     type=click.IntRange(1),
-    default=30,
-    show_default=True,
-    help="Denoising steps.",
+    help="Denoising steps.  [default: 30; with --few-steps those of the LoRA]",
 )
 @click.option(
     "--guidance",
     "guidance_scale",
     type=click.FloatRange(0),
-    default=5.0,
-    show_default=True,
-    help="Classifier-free guidance scale.",
+    help="Classifier-free guidance scale.  [default: 5; with --few-steps 1, which is off]",
 )
 @click.option(
     "--ref-scale", default="1", show_default=True, help="Weight of the reference branch; number or JSON."
@@ -77,7 +74,14 @@ _PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @one_line_errors
 def generate(
-    *, checkpoint: Path | None, out: Path, overwrite: bool, ref_scale: str, body_scale: str, **options: Any
+    *,
+    checkpoint: Path | None,
+    out: Path,
+    overwrite: bool,
+    few_steps: bool,
+    ref_scale: str,
+    body_scale: str,
+    **options: Any,
 ) -> None:
     """Draw pictures from text, of a person by name, by photo, or of nobody in particular.
 
@@ -109,6 +113,7 @@ def generate(
         device="auto",
         image_encoder=hub.folder("image_encoder") if needs_clip else None,
         feature_extractor=hub.folder("feature_extractor") if needs_clip else None,
+        few_step_lora=hub.file("few_step_lora") if few_steps else None,
     )
     for path in generate_pictures(pipe, request, pictures):
         click.echo(printable(str(path)))

@@ -4,8 +4,10 @@ A checkpoint folder holds `ref_adapter.safetensors`, `body_adapter.safetensors`,
 made them, `body_bank.safetensors` with its index, `ref_encoder/` and `body_prior/`.
 """
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from diffusers import DiffusionPipeline, ModelMixin, PriorTransformer, UNet2DConditionModel
@@ -46,6 +48,8 @@ class BoLIDLoaderMixin(DiffusionPipeline, IPAdapterMixin):
     ref_encoder: ReferenceEncoder | None
     body_prior: PriorTransformer | None
     body_bank: BodyBank | None = None
+    call_defaults: Mapping[str, Any] = MappingProxyType({})
+    """Arguments of a call that names none: steps and guidance of a few-step LoRA, where one is fused."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike[str], **kwargs: Any) -> Self:

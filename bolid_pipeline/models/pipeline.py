@@ -7,14 +7,17 @@ pipe("a woman running on a beach", identity="rosa_orlow").images[0]
 """
 
 from os import PathLike
+from pathlib import Path
 
 import torch
 
 from bolid_pipeline.models.base import BaseModel, load_base_model
+from bolid_pipeline.models.few_step_lora import fuse_few_step_lora
 from bolid_pipeline.models.pipelines.bolid_sd import BoLIDPipeline
 from bolid_pipeline.models.pipelines.bolid_sdxl import BoLIDXLPipeline
 from bolid_pipeline.models.text import is_sdxl
 from bolid_pipeline.pretrained.device import Device, drawing_dtype, find_device
+from bolid_pipeline.pretrained.weights import WeightsFile
 
 __all__ = ["AnyBoLIDPipeline", "BoLIDPipeline", "BoLIDXLPipeline", "load_pipeline", "pipeline_around"]
 
@@ -29,6 +32,7 @@ def load_pipeline(
     dtype: torch.dtype | None = None,
     image_encoder: str | PathLike[str] | None = None,
     feature_extractor: str | PathLike[str] | None = None,
+    few_step_lora: str | PathLike[str] | WeightsFile | None = None,
 ) -> AnyBoLIDPipeline:
     """Load a base model and a BoLID checkpoint that was trained on it.
 
@@ -39,13 +43,15 @@ def load_pipeline(
         dtype: dtype of all networks; None for float16 on a GPU and float32 on the CPU.
         image_encoder: folder of the CLIP image encoder, for a base model without one; only pictures need it.
         feature_extractor: folder of its image processor, likewise.
+        few_step_lora: file of an LCM-LoRA or a Hyper-SD, fused into the U-Net; the pipeline then draws by its sampler,
+            and by its steps and guidance where a call names none (see `models.few_step_lora`).
 
     Returns:
         A `BoLIDXLPipeline` if the base model is SDXL, else a `BoLIDPipeline`.
 
     Raises:
         WeightsMissing: a part of either folder is missing.
-        WeightsMismatch: the checkpoint was trained on another base model.
+        WeightsMismatch: the checkpoint or the LoRA was trained on another base model.
     """
     place = find_device(device)
     base = load_base_model(
@@ -54,7 +60,13 @@ def load_pipeline(
         image_encoder=image_encoder,
         feature_extractor=feature_extractor,
     )
+    call_defaults = {}
+    if few_step_lora is not None:
+        is_checked = isinstance(few_step_lora, WeightsFile)
+        file = few_step_lora if is_checked else WeightsFile(path=Path(few_step_lora))
+        call_defaults = fuse_few_step_lora(base, file)
     pipe = pipeline_around(base)
+    pipe.call_defaults = call_defaults
     pipe.load_bolid(checkpoint)
     return pipe.to(place)
 

@@ -92,6 +92,7 @@ class ConditionedPipeline(BoLIDLoaderMixin):
         }
         known = list(inspect.signature(generate).parameters)
         settings |= by_name(args, settings, known[1:])
+        settings = {**self.call_defaults, **settings}
         check_inputs(self, prompt, conditions, settings, known=known)
         if adapters.is_attached(self.unet):
             settings |= self._conditioned(prompt, conditions, settings)

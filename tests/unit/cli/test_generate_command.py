@@ -108,6 +108,7 @@ def test_photos_few_steps_and_scales(generate, tmp_path: Path) -> None:
         (("--identity", "###"), "it holds anna-smith, bob-stone"),
         (("--sample-body",), "holds no body_prior/"),
         (("--identity", "bob-stone", "--sample-body"), "give one"),
+        (("--few-steps",), "the embedded base model has no few-step LoRA: leave out --few-steps"),
         (("--sampler", "magic"), "no sampler 'magic'; there are ddim"),
         (("--body-scale", "strong"), "'strong' is no scale"),
         (("--body-scale", "[" * 100_000), "is no scale"),
