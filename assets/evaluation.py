@@ -44,6 +44,7 @@ def evaluation_report(
         checkpoint=store.checkpoints / deployment.name,
         trained_on=open_training_data(store, model_hub),
         clip=model_hub.folder("clip"),
+        latent_models=model_hub.latent_models(),
     )
     made_by = data.fingerprint(settings)
     is_known = report.is_up_to_date(folder, made_by)

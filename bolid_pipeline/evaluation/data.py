@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bolid_pipeline.evaluation.config import EvaluationConfig
+from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.pretrained.weights import folder_sha256
 from bolid_pipeline.settings import to_json
 from bolid_pipeline.stages.recipe import fingerprint
@@ -24,6 +25,9 @@ class EvaluationData:
     """The data that the checkpoint was trained on."""
     clip: Path | None = None
     """CLIPModel folder that measures CLIP-T; None leaves CLIP-T out."""
+    latent_models: LatentModels | None = None
+    """Their image encoder, which made the embeddings of the photos, measures CLIP-I and retrieval if the base model has
+    none of its own."""
 
     def fingerprint(self, config: EvaluationConfig) -> str:
         """The fingerprint of the report that these settings make of the data.
@@ -39,5 +43,6 @@ class EvaluationData:
         return fingerprint(
             checkpoint=folder_sha256(self.checkpoint),
             clip=None if self.clip is None else folder_sha256(self.clip),
+            latent_models=None if self.latent_models is None else self.latent_models.fingerprint(),
             trained_on=self.trained_on.content,
         )

@@ -45,7 +45,14 @@ def evaluate(
     """
     made_by = data.fingerprint(config)
     checkpoint, latents, captions = data.checkpoint, data.trained_on.latents, data.trained_on.captions
-    pipe = load_pipeline(checkpoint, data.trained_on.base_model, device=device)
+    models = data.latent_models
+    pipe = load_pipeline(
+        checkpoint,
+        data.trained_on.base_model,
+        device=device,
+        image_encoder=models and models.image_encoder,
+        feature_extractor=models and models.feature_extractor,
+    )
     rows_of_person = _rows_of_people(pipe, latents, config.num_identities)
     drawn = _draw_people(pipe, rows_of_person, latents, captions, config)
     named = [sample for samples in drawn.values() for sample in samples if sample.identity is not None]

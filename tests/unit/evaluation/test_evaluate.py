@@ -19,6 +19,7 @@ from bolid_pipeline.evaluation.drawn_people import who_is
 from bolid_pipeline.evaluation.evaluate import evaluate
 from bolid_pipeline.evaluation.loss_curve import read_losses
 from bolid_pipeline.evaluation.report import Figure, Report, is_up_to_date, read_report, report_html
+from bolid_pipeline.latents.config import LatentModels
 from bolid_pipeline.models.provenance import DIGITAL_SOURCE_TYPE
 from bolid_pipeline.training.fit import fit
 from bolid_pipeline.training.presets import tiny
@@ -40,11 +41,17 @@ def checkpoint(tiny_stable_diffusion: Path, tmp_path_factory: pytest.TempPathFac
     return fit(replace(tiny(), batch_size=2), random_data(tiny_stable_diffusion), run_dir, progress=False)
 
 
-def _evaluate(checkpoint: Path, base_model: Path, report_dir: Path, num_people: int = 3) -> Report:
+def _evaluate(
+    checkpoint: Path,
+    base_model: Path,
+    report_dir: Path,
+    num_people: int = 3,
+    latent_models: LatentModels | None = None,
+) -> Report:
     trained_on = random_data(base_model, random_latents(num_people))
     return evaluate(
         CONFIG,
-        EvaluationData(checkpoint=checkpoint, trained_on=trained_on),
+        EvaluationData(checkpoint=checkpoint, trained_on=trained_on, latent_models=latent_models),
         read_photo=lambda _: np.full((90, 60, 3), 200, np.uint8),
         report_dir=report_dir,
     )
@@ -74,6 +81,21 @@ def test_the_report_holds_pictures_and_numbers(checkpoint, tiny_stable_diffusion
         # two people; a real photo and two prompts without and with identity
         assert grid.size == (5 * 128, 2 * 144)
         assert grid.info["DigitalSourceType"] == DIGITAL_SOURCE_TYPE
+
+
+def test_a_base_model_without_an_image_encoder_is_measured_by_the_one_of_the_latents(
+    checkpoint, tiny_stable_diffusion, tmp_path
+):
+    bare = Path(shutil.copytree(tiny_stable_diffusion, tmp_path / "bare"))
+    index = json.loads((bare / "model_index.json").read_text())
+    for part in ("image_encoder", "feature_extractor"):
+        shutil.rmtree(bare / part)
+        index[part] = [None, None]
+    (bare / "model_index.json").write_text(json.dumps(index))
+    assert "identity_top1" not in _evaluate(checkpoint, bare, tmp_path / "without").metrics
+    models = LatentModels.of_base_model(tiny_stable_diffusion)
+    measured = _evaluate(checkpoint, bare, tmp_path / "with", latent_models=models).metrics
+    assert measured == _evaluate(checkpoint, tiny_stable_diffusion, tmp_path / "own").metrics
 
 
 def test_the_same_seed_gives_the_same_report(checkpoint, tiny_stable_diffusion, tmp_path):
