@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,21 @@ def _watched(recipe: Recipe, log: Path) -> Any:
     """A class within a function is pickled as it is: a worker needs no module of the tests."""
 
     class WatchedRecipe:
-        def open(self, store: PhotoStore, device: str) -> Callable[[pa.Table], pa.Table]:
+        def open(self, store: PhotoStore, device: str) -> Any:
             import ray
 
             node, stage = ray.get_runtime_context().get_node_id(), recipe.open(store, device)
+            compute_unwatched = stage.compute
 
-            def compute(photos: pa.Table) -> pa.Table:
+            def compute(photos: pa.Table, read: list[Any]) -> pa.Table:
                 with log.open("a") as file:
                     file.write(json.dumps({"node": node, "photo_ids": photos["photo_id"].to_pylist()}) + "\n")
                 if len(log.read_text().splitlines()) == fatal_batch:
                     time.sleep(600)
-                return stage(photos)
+                return compute_unwatched(photos, read)
 
-            return compute
+            stage.compute = compute
+            return stage
 
     fatal_batch = FATAL_BATCH
     return WatchedRecipe()

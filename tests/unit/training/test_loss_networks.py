@@ -45,7 +45,7 @@ def test_a_tiny_autoencoder_takes_the_latents_as_the_unet_knows_them(tiny_stable
 
 
 def test_a_decoder_that_is_missing_or_of_other_latents_is_refused(tiny_stable_diffusion, clip, tmp_path):
-    with pytest.raises(WeightsMissing, match="no tiny autoencoder at"):
+    with pytest.raises(WeightsMissing, match="no model at"):
         make_training(
             random_data(tiny_stable_diffusion), CONFIG, LossNetworkFiles(clip=clip, decoder=tmp_path / "none")
         )
