@@ -4,7 +4,7 @@ UV_RUN := uv run --env-file .env
 # Number of test processes; each takes up to 3 GB.
 WORKERS := 3
 
-.PHONY: help setup dev demo check lint format types contracts test test-oldest-dagster golden picture bench
+.PHONY: help setup dev demo check lint format types contracts test test-long test-oldest-dagster golden picture bench
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
@@ -31,6 +31,10 @@ contracts:
 
 test:  ## all tests that need neither GPU nor network
 	uv run pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
+
+test-long:  ## the tests that are too long for CI, and five minutes of each fuzz test
+	uv run pytest --long 5 -m "long and not gpu"
+	uv run pytest --long 5 tests/integration/test_fuzzed_files.py tests/integration/test_fuzzed_pages.py
 
 OLDEST_DAGSTER := $(shell sed -n 's/^ *"dagster>=\(.*\)",/\1/p' pyproject.toml)
 test-oldest-dagster:  ## the tests that depend on Dagster's behaviour, with the oldest version that pyproject.toml allows

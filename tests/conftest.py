@@ -18,7 +18,6 @@ settings.load_profile("bolid")
 
 LONGEST_FIRST = (
     "test_training_processes.py",
-    "test_ray_refresh.py",
     "test_killed_runs.py",
     "test_crash_refresh.py",
     "test_killed_crawls.py",
@@ -30,8 +29,10 @@ LONGEST_FIRST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--long 120` lets each fuzz test go on with new seeds for two hours."""
-    parser.addoption("--long", type=float, metavar="MINUTES", help="for each fuzz test; default: a few seeds")
+    """`--long 120` lets each fuzz test go on with new seeds for two hours, and runs the tests marked `long`."""
+    parser.addoption(
+        "--long", type=float, metavar="MINUTES", help="for each fuzz test; also runs the tests marked long"
+    )
 
 
 @pytest.fixture
@@ -57,10 +58,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     `make test` hands files to its workers in this order; a long one at the end would leave the other workers idle.
     """
-    if config.getoption("--long") is not None:
-        for item in items:
-            if "fuzz_seeds" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.timeout(0))
+    is_long = config.getoption("--long") is not None
+    for item in items:
+        if is_long and "fuzz_seeds" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(0))
+        if not is_long and item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="too long for CI: run it with --long 1"))
     ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 

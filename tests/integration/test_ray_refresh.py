@@ -7,7 +7,7 @@ from ray_nodes import FATAL_BATCH
 from refresh_process import run_refresh
 from stored import contents
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 NUM_PHOTOS = 6
 NUM_STAGES_ON_RAY = 5

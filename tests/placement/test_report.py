@@ -31,7 +31,9 @@ CONFIG = EvaluationConfig(
 )
 
 
-@pytest.mark.parametrize("base_model", ["tiny_stable_diffusion", "tiny_sdxl"])
+@pytest.mark.parametrize(
+    "base_model", ["tiny_stable_diffusion", pytest.param("tiny_sdxl", marks=pytest.mark.long)]
+)
 def test_the_report_is_drawn_and_measured_on_the_gpu(base_model, gpu, tmp_path, request):
     folder: Path = request.getfixturevalue(base_model)
     data = EvaluationData(

@@ -24,6 +24,7 @@ def run(monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of Lightning
 def test_one_command_measures_steps_and_stages_and_writes_them_twice(run, tmp_path):
     run(["--tiny", "--out", str(tmp_path)])

@@ -96,15 +96,15 @@ def test_a_file_of_eight_steps_that_keeps_guidance_says_so(
     assert defaults == {"num_inference_steps": 8, "guidance_scale": 5.0}
 
 
-def test_branches_act_on_the_fused_unet_and_without_them_it_is_that_of_stock_diffusers(
+def test_branches_act_on_the_fused_unet_and_without_them_it_is_the_fused_base_model(
     base_model: Path, tmp_path: Path
 ) -> None:
     file = save_few_step_lora(tmp_path / LCM, load_base_model(base_model).unet)
     checkpoint = save_checkpoint(tmp_path, base_model, is_dense=False)
     pipe = load_pipeline(checkpoint, base_model, few_step_lora=file)
-    stock = load_stock(base_model)
-    stock.load_lora_weights(str(file))
-    stock.fuse_lora()
+    stock, fused = load_stock(base_model), load_base_model(base_model)
+    fuse_few_step_lora(fused, WeightsFile(path=file))
+    stock.unet.load_state_dict(fused.unet.state_dict())
     stock.scheduler = LCMScheduler.from_config(stock.scheduler.config)
 
     nobody = draw(pipe)

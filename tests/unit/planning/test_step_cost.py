@@ -34,6 +34,7 @@ TINY = Architecture(
 )
 
 
+@pytest.mark.long
 def test_a_step_without_content_counts_like_the_real_one_with_terms_that_start_later(monkeypatch):
     few_step = FewStepConfig(batch_size=2, num_steps=1, l_semantic=Term(weight=1.0, start_step=9))
     config = replace(tiny(), few_step=few_step, hardware=HardwareConfig(gradient_checkpointing=True))
@@ -64,9 +65,9 @@ def test_memory_is_counted_while_it_is_held(is_recomputed, kept_after_forward):
     assert meter.live_bytes < 5 * activation
 
 
-def test_the_counts_that_come_with_the_package_are_those_of_todays_step(pytestconfig):
-    if pytestconfig.getoption("--long") is None:
-        pytest.skip("counts a step of Stable Diffusion 1.5 for minutes: run it with --long 1")
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_counts_that_come_with_the_package_are_those_of_todays_step():
     counted = count_training(PRESETS["sd15_12gb"](), architecture_of("sd15_12gb"))
     stored = read_counted()["sd15_12gb"]
     assert counted.l_diff.operations == pytest.approx(stored.l_diff.operations, rel=0.01)
