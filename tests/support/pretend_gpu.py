@@ -134,9 +134,7 @@ def _call(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if func is torch.ops.aten.as_strided_.default and tuple(args[1]) == tuple(args[0].shape):
         return args[0]  # adaptive_avg_pool2d sorts the strides of its one pixel, which changes nothing
     if _CHANGES_SHAPE_IN_PLACE in func.tags and on_gpu:
-        raise NotImplementedError(
-            f"{func} changes the shape of a tensor in place, which OnGpu does not follow"
-        )
+        raise RuntimeError(f"{func} changes the shape of a tensor in place, which OnGpu does not follow")
     numbers = {name: _mapped(_on_cpu, value) for name, value in kwargs.items() if name != "pin_memory"}
     if device is not None:
         numbers["device"] = torch.device("cpu")
